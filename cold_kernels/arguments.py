@@ -1,0 +1,76 @@
+"""What a kernel takes: tensors with symbolic dimensions, and numbers."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .dtypes import TORCH, dtype_name
+
+
+@dataclass(frozen=True)
+class TensorArg:
+    """A tensor of a kernel. Build it with `In`, `Out`, `Index` or `Workspace`.
+
+    Args:
+        dims: Names of its dimensions, in order; equal names must have equal sizes.
+        dtypes: Element types that it may have, under Triton's names.
+        role: ``input``, ``output``, ``index`` or ``workspace``.
+        same_dtype: Another argument whose element type this one shares.
+        into: For an index: the dimension that it points into.
+        none: For an index: the value that points nowhere.
+    """
+
+    dims: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    role: str
+    same_dtype: str | None = None
+    into: str | None = None
+    none: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
+        if unknown:
+            raise ValueError(f"unknown element type {unknown[0]!r}; use one of {', '.join(TORCH)}")
+
+    def check(self, name: str, value: object) -> None:
+        """Raise unless ``value`` is a tensor of this many dimensions and of one of these types."""
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"{name} must be a tensor [{', '.join(self.dims)}], not {type(value).__name__}")
+        if value.dim() != len(self.dims):
+            wanted = f"{len(self.dims)} dimensions [{', '.join(self.dims)}]"
+            raise ValueError(f"{name} must have {wanted}, not shape {list(value.shape)}")
+        if self.dtypes and dtype_name(value.dtype) not in self.dtypes:
+            raise TypeError(f"{name} must be {' or '.join(self.dtypes)}, not {dtype_name(value.dtype)}")
+
+
+@dataclass(frozen=True)
+class ScalarArg:
+    """A number passed at run time, of Triton type ``dtype``; ``default`` is what a harness passes."""
+
+    dtype: str
+    default: float = 1.0
+
+
+def In(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+    """A tensor that is read."""
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype)
+
+
+def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+    """A tensor that is overwritten: a harness fills it with NaN first, and one left over is a failure."""
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "output", same_dtype)
+
+
+def Index(dims: str, dtypes: str, *, into: str, none: int | None = None) -> TensorArg:
+    """A tensor of positions in dimension ``into``; the value ``none`` points nowhere."""
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "index", into=into, none=none)
+
+
+def Workspace(dims: str, dtype: str) -> TensorArg:
+    """A scratch tensor between stages; its dimensions may also be tunables."""
+    return TensorArg(tuple(dims.split()), (dtype,), "workspace")
+
+
+def Scalar(dtype: str, default: float = 1.0) -> ScalarArg:
+    """A number passed at run time."""
+    return ScalarArg(dtype, default)

@@ -1,0 +1,155 @@
+"""Scalar operations: ``arith``, ``math``, and what a program knows of its place in the grid."""
+
+from . import scalars
+from .operations import Op, constant_value, handles, is_memref, type_name
+
+
+def silent(handler):
+    """Mark the translation of operations that append no event: the translator counts them ahead of time."""
+    handler.leaves_events = False
+    return handler
+
+
+@handles("arith.constant")
+@silent
+def constant(translator, op: Op):
+    translator.know(op.results[0], constant_value(op))
+
+
+def _width(op: Op) -> int:
+    return scalars.WIDTHS[type_name(op.results[0])]
+
+
+@handles(*scalars.SIGNED)
+@silent
+def signed(translator, op: Op):
+    function, wrap = scalars.SIGNED[op.name], scalars.wrap(_width(op))
+    if op.name in ("arith.maxsi", "arith.minsi"):
+        return translator.pure(op, function)
+    return translator.pure(op, lambda a, b: wrap(function(a, b)))
+
+
+@handles(*scalars.UNSIGNED)
+@silent
+def unsigned(translator, op: Op):
+    function, width = scalars.UNSIGNED[op.name], _width(op)
+    positive, wrap = scalars.unsigned(width), scalars.wrap(width)
+    return translator.pure(op, lambda a, b: wrap(function(positive(a), positive(b))))
+
+
+@handles(*scalars.FLOAT)
+@silent
+def floating(translator, op: Op):
+    function, rounded = scalars.FLOAT[op.name], scalars.rounded(type_name(op.results[0]))
+    return translator.pure(op, lambda a, b: rounded(function(a, b)))
+
+
+@handles(*scalars.FLOAT_UNARY)
+@silent
+def floating_unary(translator, op: Op):
+    function, rounded = scalars.FLOAT_UNARY[op.name], scalars.rounded(type_name(op.results[0]))
+    return translator.pure(op, lambda a: rounded(function(a)))
+
+
+@handles(*scalars.INTEGER_UNARY)
+@silent
+def integer_unary(translator, op: Op):
+    function, wrap = scalars.INTEGER_UNARY[op.name], scalars.wrap(_width(op))
+    return translator.pure(op, lambda a: wrap(function(a)))
+
+
+@handles("arith.cmpi")
+@silent
+def compare_integers(translator, op: Op):
+    predicate = op.number("predicate")
+    compare = scalars.INTEGER_PREDICATES[predicate]
+    if predicate < scalars.FIRST_UNSIGNED_PREDICATE:
+        return translator.pure(op, compare)
+    positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
+    return translator.pure(op, lambda a, b: compare(positive(a), positive(b)))
+
+
+@handles("arith.cmpf")
+@silent
+def compare_floats(translator, op: Op):
+    return translator.pure(op, scalars.FLOAT_PREDICATES[op.number("predicate")])
+
+
+@handles("arith.select")
+@silent
+def select(translator, op: Op):
+    return translator.pure(op, lambda condition, a, b: a if condition else b)
+
+
+@handles("arith.index_cast", "arith.extsi", "arith.trunci")
+@silent
+def resize(translator, op: Op):
+    sign = -1 if op.name == "arith.extsi" and type_name(op.operands[0]) == "i1" else 1
+    wrap = scalars.wrap(_width(op))
+    return translator.pure(op, lambda value: wrap(sign * value))
+
+
+@handles("arith.extui", "arith.index_castui")
+@silent
+def extend_unsigned(translator, op: Op):
+    positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
+    wrap = scalars.wrap(_width(op))
+    return translator.pure(op, lambda value: wrap(positive(value)))
+
+
+@handles("arith.sitofp", "arith.uitofp")
+@silent
+def to_float(translator, op: Op):
+    rounded = scalars.rounded(type_name(op.results[0]))
+    if op.name == "arith.sitofp":
+        return translator.pure(op, rounded)
+    positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
+    return translator.pure(op, lambda value: rounded(positive(value)))
+
+
+@handles("arith.fptosi", "arith.fptoui")
+@silent
+def to_integer(translator, op: Op):
+    return translator.pure(op, scalars.saturate_to_int(_width(op), op.name == "arith.fptosi"))
+
+
+@handles("arith.extf", "arith.truncf")
+@silent
+def resize_float(translator, op: Op):
+    return translator.pure(op, scalars.rounded(type_name(op.results[0])))
+
+
+@handles("arith.bitcast")
+@silent
+def bitcast(translator, op: Op):
+    if is_memref(op.operands[0]):
+        raise op.unsupported("a bitcast of a buffer")
+    return translator.pure(op, scalars.bitcast(type_name(op.operands[0]), type_name(op.results[0])))
+
+
+@handles("hivm.hir.get_block_idx")
+@silent
+def block_index(translator, op: Op):
+    core, result = translator.core, translator.slot(op.results[0])
+
+    def step(env: list) -> None:
+        env[result] = core.block
+
+    return step
+
+
+@handles("hivm.hir.get_block_num")
+@silent
+def block_count(translator, op: Op):
+    core, result = translator.core, translator.slot(op.results[0])
+
+    def step(env: list) -> None:
+        env[result] = core.blocks
+
+    return step
+
+
+@handles("hivm.hir.set_mask_norm", "hivm.hir.set_ffts_base_addr", "annotation.mark")
+@silent
+def nothing(translator, op: Op):
+    """No effect on values, and no time that is known."""

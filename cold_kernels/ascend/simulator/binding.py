@@ -1,0 +1,55 @@
+"""A launch's arguments as the program sees them: tensors as memrefs over their own memory."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from xdsl.dialects.builtin import MemRefType
+from xdsl.ir import Attribute
+
+from .memory import ELEMENT_TYPES, Allocation, MemRef
+from .scalars import WIDTHS, rounded, wrap
+
+TORCH_TYPES = {
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.float32: "f32",
+    torch.float64: "f64",
+    torch.int8: "i8",
+    torch.uint8: "i8",
+    torch.bool: "i8",
+    torch.int16: "i16",
+    torch.int32: "i32",
+    torch.int64: "i64",
+}
+
+
+def bound(name: str, kind: Attribute, value: Any) -> MemRef | int | float:
+    """A run-time argument in the form that steps compute with.
+
+    Raises:
+        TypeError, ValueError: a value of another type than the kernel was compiled for, or on another device.
+    """
+    if isinstance(kind, MemRefType):
+        return _tensor(name, str(kind.element_type), value)
+    if isinstance(value, torch.Tensor) or not isinstance(value, (int, float)):
+        raise TypeError(f"argument {name} must be a number of type {kind}, not {type(value).__name__}")
+    if str(kind) not in WIDTHS:
+        return rounded(str(kind))(value)
+    if not isinstance(value, int) or wrap(WIDTHS[str(kind)])(value) != value:
+        raise ValueError(f"argument {name} = {value!r} does not fit {kind}")
+    return value
+
+
+def _tensor(name: str, element: str, tensor: Any) -> MemRef:
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"argument {name} must be a tensor of {element}, not {type(tensor).__name__}")
+    if tensor.device.type != "cpu":
+        raise ValueError(f"argument {name} is on {tensor.device}; the simulator takes CPU tensors")
+    if TORCH_TYPES.get(tensor.dtype) != element:
+        raise TypeError(f"argument {name} is {tensor.dtype}, but the kernel was compiled for {element}")
+    extent = 0
+    if tensor.numel():
+        extent = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    data = tensor.detach().as_strided((extent,), (1,)).view(torch.uint8).numpy().view(np.uint8)
+    return MemRef(Allocation(name, data, 0, len(data), False), 0, (extent,), (1,), ELEMENT_TYPES[element], True)

@@ -1,0 +1,67 @@
+"""Conversions between element types, with the rounding and saturation that HIVM names."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .memory import BIT, ELEMENT_TYPES
+from .operations import Op
+
+FLOATS = ("f16", "bf16", "f32", "f64")
+
+
+def _half_away(values: np.ndarray) -> np.ndarray:
+    return np.trunc(values + np.copysign(0.5, values))
+
+
+ROUND = {"rint": np.rint, "round": _half_away, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
+
+
+def conversion(op: Op, source: str, target: str, mode: str, signedness: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The function from elements of ``source`` to elements of ``target``.
+
+    Float to integer rounds by ``mode`` and saturates, NaN giving 0; integer to integer saturates unless the
+    mode is ``truncwithoverflow``, which keeps the low bits; float to float rounds to nearest, ties to even.
+    """
+    if signedness == "bitcast":
+        return lambda values: values.view(ELEMENT_TYPES[target])
+    unsigned = signedness == "cast_unsigned"
+    if source == BIT:
+        return lambda values: values.astype(ELEMENT_TYPES[target])
+    if target == BIT:
+        return lambda values: values != 0
+    if source in FLOATS and target in FLOATS:
+        return _float_to_float(op, source, target, mode)
+    if source in FLOATS:
+        if mode not in ROUND:
+            raise op.unsupported(f"rounding {mode} from {source} to {target}")
+        return lambda values: _saturated(ROUND[mode](values.astype(np.float64)), target, unsigned)
+    read = _as_unsigned if unsigned else np.asarray
+    if target in FLOATS:
+        return lambda values: read(values).astype(ELEMENT_TYPES[target])
+    if mode == "truncwithoverflow":
+        return lambda values: read(values).astype(ELEMENT_TYPES[target])
+    return lambda values: _saturated(read(values), target, unsigned)
+
+
+def _float_to_float(op: Op, source: str, target: str, mode: str) -> Callable[[np.ndarray], np.ndarray]:
+    if source == target and mode in ROUND:
+        return lambda values: ROUND[mode](values).astype(values.dtype)
+    widening = ELEMENT_TYPES[source].itemsize < ELEMENT_TYPES[target].itemsize
+    if mode != "rint" and not widening:
+        raise op.unsupported(f"rounding {mode} from {source} to {target}")
+    return lambda values: values.astype(ELEMENT_TYPES[target])
+
+
+def _as_unsigned(values: np.ndarray) -> np.ndarray:
+    return values.view(f"u{values.dtype.itemsize}")
+
+
+def _saturated(values: np.ndarray, target: str, unsigned: bool) -> np.ndarray:
+    dtype = ELEMENT_TYPES[target]
+    limits = np.iinfo(f"u{dtype.itemsize}" if unsigned else dtype)
+    if np.issubdtype(values.dtype, np.floating):
+        whole = np.where(np.isnan(values), 0, values)
+        inside = np.where(whole >= limits.max, 0, np.clip(whole, limits.min, None)).astype(limits.dtype)
+        return np.where(whole >= limits.max, limits.dtype.type(limits.max), inside).view(dtype)
+    return np.clip(values, limits.min, limits.max).astype(limits.dtype).view(dtype)

@@ -1,0 +1,149 @@
+"""Copies between global memory and the unified buffer, and within it.
+
+What a copy costs follows the device library of AscendNPU-IR v1.2.0 (bishengir/lib/Template, DMA/Ubuf/Copy*.cpp):
+one transfer of ``rows`` bursts where the rows of the buffer are whole blocks, element by element on the scalar
+unit where they are not.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from .memory import BIT, BLOCK, MemRef
+from .operations import Op, handles
+from .vectors import elementwise_counts
+from .work import ISSUE, LOAD, STORE, VECTOR, Work, work
+
+MAX_BURSTS = 4095
+
+
+def transfer(pipe: str, memory: MemRef, buffer: MemRef) -> Work:
+    """The work of a copy between ``memory`` (global) and ``buffer`` (local)."""
+    rows, columns = buffer.rows()
+    return _transfer(
+        pipe, rows, columns, int(buffer.itemsize), memory.strides[-1:] in ((), (1,)) or columns == 1, _whole_blocks(buffer)
+    )
+
+
+def _whole_blocks(buffer: MemRef) -> bool:
+    """Whether the copy engine can place the rows: 32-byte aligned strides, unit stride within a row."""
+    size = buffer.itemsize
+    *outer, (columns, inner) = zip(buffer.shape, buffer.strides, strict=True) or [(1, 1)]
+    if columns > 1 and inner != 1 and inner * size % BLOCK:
+        return False
+    return all(rows == 1 or stride * size % BLOCK == 0 for rows, stride in outer)
+
+
+@functools.cache
+def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, whole_blocks: bool) -> Work:
+    total = rows * columns * size
+    if not whole_blocks:
+        counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 4))
+        return work(pipe, counts, total, blocks=True)
+    bursts = rows if contiguous else rows * columns
+    kind = "load" if pipe == LOAD else "store"
+    return work(pipe, ((f"{kind}_issue", math.ceil(bursts / MAX_BURSTS)), ("burst", bursts)), total)
+
+
+@handles("hivm.hir.load")
+def load(translator, op: Op):
+    (source,), (target,), pad, left, right, init = op.groups()
+    if op.word("pad_mode") == "PadFirstElem" or right or init:
+        raise op.unsupported("padding on the right or by the first element, or a conditional fill,")
+    source_slot, target_slot = translator.slot(source), translator.slot(target)
+    pad_slot = translator.slot(pad[0]) if pad else None
+    left_slot = translator.slot(left[0]) if left else None
+    core = translator.core
+
+    def step(env: list) -> None:
+        memory, buffer = env[source_slot], env[target_slot]
+        if not buffer.size:
+            return
+        job = transfer(LOAD, memory, buffer)
+        core.trace.append((ISSUE, op, job))
+        core.bytes_read += job.global_bytes
+        place = (memory.allocation, memory.offset, memory.shape, memory.strides)
+        core.first_reads[place] = job.global_bytes
+        if not core.values:
+            memory.check()
+            buffer.check()
+            return
+        buffer.write(memory.read())
+        _pad(buffer, env[pad_slot] if pad else 0, env[left_slot] if left else 0)
+
+    return step
+
+
+def _pad(buffer: MemRef, value: float, left: int) -> None:
+    """Fill ``left`` elements before each row, and the rest of its last block after it, as the engine does."""
+    if buffer.dtype is BIT or buffer.strides[-1:] not in ((), (1,)):
+        return
+    size = buffer.dtype.itemsize
+    columns = buffer.shape[-1] if buffer.shape else 1
+    right = -(columns + left) % (BLOCK // size)
+    if not right and not left:
+        return
+    room = (buffer.allocation.end - buffer.allocation.start + BLOCK - 1) // BLOCK * BLOCK
+    memory = buffer.allocation.data[buffer.allocation.start : buffer.allocation.start + room]
+    flat = memory[: room // size * size].view(buffer.dtype)
+    for row in np.ndindex(buffer.shape[:-1]):
+        first = buffer.offset + sum(index * stride for index, stride in zip(row, buffer.strides, strict=False))
+        flat[max(0, first - left) : first] = value
+        flat[first + columns : first + columns + right] = value
+
+
+ATOMIC = {"add": np.add, "max": np.maximum, "min": np.minimum}
+
+
+@handles("hivm.hir.store")
+def store(translator, op: Op):
+    source, target = op.operands
+    kind = op.word("atomic_kind", "none")
+    if kind != "none" and kind not in ATOMIC:
+        raise op.unsupported(f"an atomic {kind}")
+    source_slot, target_slot = translator.slot(source), translator.slot(target)
+    core = translator.core
+
+    def step(env: list) -> None:
+        buffer, memory = env[source_slot], env[target_slot]
+        if not buffer.size:
+            return
+        job = transfer(STORE, memory, buffer)
+        core.trace.append((ISSUE, op, job))
+        core.bytes_written += job.global_bytes
+        if not core.values:
+            memory.check()
+            buffer.check()
+        elif kind == "none":
+            memory.write(buffer.read())
+        else:
+            if job.blocks:
+                raise op.unsupported("an atomic store of rows that are no whole blocks (the device drops it)")
+            into = memory.array()
+            into[...] = ATOMIC[kind](into, buffer.array())
+
+    return step
+
+
+@handles("hivm.hir.copy")
+def copy(translator, op: Op):
+    source_slot, target_slot = (translator.slot(operand) for operand in op.operands[:2])
+    core = translator.core
+
+    def step(env: list) -> None:
+        source, target = env[source_slot], env[target_slot]
+        core.trace.append((ISSUE, op, _local_copy(*target.rows(), target.itemsize, _whole_blocks(target))))
+        if core.values:
+            target.write(source.read())
+
+    return step
+
+
+@functools.cache
+def _local_copy(rows: int, columns: int, size: float, whole_blocks: bool) -> Work:
+    if not whole_blocks:
+        return work(VECTOR, (("scalar_local", 2 * rows * columns), ("flag", 4)), drains=True, blocks=True)
+    if columns * size % BLOCK:
+        return work(VECTOR, elementwise_counts(rows, columns, size, "repeat_unary"))
+    return work(VECTOR, (("vector_issue", 1), ("local_byte", rows * columns * size)))

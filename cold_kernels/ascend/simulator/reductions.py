@@ -1,0 +1,115 @@
+"""``vreduce``: sums fold halves onto each other as the device library does, in the type of the elements.
+
+The order below HIVM, inside one 256-byte repeat, is the hardware's; it is taken as a binary tree. Work follows
+AscendNPU-IR v1.2.0, bishengir/lib/Template/include/Vector/Reduction/Reduce{AR,RA}Impl.h.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .memory import BLOCK
+from .operations import Op, handles, type_name
+from .vectors import MAX_REPEATS, REPEAT, elementwise_counts
+from .work import ISSUE, VECTOR, Work, work
+
+FOLDS = {
+    "sum": np.add,
+    "prod": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "xori": np.bitwise_xor,
+    "ori": np.bitwise_or,
+    "andi": np.bitwise_and,
+}
+
+
+def fold(function: np.ufunc, values: np.ndarray, axis: int) -> np.ndarray:
+    """Reduce ``axis`` to size 1 by folding its upper half onto its lower one, a tail first of all."""
+    values = np.moveaxis(values, axis, -1)
+    size = values.shape[-1]
+    half = 1 << (size.bit_length() - 1)
+    if half != size:
+        folded = values[..., :half].copy()
+        folded[..., : size - half] = function(values[..., : size - half], values[..., half:])
+        values = folded
+    while half > 1:
+        half //= 2
+        values = function(values[..., :half], values[..., half : 2 * half])
+    return np.moveaxis(values, -1, axis)
+
+
+def with_index(kind: str, values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Extreme value and its index along ``axis``: the leftmost or the rightmost among equals, NaN first."""
+    pick = np.argmax if kind.startswith("max") else np.argmin
+    if kind.endswith("right"):
+        last = values.shape[axis] - 1
+        index = last - pick(np.flip(values, axis), axis=axis, keepdims=True)
+    else:
+        index = pick(values, axis=axis, keepdims=True)
+    return np.take_along_axis(values, index, axis), index.astype(np.int32)
+
+
+@handles("hivm.hir.vreduce")
+def reduce(translator, op: Op):
+    (source,), (target, *index), _, specified = op.groups()
+    kind, axes = op.word("arith"), op.ints("reduce_dims")
+    if len(axes) != 1 or specified or (kind not in FOLDS and not index):
+        raise op.unsupported(f"the reduction {kind} over the axes {axes} into {1 + len(index)} results")
+    (axis,), dtype = axes, type_name(source)
+    source_slot, target_slot = translator.slot(source), translator.slot(target)
+    index_slot = translator.slot(index[0]) if index else None
+    core = translator.core
+
+    def step(env: list) -> None:
+        ref = env[source_slot]
+        size = ref.shape[axis]
+        last = axis == len(ref.shape) - 1
+        others = ref.size // max(1, size)
+        core.trace.append((ISSUE, op, _reduce_work(kind, dtype, others, size, last, max(1, int(ref.itemsize)))))
+        if not core.values:
+            return
+        if index_slot is None:
+            env[target_slot].write(fold(FOLDS[kind], ref.read(), axis))
+        else:
+            best, place = with_index(kind, ref.read(), axis)
+            env[target_slot].write(best)
+            env[index_slot].write(place)
+
+    return step
+
+
+@functools.cache
+def _reduce_work(kind: str, dtype: str, others: int, size: int, last: bool, itemsize: int) -> Work:
+    lanes = REPEAT // itemsize
+    if not last:
+        return work(VECTOR, _folds(size, lambda rows: elementwise_counts(rows, others, itemsize, "repeat_binary")))
+    crosses_lanes = dtype in ("f16", "f32") and kind not in ("prod", "xori", "ori", "andi")
+    if not crosses_lanes:
+        lanes = BLOCK // itemsize
+        rounds = max(1, int(math.log2(max(2, min(lanes, size)))))
+        moves = (("scalar_local", 2 * others * lanes), ("flag", 4 * (rounds + 1)), ("vector_issue", rounds))
+        counts = _folds(size // lanes, lambda n: elementwise_counts(others, n * lanes, itemsize, "repeat_binary"))
+        return work(VECTOR, moves + counts, drains=True, blocks=True)
+    repeat = "repeat_sum" if kind == "sum" and dtype == "f32" else "repeat_extreme"
+    with_place = 2 if "index" in kind else 1
+    counts = _folds(
+        math.ceil(size / lanes), lambda n: elementwise_counts(others, n * lanes, itemsize, "repeat_binary")
+    )
+    issues = math.ceil(others / MAX_REPEATS) * with_place
+    final = (("vector_issue", issues), (repeat, others * with_place), ("vector_drain", issues))
+    scalar_result = others == 1 and kind != "sum"
+    back = (("flag", 4), ("scalar_local", 2)) if scalar_result else (("flag", 2),)
+    return work(VECTOR, counts + final + back, drains=True, blocks=scalar_result)
+
+
+def _folds(size: int, counts: Callable[[int], tuple]) -> tuple:
+    """Halving ``size`` down to 1: the counts of every fold, with a barrier before each."""
+    total: tuple = ()
+    while size > 1:
+        half = 1 << ((size - 1).bit_length() - 1)
+        total += (*counts(size - half), ("vector_drain", 1))
+        size = half
+    return total

@@ -1,0 +1,117 @@
+"""When each event of a trace happens on a chip: pipes that run beside each other, ordered by flags and barriers.
+
+The scalar unit issues in order; each pipe starts its instructions in order. A flag takes effect when everything
+issued before it on its pipe is complete. Instructions on one pipe overlap except across a ``pipe_barrier``.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..chips import Chip
+from ..errors import AscendError
+from .work import BARRIER, ISSUE, LOAD, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK, SET_FLAG, STORE, VECTOR, Work
+
+QUEUES = (VECTOR, LOAD, STORE)
+
+
+class Deadlock(AscendError):
+    """A pipe waits for a flag that nothing sets."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One program's time on one core: cycles until it ends, and busy cycles by pipe."""
+
+    cycles: float
+    busy: dict[str, float]
+
+
+class Costs:
+    """Cycles of work on a chip, with ``rate`` bytes per cycle of global memory for this core at most."""
+
+    def __init__(self, chip: Chip, rate: float) -> None:
+        constants = chip.constants
+        self.cycles = constants | {"local_byte": 1 / constants["local_rate"]}
+        self.rates = {LOAD: min(rate, constants["load_rate"]), STORE: min(rate, constants["store_rate"])}
+        self.latencies = {
+            VECTOR: constants["vector_drain"],
+            LOAD: constants["load_latency"],
+            STORE: constants["store_latency"],
+        }
+        self._known: dict[Work, tuple[float, float, float]] = {}
+
+    def __call__(self, work: Work) -> tuple[float, float, float]:
+        """``(pipe cycles until the next may start, further cycles until complete, scalar cycles to issue)``."""
+        if work not in self._known:
+            occupied = sum(times * self.cycles[name] for name, times in work.counts)
+            if work.global_bytes:
+                occupied = max(occupied, work.global_bytes / self.rates[work.pipe])
+            issues = sum(times for name, times in work.counts if name.endswith("_issue")) or 1
+            self._known[work] = occupied, self.latencies[work.pipe], issues * self.cycles["scalar_issue"]
+        return self._known[work]
+
+
+def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = None) -> Timeline:
+    """Run a trace through the pipes.
+
+    Args:
+        trace: Events of one program, in program order.
+        costs: Cycles of work on the chip.
+        observe: Called with ``(pipe, operation, start, end)`` for every instruction, if given.
+
+    Raises:
+        Deadlock: a wait without a set before it.
+    """
+    cycles = costs.cycles
+    now = 0.0
+    free = dict.fromkeys(QUEUES, 0.0)
+    done = dict.fromkeys(QUEUES, 0.0)
+    busy = dict.fromkeys(PIPES, 0.0)
+    flags: dict[tuple, float] = {}
+    for event in trace:
+        kind = event[0]
+        if kind == ISSUE:
+            _, operation, work = event
+            pipe = work.pipe
+            occupied, latency, issue = costs(work)
+            now += issue
+            busy[SCALAR] += issue
+            if work.drains:
+                now = max(now, done[VECTOR])
+            start = max(now, free[pipe])
+            free[pipe] = start + occupied
+            done[pipe] = max(done[pipe], start + occupied + latency)
+            busy[pipe] += occupied
+            if work.blocks:
+                now = max(now, done[pipe])
+            if observe:
+                observe(pipe, operation, start, start + occupied)
+        elif kind == SCALAR_WORK:
+            spent = event[1] * cycles["scalar"]
+            now += spent
+            busy[SCALAR] += spent
+        elif kind == SET_FLAG:
+            _, source, waiting, identity = event
+            at = now if source == SCALAR else max(done[source], now)
+            flags[source, waiting, identity] = at + cycles["flag"]
+            now += cycles["scalar"]
+        elif kind == BARRIER:
+            if event[1] == "ALL":
+                now = max(now, *done.values())
+            else:
+                free[event[1]] = max(free[event[1]], done[event[1]])
+        elif kind == SCALAR_ACCESS:
+            spent = cycles["scalar_local" if event[1] else "scalar_global"]
+            now += spent
+            busy[SCALAR] += spent
+        else:
+            _, source, waiting, identity = event
+            set_at = flags.pop((source, waiting, identity), None)
+            if set_at is None:
+                raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")
+            now += cycles["scalar"]
+            if waiting == SCALAR:
+                now = max(now, set_at)
+            else:
+                free[waiting] = max(free[waiting], set_at, now)
+    return Timeline(max(now, *done.values()), busy)

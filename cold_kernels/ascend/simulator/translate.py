@@ -1,0 +1,163 @@
+"""A compiled program, translated once into Python closures.
+
+Every value of the program has a slot in a list, the environment; every operation with something left to do
+becomes a step, a function of the environment. Constants and views of planned buffers are computed here. A step
+that a pipe executes also appends an event to the core's trace; scalar arithmetic is counted ahead of time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from xdsl.ir import Block, SSAValue
+
+from ..chips import UB_BYTES
+from ..errors import AscendError, UnsupportedProgram
+from . import arithmetic, control, copies, reductions, synchronization, vectors, views  # noqa: F401
+from .memory import Allocation
+from .operations import HANDLERS, Op
+from .work import SCALAR_WORK
+
+Step = Callable[[list], None]
+FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
+"""Operations that leave no instruction of their own behind."""
+
+POISON = 0xFF
+"""Byte that fills the unified buffer before a program runs: NaN in every float type."""
+
+
+class Core:
+    """The state that steps share while one program runs: its place in the grid, its buffer, its trace."""
+
+    def __init__(self) -> None:
+        self.buffer = np.full(UB_BYTES, POISON, np.uint8)
+        self.block = 0
+        self.blocks = 1
+        self.values = True
+        self.trace: list[tuple] = []
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.first_reads: dict[tuple, int] = {}
+
+    def start(self, block: int) -> None:
+        """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
+        self.block = block
+        self.trace = []
+        if self.values:
+            self.buffer.fill(POISON)
+
+
+class Translator:
+    """Translates the device function of a program; `run` executes one program of the grid."""
+
+    def __init__(self, function: Op) -> None:
+        self.core = Core()
+        self.template: list[Any] = []
+        self.slots: dict[SSAValue, int] = {}
+        self.known: dict[SSAValue, Any] = {}
+        self.buffers: list[Allocation] = []
+        self.reads_local = False
+        block = function.regions[0].block
+        self.parameters = [self.slot(argument) for argument in block.args]
+        self.parameter_types = [argument.type for argument in block.args]
+        self.body = self.block(block)
+
+    def run(self, arguments: list[Any], block: int) -> list[tuple]:
+        """Execute one program and return its trace."""
+        self.core.start(block)
+        environment = list(self.template)
+        for slot, value in zip(self.parameters, arguments, strict=True):
+            environment[slot] = value
+        self.body(environment)
+        return self.core.trace
+
+    def slot(self, value: SSAValue) -> int:
+        """Where the environment keeps a value."""
+        if value not in self.slots:
+            self.slots[value] = len(self.template)
+            self.template.append(None)
+        return self.slots[value]
+
+    def know(self, value: SSAValue, constant: Any) -> None:
+        """Fix a value at translation time."""
+        self.known[value] = constant
+        self.template[self.slot(value)] = constant
+
+    def pure(self, op: Op, function: Callable[..., Any]) -> Step | None:
+        """The step that applies ``function`` to the operands, or None if it could be applied already."""
+        if all(operand in self.known for operand in op.operands):
+            self.know(op.results[0], function(*(self.known[operand] for operand in op.operands)))
+            return None
+        result = self.slot(op.results[0])
+        slots = [self.slot(operand) for operand in op.operands]
+        if len(slots) == 1:
+            (only,) = slots
+
+            def step(env: list) -> None:
+                env[result] = function(env[only])
+
+        elif len(slots) == 2:
+            first, second = slots
+
+            def step(env: list) -> None:
+                env[result] = function(env[first], env[second])
+
+        else:
+
+            def step(env: list) -> None:
+                env[result] = function(*(env[slot] for slot in slots))
+
+        return step
+
+    def block(self, block: Block, overhead: int = 0) -> Step:
+        """One step for all operations of a block; ``overhead`` counts scalar operations around it."""
+        steps: list[Step] = []
+        pending = overhead
+        for raw in block.ops:
+            op = Op(raw)
+            handler = HANDLERS.get(op.name)
+            if handler is None:
+                raise UnsupportedProgram(f"{op.location}: the operation {op.name} is not simulated")
+            step = handler(self, op)
+            if step is None:
+                continue
+            if getattr(handler, "leaves_events", True):
+                if pending:
+                    steps.append(self._scalar_work(pending))
+                    pending = 0
+                steps.append(_located(op, step))
+            else:
+                pending += op.name not in FREE
+                steps.append(step)
+        if pending:
+            steps.append(self._scalar_work(pending))
+        return _sequence(steps)
+
+    def _scalar_work(self, operations: int) -> Step:
+        core, event = self.core, (SCALAR_WORK, operations)
+
+        def step(env: list) -> None:
+            core.trace.append(event)
+
+        return step
+
+
+def _sequence(steps: list[Step]) -> Step:
+    def run(env: list) -> None:
+        for step in steps:
+            step(env)
+
+    return run
+
+
+def _located(op: Op, step: Step) -> Step:
+    def run(env: list) -> None:
+        try:
+            step(env)
+        except AscendError as error:
+            if not getattr(error, "located", False):
+                error.args = (f"{op!r}: {error}",)
+                error.located = True
+            raise
+
+    return run

@@ -1,0 +1,47 @@
+"""What an instruction costs, in counts that do not depend on the chip."""
+
+import functools
+from dataclasses import dataclass
+
+SCALAR, VECTOR, LOAD, STORE = "S", "V", "MTE2", "MTE3"
+PIPES = (SCALAR, VECTOR, LOAD, STORE)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Work:
+    """One operation's work on one pipe. Build it with `work`, which keeps one object for equal work.
+
+    Args:
+        pipe: Who does it.
+        counts: ``(constant, times)``: cycles are the sum of ``times`` of each of `chips.CONSTANTS`.
+        global_bytes: What it moves to or from global memory.
+        drains: Whether the scalar unit waits, before issuing it, until the vector pipe is idle.
+        blocks: Whether the scalar unit waits for its end.
+    """
+
+    pipe: str
+    counts: tuple[tuple[str, float], ...]
+    global_bytes: int = 0
+    drains: bool = False
+    blocks: bool = False
+
+
+@functools.cache
+def work(
+    pipe: str,
+    counts: tuple[tuple[str, float], ...],
+    global_bytes: int = 0,
+    drains: bool = False,
+    blocks: bool = False,
+) -> Work:
+    """The one `Work` of these figures; counts of zero are left out."""
+    return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks)
+
+
+# Events of a program's trace, as (kind, ...) tuples.
+SCALAR_WORK = 0  # (kind, operations)
+ISSUE = 1  # (kind, operation, Work)
+SET_FLAG = 2  # (kind, source pipe, waiting pipe, event)
+WAIT_FLAG = 3  # (kind, source pipe, waiting pipe, event)
+BARRIER = 4  # (kind, pipe or "ALL")
+SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory)

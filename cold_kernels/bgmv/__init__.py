@@ -1,0 +1,1 @@
+"""Batched gather matrix-vector products: many LoRA adapters in one batch."""

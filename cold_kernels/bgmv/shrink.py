@@ -1,0 +1,121 @@
+"""BGMV shrink in Triton: ``y[t] = scale * a[idx[t]] @ x[t]``, from hidden size down to LoRA rank."""
+
+import triton
+import triton.language as tl
+
+from ..arguments import In, Index, Out, Scalar, Workspace
+from ..spec import KernelSpec
+from ..stage import Stage
+from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from . import reference
+
+
+@triton.jit(do_not_specialize=["T", "L"])
+def _shrink(
+    x_ptr, a_ptr, y_ptr, idx_ptr, scale, T, L,
+    x_stride_T, a_stride_L, a_stride_R, y_stride_SPLIT_H, y_stride_T, y_stride_R,
+    H: tl.constexpr, R: tl.constexpr,
+    TILE_H: tl.constexpr, TILE_R: tl.constexpr, SPLIT_H: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    RANK_TILES: tl.constexpr = (R + TILE_R - 1) // TILE_R
+    SPAN: tl.constexpr = (H + SPLIT_H * TILE_H - 1) // (SPLIT_H * TILE_H) * TILE_H
+    o_r = tl.arange(0, TILE_R)
+    o_h = tl.arange(0, TILE_H)
+    # Rows vary slowest: the expert rows of a doubled batch come first and are dealt over all cores.
+    for item in range(tl.program_id(0), T * RANK_TILES * SPLIT_H, tl.num_programs(0)):
+        row = tl.cast(item // (RANK_TILES * SPLIT_H), tl.int64)
+        r0 = tl.cast(item // SPLIT_H % RANK_TILES * TILE_R, tl.int64)
+        part = tl.cast(item % SPLIT_H, tl.int64)
+        m_r = r0 + o_r < R
+        slot = tl.load(idx_ptr + row).to(tl.int64)
+        b_y = tl.zeros([TILE_R], dtype=tl.float32)
+        if (slot >= 0) & (slot < L):
+            p_x = x_ptr + row * x_stride_T + part * SPAN
+            p_a = a_ptr + slot * a_stride_L + r0 * a_stride_R + part * SPAN
+            # One running sum per lane: a reduction to scalars inside the loop would cost a round trip each.
+            b_sum = tl.zeros([TILE_R, TILE_H], dtype=tl.float32)
+            for h0 in range(0, SPAN, TILE_H):
+                m_h = part * SPAN + h0 + o_h < H
+                b_x = tl.load(p_x + h0 + o_h, mask=m_h, other=0.0)  # [TILE_H]
+                b_a = tl.load(
+                    p_a + o_r[:, None].to(tl.int64) * a_stride_R + (h0 + o_h)[None, :],
+                    mask=m_r[:, None] & m_h[None, :],
+                    other=0.0,
+                )  # [TILE_R, TILE_H]
+                if DEPTH > 1:
+                    tl.compile_hint(b_x, "hivm.multi_buffer", DEPTH)
+                    tl.compile_hint(b_a, "hivm.multi_buffer", DEPTH)
+                b_sum += b_a.to(tl.float32) * b_x.to(tl.float32)[None, :]
+            b_y = tl.sum(b_sum, axis=1) * scale
+        p_y = y_ptr + part * y_stride_SPLIT_H + row * y_stride_T + r0 * y_stride_R
+        tl.store(p_y + o_r.to(tl.int64) * y_stride_R, b_y, mask=m_r)
+
+
+@triton.jit(do_not_specialize=["T", "partial_stride_SPLIT_H"])
+def _sum_parts(
+    partial_ptr, y_ptr, T, partial_stride_SPLIT_H, y_stride_T, y_stride_R,
+    R: tl.constexpr, SPLIT_H: tl.constexpr,
+):  # fmt: skip
+    o_r = tl.arange(0, triton.next_power_of_2(R))
+    m_r = o_r < R
+    for item in range(tl.program_id(0), T, tl.num_programs(0)):
+        row = tl.cast(item, tl.int64)
+        b_y = tl.zeros([triton.next_power_of_2(R)], dtype=tl.float32)
+        for part in tl.static_range(SPLIT_H):
+            b_y += tl.load(partial_ptr + part * partial_stride_SPLIT_H + row * R + o_r, mask=m_r, other=0.0)
+        tl.store(y_ptr + row * y_stride_T + o_r.to(tl.int64) * y_stride_R, b_y, mask=m_r)
+
+
+def _items(config, shape, cores):
+    return (min(shape.T * triton.cdiv(shape.R, config.TILE_R) * config.SPLIT_H, cores),)
+
+
+bgmv_shrink = KernelSpec(
+    name="bgmv_shrink",
+    stages=(
+        Stage(_shrink, _items, when=lambda c, s: c.SPLIT_H == 1),
+        Stage(_shrink, _items, when=lambda c, s: c.SPLIT_H > 1, tensors={"y": "partial"}),
+        Stage(_sum_parts, lambda c, s, cores: (min(s.T, cores),), when=lambda c, s: c.SPLIT_H > 1),
+    ),
+    args=dict(
+        x=In("T H", "fp16 bf16 fp32"),
+        a=In("L R H", same_dtype="x"),
+        y=Out("T R", "fp32"),
+        idx=Index("T", "int32 int64", into="L", none=-1),
+        scale=Scalar("fp32", default=0.5),
+        partial=Workspace("SPLIT_H T R", "fp32"),
+    ),
+    space=dict(
+        TILE_H=PowerOf2(256, 8192, default=2048),
+        TILE_R=PowerOf2(1, 32, default=4),
+        SPLIT_H=Choice(1, 2, 4, 8),
+        DEPTH=Depth(upto=4, default=2),
+        AUTO=AutoMultiBuffer(),
+    ),
+    require=dict(
+        tile_past_hidden=lambda c, s: c.TILE_H - max(256, triton.next_power_of_2(s.H)),
+        tile_past_rank=lambda c, s: c.TILE_R - triton.next_power_of_2(s.R),
+        empty_parts=lambda c, s: (c.SPLIT_H - 1) * c.TILE_H - s.H + 1 if c.SPLIT_H > 1 else 0,
+    ),
+    group=("H", "R"),
+    bucket=("T",),
+    invariant=("TILE_H", "TILE_R", "SPLIT_H"),
+    reference=reference.shrink,
+    bound=reference.shrink_bound,
+    minimal_bytes=reference.shrink_bytes,
+    typical="T=16 L=4 H=4096 R=16",
+    hard=(
+        "T=1 H=1 R=1 L=1",
+        "T=5 H=4095 R=12 idx=-1/last/0/0/-1 strided",
+        "T=3 H=8 R=16 index=int32",
+        "T=2 H=576 R=256 L=2",
+        "T=7 H=1100 R=3 idx=none",
+        "T=45 H=130 R=8 L=3 idx=half index=int32 strided",
+    ),
+    targets=tuple(
+        f"T={rows} H={hidden} R={rank} idx={idx}"
+        for hidden in (4096, 11008)
+        for rank in (16, 64)
+        for rows, idx in ((8, "all"), (32, "all"), (16, "half"), (64, "half"))
+    ),
+)

@@ -1,0 +1,120 @@
+"""Concrete inputs for a kernel: a shape in one line of text, and tensors made from it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .dtypes import TORCH
+from .record import Record
+from .spec import KernelSpec
+
+GAP = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shape and what is special about its data, as one line: ``T=5 H=4095 R=12 idx=-1/last/0/0/-1``.
+
+    Words are separated by spaces or commas. Besides ``DIM=size``:
+
+    - ``dtype=bf16``: element type of every tensor that allows it;
+    - ``<index>=``: ``all`` (the default) deals rows over all slots in turn, ``half`` gives the first half of
+      the rows a slot and the second half none (CoLD's doubled batch), ``none`` gives none to any, and a list
+      such as ``-1/last/0`` is repeated over the rows;
+    - ``index=int32``: element type of the index tensors;
+    - ``strided``: rows are slices of wider ones, the gaps full of NaN.
+    """
+
+    sizes: Record
+    dtype: str
+    index_dtype: str
+    indices: Record
+    strided: bool
+
+    @classmethod
+    def parse(cls, text: str, spec: KernelSpec) -> "Case":
+        """Read ``text``; what it does not mention is as in ``spec.typical``.
+
+        Raises:
+            ValueError: a word that is none of the above, a negative size, an unknown type.
+        """
+        indices = {name: "all" for name, arg in spec.operands.items() if arg.role == "index"}
+        sizes: dict[str, int] = {}
+        names = {"dtype": "fp16", "index": "int64"}
+        strided = False
+        for word in f"{spec.typical} {text}".replace(",", " ").split():
+            key, equals, value = word.partition("=")
+            if word == "strided":
+                strided = True
+            elif key in names and value in TORCH:
+                names[key] = value
+            elif key in indices and value:
+                indices[key] = value
+            elif key in spec.dims and value.isdecimal():
+                sizes[key] = int(value)
+            else:
+                known = [f"{dim}=SIZE" for dim in spec.dims] + [f"{name}=all|half|none|LIST" for name in indices]
+                raise ValueError(
+                    f"{spec.name}: cannot read {word!r}; use {', '.join(known)}, dtype=fp16, index=int64, strided"
+                )
+        if missing := [dim for dim in spec.dims if dim not in sizes]:
+            raise ValueError(f"{spec.name}: typical case {spec.typical!r} lacks {', '.join(missing)}")
+        return cls(Record(sizes), names["dtype"], names["index"], Record(indices), strided)
+
+    def __str__(self) -> str:
+        words = [f"{self.sizes}", f"dtype={self.dtype}", f"index={self.index_dtype}"]
+        words += [f"{name}={value}" for name, value in self.indices.items() if value != "all"]
+        return " ".join(words + ["strided"] * self.strided)
+
+    def shape(self) -> Record:
+        """The shape that a kernel sees: sizes and dtype."""
+        return Record(self.sizes, dtype=self.dtype)
+
+    def tensors(self, spec: KernelSpec, seed: int = 0) -> dict[str, torch.Tensor | float]:
+        """Operands and scalars: zero-mean inputs, indices as asked for, outputs full of NaN."""
+        generator = torch.Generator().manual_seed(seed)
+        args: dict[str, torch.Tensor | float] = {}
+        for name, arg in spec.args.items():
+            if name not in spec.tensors:
+                args[name] = arg.default
+            elif arg.role == "index":
+                args[name] = self._index(name, self.sizes[arg.dims[0]], self.sizes[arg.into])
+            elif arg.role != "workspace":
+                dtype = self.dtype if not arg.dtypes or self.dtype in arg.dtypes else arg.dtypes[0]
+                tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], TORCH[dtype])
+                if arg.role == "input":
+                    tensor.copy_(torch.randn(tensor.shape, generator=generator))
+                args[name] = tensor
+        return args
+
+    def _poisoned(self, size: list[int], dtype: torch.dtype) -> torch.Tensor:
+        if not self.strided or not size:
+            return torch.full(size, torch.nan, dtype=dtype)
+        wide = torch.full([*size[:-1], size[-1] + GAP], torch.nan, dtype=dtype)
+        return wide[..., : size[-1]]
+
+    def _index(self, name: str, rows: int, slots: int) -> torch.Tensor:
+        words = {"all": [], "half": [], "none": ["-1"]}.get(self.indices[name], self.indices[name].split("/"))
+        if words:
+            values = [slots - 1 if word == "last" else int(word) for word in words]
+            listed = [values[row % len(values)] for row in range(rows)]
+        else:
+            listed = [row % slots if slots else -1 for row in range(rows)]
+            if self.indices[name] == "half":
+                listed[(rows + 1) // 2 :] = [-1] * (rows // 2)
+        return torch.tensor(listed, dtype=TORCH[self.index_dtype])
+
+
+def errors(spec: KernelSpec, args: dict[str, torch.Tensor | float]) -> dict[str, float]:
+    """How far each output in ``args`` is from the reference, in units of the bound: right when <= 1.
+
+    NaN and infinities count as infinitely wrong unless the reference has the same there.
+    """
+    expected, bound = spec.reference(**args), spec.bound(**args)
+    worst = {}
+    for name in spec.outputs:
+        off = (args[name].double() - expected[name]).abs()
+        same = (args[name].double() == expected[name]) | (args[name].isnan() & expected[name].isnan())
+        ratio = torch.where(same, 0.0, off / bound[name]).nan_to_num(nan=torch.inf)
+        worst[name] = float(ratio.max()) if ratio.numel() else 0.0
+    return worst

@@ -1,0 +1,55 @@
+"""The device that holds a tensor, as far as a launch must know it."""
+
+import functools
+import os
+from dataclasses import dataclass
+
+import torch
+
+INTERPRETED_CORES = 4
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where kernels run.
+
+    Args:
+        backend: ``ascend``, ``cuda`` or ``interpreter``.
+        chip: The name that tables are filed under.
+        cores: Programs that run beside each other; what a grid is sized for.
+    """
+
+    backend: str
+    chip: str
+    cores: int
+
+
+def interpreting() -> bool:
+    """Whether the process runs Triton kernels in Triton's interpreter, on CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET", "0") == "1"
+
+
+def device_of(tensor: torch.Tensor) -> Device:
+    """The device that a kernel on ``tensor`` is launched on.
+
+    Raises:
+        ValueError: no kernel runs on tensors of this kind.
+    """
+    return _device(tensor.device.type, tensor.device.index or 0, interpreting())
+
+
+@functools.cache
+def _device(kind: str, index: int, interpreted: bool) -> Device:
+    if kind == "cpu" and interpreted:
+        return Device("interpreter", "interpreter", INTERPRETED_CORES)
+    if kind == "npu":
+        from triton.runtime.driver import driver
+
+        properties = driver.active.utils.get_device_properties(index)
+        return Device("ascend", torch.npu.get_device_name(index), properties["num_vectorcore"])
+    if kind == "cuda":
+        properties = torch.cuda.get_device_properties(index)
+        return Device("cuda", properties.name.replace(" ", "_"), properties.multi_processor_count)
+    raise ValueError(
+        f"no kernel runs on {kind} tensors; use npu or cuda tensors, or set TRITON_INTERPRET=1 for cpu tensors"
+    )

@@ -1,0 +1,45 @@
+"""Launches of a declared kernel: the configuration tuned for the shape, on the device of its tensors."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from .devices import Device, device_of
+from .record import Record
+from .spec import KernelSpec
+from .tables import Selection, select
+
+
+def launch(spec: KernelSpec, args: Mapping[str, Any]) -> None:
+    """Run ``spec`` on ``args``: operands and scalars by name, outputs written in place.
+
+    Raises:
+        TypeError, ValueError: a tensor does not fit the declaration.
+        RuntimeError: ``TRITON_INTERPRET`` was set after the kernel was imported, or the other way round.
+    """
+    device = device_of(args[next(iter(spec.operands))])
+    shape = spec.shape_of(args)
+    for call in spec.calls(args, selection(spec, spec.key(shape), device).config, device.backend, device.cores):
+        interpreted = type(call.kernel).__name__ == "InterpretedFunction"
+        if interpreted != (device.backend == "interpreter"):
+            raise RuntimeError(
+                f"{spec.name} was imported {'with' if interpreted else 'without'} TRITON_INTERPRET=1 and is now "
+                f"launched {'without' if interpreted else 'with'} it; set it once, before Python starts"
+            )
+        call.run()
+
+
+@functools.lru_cache(maxsize=4096)
+def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
+    """The configuration that a launch for ``key`` (see `KernelSpec.key`) takes on ``device``, and why.
+
+    Kept until the process ends: a table written meanwhile is seen by the next process.
+    """
+    return select(spec, key, device.chip, _versions() if device.backend == "ascend" else None)
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    from .ascend import toolchain_versions
+
+    return toolchain_versions()

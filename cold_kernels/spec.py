@@ -1,0 +1,153 @@
+"""A kernel, declared once: what tests, tuner, simulator and launches all read."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .arguments import ScalarArg, TensorArg
+from .dtypes import TORCH, dtype_name
+from .record import Record
+from .stage import Stage, StageCall
+from .tunables import BACKENDS, Tunable
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelSpec:
+    """A kernel as data and functions; ``docs/writing_a_spec.md`` teaches writing one.
+
+    A *shape* below is a `Record` of the dimensions' sizes and ``dtype``, the element type of the first
+    tensor; a *config* is a `Record` of the tunables' values.
+
+    Args:
+        name: What tables, reports and the command line call it.
+        stages: The launches, in order.
+        args: Tensors and scalars by name, in the operator's order.
+        space: Tunables by name.
+        require: Constraints by name: ``excess(config, shape)`` is signed, and legal when <= 0.
+        group: Dimensions that, with the dtype, choose the tunables in ``invariant``; no other dimension does,
+            so that a row's bits are the same in any batch.
+        bucket: Dimensions that choose the other tunables: the nearest tuned size counts.
+        invariant: Tunables that shape a sum.
+        reference: ``reference(**args) -> {output: float64 tensor}``.
+        bound: ``bound(**args) -> {output: float64 tensor}``, the largest error that a right kernel can make.
+        minimal_bytes: ``minimal_bytes(**args) -> int``, global memory that must be moved whatever the kernel.
+        typical: A case in the language of `cases.Case`; others say how they differ from it.
+        hard: Cases that hurt.
+        targets: Cases that ``python -m tuner autotune`` tunes for unless told otherwise.
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    args: Mapping[str, TensorArg | ScalarArg]
+    space: Mapping[str, Tunable]
+    group: tuple[str, ...]
+    bucket: tuple[str, ...]
+    reference: Callable[..., dict[str, torch.Tensor]]
+    bound: Callable[..., dict[str, torch.Tensor]]
+    minimal_bytes: Callable[..., int]
+    typical: str
+    hard: tuple[str, ...]
+    targets: tuple[str, ...]
+    require: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
+    invariant: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.invariant:
+            if name not in self.space:
+                raise ValueError(f"{self.name}: invariant {name!r} is no tunable of {', '.join(self.space)}")
+        for name in (*self.group, *self.bucket):
+            if name not in self.dims:
+                raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
+        known = [*self.args, *self.dims, *self.space]
+        for stage in self.stages:
+            stage.check(self.name, known)
+
+    @property
+    def tensors(self) -> dict[str, TensorArg]:
+        """All tensors by name, workspaces included."""
+        return {name: arg for name, arg in self.args.items() if isinstance(arg, TensorArg)}
+
+    @property
+    def operands(self) -> dict[str, TensorArg]:
+        """The tensors that a caller passes."""
+        return {name: arg for name, arg in self.tensors.items() if arg.role != "workspace"}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(name for name, arg in self.tensors.items() if arg.role == "output")
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the dimensions, in order of appearance."""
+        return tuple(dict.fromkeys(dim for arg in self.operands.values() for dim in arg.dims))
+
+    @property
+    def default(self) -> Record:
+        """The configuration of a user who never tunes."""
+        return Record({name: tunable.default for name, tunable in self.space.items()})
+
+    def shape_of(self, operands: Mapping[str, torch.Tensor]) -> Record:
+        """Sizes and dtype of actual tensors.
+
+        Raises:
+            TypeError, ValueError: a tensor is missing, of a wrong type, or contradicts another's size.
+        """
+        sizes: dict[str, int] = {}
+        for name, arg in self.operands.items():
+            if name not in operands:
+                raise TypeError(f"{self.name}: tensor {name} is missing")
+            tensor = operands[name]
+            arg.check(name, tensor)
+            if arg.same_dtype and tensor.dtype != operands[arg.same_dtype].dtype:
+                mine, other = dtype_name(tensor.dtype), dtype_name(operands[arg.same_dtype].dtype)
+                raise TypeError(f"{name} is {mine}, but must be {other} like {arg.same_dtype}")
+            for dim, size in zip(arg.dims, tensor.shape, strict=True):
+                if sizes.setdefault(dim, size) != size:
+                    raise ValueError(f"{name} has {dim} = {size}, but {dim} = {sizes[dim]} elsewhere")
+        first = next(iter(self.operands))
+        return Record(sizes, dtype=dtype_name(operands[first].dtype))
+
+    def key(self, shape: Record) -> Record:
+        """What of a shape a tuned configuration may depend on."""
+        return Record({name: shape[name] for name in (*self.bucket, *self.group)}, dtype=shape.dtype)
+
+    def excess(self, config: Record, shape: Record) -> dict[str, float]:
+        """Every constraint's signed excess; the configuration is legal where none is above 0."""
+        return {name: excess(config, shape) for name, excess in self.require.items()}
+
+    def configs(self, shape: Record) -> Iterator[Record]:
+        """All legal configurations for a shape, in the order of the space."""
+        for values in itertools.product(*(tunable.values for tunable in self.space.values())):
+            config = Record(dict(zip(self.space, values, strict=True)))
+            if all(excess <= 0 for excess in self.excess(config, shape).values()):
+                yield config
+
+    def calls(self, args: Mapping[str, Any], config: Record, backend: str, cores: int) -> list[StageCall]:
+        """The launches that do this kernel's work on ``args`` (operands and scalars by name).
+
+        Workspaces are made here, on the device of the operands. ``cores`` is what a grid may fill.
+        """
+        if backend not in BACKENDS:
+            raise ValueError(f"unknown back end {backend!r}; use one of {', '.join(BACKENDS)}")
+        shape = self.shape_of(args)
+        sizes = {**shape, **config}
+        device = args[next(iter(self.operands))].device
+        values = dict(args)
+        constants, options = dict(shape), {}
+        for name, tunable in self.space.items():
+            constants |= tunable.constants(name, config[name], backend)
+            options |= tunable.options(config[name], backend)
+        calls = []
+        for stage in self.stages:
+            if not stage.when(config, shape):
+                continue
+            for name in stage.uses():
+                arg = self.tensors[name]
+                if name not in values:
+                    size = [sizes[dim] for dim in arg.dims]
+                    values[name] = torch.empty(size, dtype=TORCH[arg.dtypes[0]], device=device)
+            calls.append(stage.bind(values, constants, self.tensors, stage.grid(config, shape, cores), options))
+        return calls

@@ -1,0 +1,228 @@
+"""Tuned configurations on disk: the only reader and writer of ``<chip>/<kernel>.json``."""
+
+import functools
+import json
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .record import Record
+from .source import kernel_source
+from .spec import KernelSpec
+
+FORMAT = 1
+SHIPPED = Path(__file__).with_name("tables")
+RUNGS = (
+    "legal",
+    "compiles",
+    "correct (interpreter)",
+    "correct (compiled)",
+    "simulated",
+    "measured",
+)
+"""Rungs of evidence, each including those before it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The configuration chosen for one shape.
+
+    Args:
+        shape: Dimension sizes and ``dtype``.
+        config: The tunables' values.
+        evidence: One of `RUNGS`.
+        details: Figures that led to the choice, for people.
+    """
+
+    shape: Record
+    config: Record
+    evidence: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was tuned for one kernel on one chip; it belongs to the kernel's ``source`` and to no other."""
+
+    kernel: str
+    chip: str
+    source: str
+    versions: dict[str, str]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A configuration to launch with, and where it comes from."""
+
+    config: Record
+    evidence: str
+    reason: str
+
+
+def source_digest(spec: KernelSpec) -> str:
+    """Hash of the kernel's Triton source; a table made for another one does not apply."""
+    return "-".join(dict.fromkeys(kernel_source(stage.kernel).digest[:16] for stage in spec.stages))
+
+
+def user_directory() -> Path:
+    """Where ``autotune`` writes and launches look first: ``COLD_KERNELS_TABLES``, else XDG's data home."""
+    if chosen := os.environ.get("COLD_KERNELS_TABLES"):
+        return Path(chosen)
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "cold-kernels" / "tables"
+
+
+def path_of(directory: Path, chip: str, kernel: str) -> Path:
+    return directory / chip / f"{kernel}.json"
+
+
+def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
+    """Write ``table`` atomically.
+
+    Entries of an older table of the same source are kept where the new one has no such shape, unless they
+    sum in another order than the new ones of their group: a row's bits must not depend on the batch.
+    """
+    path = path_of(directory, table.chip, table.kernel)
+    kept: tuple[Entry, ...] = ()
+    if path.exists() and (old := _read(path, spec, table.chip)):
+        mine = {entry.shape for entry in table.entries}
+        shaping = {_group(spec, entry.shape): _shaping(spec, entry) for entry in table.entries}
+        kept = tuple(
+            entry
+            for entry in old.entries
+            if entry.shape not in mine
+            and shaping.get(_group(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
+        )
+    record = asdict(replace(table, entries=()))
+    record["entries"] = [
+        {"shape": dict(e.shape), "config": dict(e.config), "evidence": e.evidence, "details": e.details}
+        for e in sorted((*kept, *table.entries), key=lambda e: tuple(map(str, e.shape.values())))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        json.dump({"format": FORMAT, **record}, file, indent=1)
+        file.write("\n")
+    os.replace(name, path)
+    read.cache_clear()
+    return path
+
+
+@functools.cache
+def read(spec: KernelSpec, chip: str) -> tuple[Table, Path] | None:
+    """The first table for this kernel, source and chip: the user's, else the shipped one.
+
+    A broken or foreign table is skipped with one warning.
+    """
+    for directory in (user_directory(), SHIPPED):
+        path = path_of(directory, chip, spec.name)
+        if path.exists() and (table := _read(path, spec, chip)):
+            return table, path
+    return None
+
+
+def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] | None = None) -> Selection:
+    """The configuration for a launch: exact shape, nearest bucket, default.
+
+    Tunables in ``spec.invariant`` follow from the group's sizes and dtype alone, whatever the other
+    dimensions. A table made with other compiler ``versions`` keeps its configurations and loses its evidence.
+    """
+    found = read(spec, chip)
+    if not found:
+        return Selection(default(spec, shape), "legal", f"default: no table of this kernel for {chip}")
+    table, path = found
+    group, exact = _nearest_group(spec, table, shape)
+    if not group:
+        return Selection(default(spec, shape), "legal", f"default: {path} has no shape near {shape}")
+    entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
+    if any(excess > 0 for excess in spec.excess(entry.config, shape).values()):
+        return Selection(default(spec, shape), "legal", f"default: {entry.config} of {path} is illegal here")
+    exact = exact and entry.shape == spec.key(shape)
+    reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
+    stale = versions is not None and versions != table.versions
+    return Selection(entry.config, "legal" if stale else entry.evidence, reason)
+
+
+def default(spec: KernelSpec, shape: Record) -> Record:
+    """The spec's default, or the legal configuration fewest steps away from it, where it is illegal."""
+    if all(excess <= 0 for excess in spec.excess(spec.default, shape).values()):
+        return spec.default
+    return _nearest_legal(spec, shape)
+
+
+def _nearest_legal(spec: KernelSpec, shape: Record) -> Record:
+    def steps(config: Record) -> int:
+        return sum(
+            abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in spec.space.items()
+        )
+
+    return min(spec.configs(shape), key=steps)
+
+
+def _group(spec: KernelSpec, shape: Record) -> tuple:
+    return (*(shape[dim] for dim in spec.group), shape.dtype)
+
+
+def _shaping(spec: KernelSpec, entry: Entry) -> tuple:
+    return tuple(entry.config[name] for name in spec.invariant)
+
+
+def _nearest_group(spec: KernelSpec, table: Table, shape: Record) -> tuple[list[Entry], bool]:
+    """Entries of the shape's own group and True, else of the nearest within an octave a dimension and False."""
+    same = [entry for entry in table.entries if entry.shape.dtype == shape.dtype]
+    exact = [entry for entry in same if _group(spec, entry.shape) == _group(spec, shape)]
+    if exact:
+        return exact, True
+    near = [
+        entry
+        for entry in same
+        if all(_distance(entry.shape, shape, [dim]) <= 1 for dim in spec.group)
+    ]
+    if not near:
+        return [], False
+    best = min(near, key=lambda entry: (_distance(entry.shape, shape, spec.group), _group(spec, entry.shape)))
+    return [entry for entry in near if _group(spec, entry.shape) == _group(spec, best.shape)], False
+
+
+def _distance(one: Record, other: Record, dims: Iterable[str]) -> float:
+    return sum(abs(math.log2((one[dim] + 1) / (other[dim] + 1))) for dim in dims)
+
+
+def _read(path: Path, spec: KernelSpec, chip: str) -> Table | None:
+    try:
+        table = _parse(json.loads(path.read_text()), spec)
+        if (table.kernel, table.chip) != (spec.name, chip):
+            raise ValueError(f"it is for {table.kernel} on {table.chip}")
+        if table.source != source_digest(spec):
+            raise ValueError("it was tuned for another source of this kernel; tune again")
+        return table
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        warnings.warn(f"skipping {path}: {problem!s}", stacklevel=2)
+        return None
+
+
+def _parse(data: dict, spec: KernelSpec) -> Table:
+    if data.get("format") != FORMAT:
+        raise ValueError(f"format {data.get('format')!r}, not {FORMAT}")
+    entries = []
+    shaping: dict[tuple, tuple] = {}
+    for item in data["entries"]:
+        entry = Entry(Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}))
+        if set(entry.shape) != {*spec.group, *spec.bucket, "dtype"}:
+            raise ValueError(f"entry for {entry.shape} names other dimensions than {spec.name} is tuned by")
+        if entry.evidence not in RUNGS:
+            raise ValueError(f"unknown evidence {entry.evidence!r}")
+        for name, tunable in spec.space.items():
+            if entry.config.get(name) not in tunable.values:
+                raise ValueError(f"{name}={entry.config.get(name)!r} is none of {tunable.values}")
+        chosen = _shaping(spec, entry)
+        if shaping.setdefault(_group(spec, entry.shape), chosen) != chosen:
+            raise ValueError(f"{', '.join(spec.invariant)} differ among shapes like {entry.shape}")
+        entries.append(entry)
+    return Table(data["kernel"], data["chip"], data["source"], data["versions"], tuple(entries))

@@ -1,0 +1,77 @@
+"""What a kernel leaves to be tuned, and how each choice reaches a launch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+BACKENDS = ("ascend", "cuda", "interpreter")
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """A named choice, passed to the kernel as the ``tl.constexpr`` parameter of its name.
+
+    Args:
+        values: What may be chosen, in ascending order where there is one.
+        default: The choice of somebody who tunes by hand; trial 0 of every study.
+    """
+
+    values: tuple
+    default: Any
+
+    def __post_init__(self) -> None:
+        if self.default not in self.values:
+            raise ValueError(f"default {self.default!r} is none of the values {self.values}")
+
+    def constants(self, name: str, value: Any, backend: str) -> dict[str, Any]:
+        """The constexpr parameters that this choice sets on ``backend``."""
+        return {name: value}
+
+    def options(self, value: Any, backend: str) -> dict[str, Any]:
+        """The launch options, in the words of the backend's own Triton, that this choice sets."""
+        return {}
+
+
+def Choice(*values: Any, default: Any = None) -> Tunable:
+    """One of ``values``; the first is the default unless another is named."""
+    return Tunable(values, values[0] if default is None else default)
+
+
+def PowerOf2(low: int, high: int, *, default: int) -> Tunable:
+    """A power of two from ``low`` to ``high``, both included, as ``tl.arange`` wants it everywhere."""
+    if low < 1 or low & (low - 1) or high & (high - 1) or high < low:
+        raise ValueError(f"PowerOf2 needs powers of two, the lower one first, not {low} and {high}")
+    return Tunable(tuple(1 << e for e in range(low.bit_length() - 1, high.bit_length())), default)
+
+
+@dataclass(frozen=True)
+class PipeliningDepth(Tunable):
+    """Pipelining depth: how many buffers a loaded tile has.
+
+    On Ascend the kernel asks for them by ``tl.compile_hint(tile, "hivm.multi_buffer", DEPTH)``; on a GPU it
+    is ``num_stages``; interpreted it is nothing. Where the kernel must not hint, its parameter is 1.
+    """
+
+    def constants(self, name: str, value: int, backend: str) -> dict[str, int]:
+        return {name: value if backend == "ascend" else 1}
+
+    def options(self, value: int, backend: str) -> dict[str, int]:
+        return {"num_stages": value} if backend == "cuda" else {}
+
+
+def Depth(*, upto: int, default: int) -> PipeliningDepth:
+    """A pipelining depth from 1 (no overlap asked for) to ``upto``."""
+    return PipeliningDepth(tuple(range(1, upto + 1)), default)
+
+
+@dataclass(frozen=True)
+class AutoMultiBuffer(Tunable):
+    """Whether the Ascend compiler may double-buffer the loads that carry no hint; nothing elsewhere."""
+
+    values: tuple = (True, False)
+    default: bool = True
+
+    def constants(self, name: str, value: bool, backend: str) -> dict[str, Any]:
+        return {}
+
+    def options(self, value: bool, backend: str) -> dict[str, bool]:
+        return {"multibuffer": value} if backend == "ascend" else {}

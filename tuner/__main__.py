@@ -1,0 +1,26 @@
+"""`python -m tuner COMMAND`: each command is a module of this package with an `add_parser`."""
+
+import argparse
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+COMMANDS = ("doctor", "autotune")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; its exit code comes back."""
+    parser = argparse.ArgumentParser(prog="python -m tuner", description="Tunes Triton kernels.")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        if find_spec(f"tuner.{command}") is not None:
+            import_module(f"tuner.{command}").add_parser(subparsers)
+    chosen = parser.parse_args(arguments)
+    if not hasattr(chosen, "run"):
+        parser.print_help()
+        return 0
+    return chosen.run(chosen) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""``python -m tuner autotune``: finds configurations with no device and writes them to tables."""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from .registry import KERNELS, check_name, load
+
+TRIALS, QUICK_TRIALS = 64, 16
+DEFAULT_CHIP = "Ascend910B3"
+WRONG_INPUT, FAILED = 2, 1
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Registers the command."""
+    parser = subparsers.add_parser(
+        "autotune",
+        help="find configurations for a chip that need not be there",
+        description="Compiles, checks and times configurations on a simulated chip; writes the best to a "
+        "table. The same command again goes on where the last one stopped.",
+    )
+    parser.add_argument(
+        "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
+    )
+    parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
+    parser.add_argument(
+        "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help=f"a group of shapes; default: {TRIALS}")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"the first group of targets only, {QUICK_TRIALS} trials"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        0; 1 if the compiler is missing or a group has no working configuration; 2 for bad input, before
+        anything has run; 130 after Ctrl-C.
+    """
+    try:
+        import optuna
+        import rich  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        print(f'autotune: {error}; python -m pip install "cold-kernels[ascend]"', file=sys.stderr)
+        return FAILED
+    from cold_kernels.ascend.chips import chip_named
+    from cold_kernels.ascend.errors import ToolchainMissing
+    from cold_kernels.tables import user_directory
+
+    from .journal import JournalBusy
+    from .machine import ascend_machine
+    from .session import groups_of, jobs_for, tune
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    output = arguments.output or user_directory()
+    names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
+    trials = arguments.trials
+    if trials is None:
+        trials = QUICK_TRIALS if arguments.quick else TRIALS
+    with ExitStack() as held:
+        try:
+            if trials < 1:
+                raise ValueError(f"--trials {trials}: must be 1 or more")
+            chip_named(arguments.chip)
+            for name in names:
+                check_name(name)
+            machine = ascend_machine(arguments.chip)
+            found = [groups_of(load(name), arguments.shape) for name in names]
+            if arguments.quick and not arguments.shape:
+                found = [groups[:1] for groups in found]
+            jobs = jobs_for(sum(found, []), machine, output, arguments.seed, held)
+        except (ValueError, OSError, JournalBusy) as error:
+            print(f"autotune: {error}", file=sys.stderr)
+            return WRONG_INPUT
+        except ToolchainMissing as error:
+            print(f"autotune: {error}", file=sys.stderr)
+            return FAILED
+        return tune(jobs, trials, output)

@@ -1,0 +1,124 @@
+"""One configuration on one case: compiled, timed, and compared with float64."""
+
+import functools
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from cold_kernels.cases import Case, errors
+from cold_kernels.dtypes import TORCH
+from cold_kernels.record import Record
+from cold_kernels.spec import KernelSpec
+
+from .machine import Machine
+
+KEPT_PROGRAMS = 48
+VALUES, TIME_ONLY = True, False
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The simulated launches of one kernel call, one after the other."""
+
+    parts: tuple[Any, ...]
+
+    @property
+    def microseconds(self) -> float:
+        return math.fsum(part.microseconds for part in self.parts)
+
+    def on(self, chip: Any) -> float:
+        """Microseconds of the same execution on another chip."""
+        return math.fsum(part.on(chip).microseconds for part in self.parts)
+
+    @property
+    def bound(self) -> str:
+        """The pipe with the most busy cycles; of equals, the first by name."""
+        busy: Counter[str] = Counter()
+        for part in self.parts:
+            busy.update(part.pipes)
+        return min(busy, key=lambda pipe: (-busy[pipe], pipe)) if busy else "none"
+
+
+class Evaluator:
+    """Compiles and simulates configurations of one kernel; every program is compiled once.
+
+    Args:
+        spec: The kernel.
+        machine: Compiler and simulated chip.
+    """
+
+    def __init__(self, spec: KernelSpec, machine: Machine) -> None:
+        self.spec = spec
+        self.machine = machine
+        self._programs: OrderedDict[tuple, Any] = OrderedDict()
+
+    def timed(self, config: Record, case: Case) -> Timed:
+        """Simulated time alone; the case's tensors are not written.
+
+        Raises:
+            AscendError: a stage does not compile, or does what the simulator refuses.
+        """
+        return Timed(tuple(self._launches(config, self._args(case), TIME_ONLY)))
+
+    def wrong(self, config: Record, case: Case) -> str | None:
+        """How the compiled program's values differ from float64 on ``case``; None if they are right.
+
+        Outputs and workspaces are poisoned first, so that whatever is not written is wrong.
+
+        Raises:
+            AscendError: a stage does not compile, or does what the simulator refuses.
+        """
+        args = case.tensors(self.spec)
+        for _ in self._launches(config, args, VALUES):
+            pass
+        off = {name: ratio for name, ratio in errors(self.spec, args).items() if not ratio <= 1}
+        if not off:
+            return None
+        name = max(off, key=off.get)
+        return f"{name} is {off[name]:.3g} times the allowed error off float64 on {case}"
+
+    def floor_microseconds(self, case: Case) -> float:
+        """Time to move the bytes that must be moved, at the bandwidth of global memory."""
+        return self.spec.minimal_bytes(**self._args(case)) / self.machine.chip.hbm_bytes_per_second * 1e6
+
+    def _launches(self, config: Record, args: dict[str, Any], values: bool) -> Iterable[Any]:
+        values_of = args | self._workspaces(config, args)
+        for call in self.spec.calls(values_of, config, "ascend", self.machine.chip.vector_cores):
+            if 0 in call.grid:
+                continue
+            signature, constants, arguments = call.specialized()
+            program = self._program(call.kernel, signature, constants, call.options)
+            yield self.machine.simulate(program, list(arguments.values()), call.grid, values)
+
+    def _program(self, kernel: Any, signature: dict, constants: dict, options: dict) -> Any:
+        key = (kernel, *(tuple(sorted(part.items())) for part in (signature, constants, options)))
+        if key not in self._programs:
+            self._programs[key] = self.machine.compile(kernel, signature, constants, options)
+        self._programs.move_to_end(key)
+        while len(self._programs) > KEPT_PROGRAMS:
+            self._programs.popitem(last=False)
+        return self._programs[key]
+
+    def _workspaces(self, config: Record, args: dict[str, Any]) -> dict[str, torch.Tensor]:
+        sizes = {**self.spec.shape_of(args), **config}
+        made = {}
+        for name, arg in self.spec.tensors.items():
+            if arg.role == "workspace":
+                dtype = TORCH[arg.dtypes[0]]
+                poison = torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max
+                made[name] = torch.full([sizes[dim] for dim in arg.dims], poison, dtype=dtype)
+        return made
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - an evaluator lives as long as the search of its kernel
+    def _args(self, case: Case) -> dict[str, Any]:
+        return case.tensors(self.spec)
+
+
+def geomean(values: Iterable[float]) -> float:
+    """Geometric mean of positive numbers."""
+    logs = [math.log(value) for value in values]
+    return math.exp(math.fsum(logs) / len(logs))

@@ -1,0 +1,112 @@
+"""The unit of search: the cases that must share the tunables which shape a sum."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.source import kernel_source
+from cold_kernels.spec import KernelSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Cases of a kernel with the same ``spec.group`` sizes and dtype; tuned together in one study.
+
+    Args:
+        spec: The kernel.
+        key: Sizes of ``spec.group``, and ``dtype``.
+        cases: What is timed, in the order given.
+    """
+
+    spec: KernelSpec
+    key: Record
+    cases: tuple[Case, ...]
+
+    def __str__(self) -> str:
+        return f"{self.spec.name} {self.key}"
+
+    @cached_property
+    def legal(self) -> tuple[Record, ...]:
+        """The configurations that every case allows, in the order of the space."""
+        first, *others = [case.shape() for case in self.cases]
+        return tuple(
+            config
+            for config in self.spec.configs(first)
+            if all(allows(self.spec, config, shape) for shape in others)
+        )
+
+    @cached_property
+    def default(self) -> Record:
+        """The spec's default, or the legal configuration fewest steps away from it."""
+        return min(self.legal, key=lambda config: sum(map(abs, self._steps(config))))
+
+    def point(self, config: Record) -> tuple[int, ...]:
+        """Positions of the choices among the tunables' values: the coordinates of the search."""
+        return tuple(tunable.values.index(config[name]) for name, tunable in self.spec.space.items())
+
+    def shaping(self, config: Record) -> tuple:
+        """The choices that all cases of the group must share."""
+        return tuple(config[name] for name in self.spec.invariant)
+
+    @cached_property
+    def smallest(self) -> Case:
+        """The case with the fewest elements: the cheapest to compute."""
+        return min(self.cases, key=work)
+
+    @cached_property
+    def hard(self) -> tuple[Case, ...]:
+        """The spec's hard cases in the group's dtype, the cheapest first."""
+        cases = [Case.parse(f"{text} dtype={self.key.dtype}", self.spec) for text in self.spec.hard]
+        return tuple(sorted(cases, key=work))
+
+    def declaration(self) -> str:
+        """Digest of the kernel's files, its space and the cases: what a trial's time means."""
+        files = {kernel_source(stage.kernel).file for stage in self.spec.stages}
+        parts = [Path(file).read_text() for file in sorted(files)]
+        parts += [repr(dict(self.spec.space)), *map(str, self.cases)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _steps(self, config: Record) -> list[int]:
+        default = self.point(self.spec.default)
+        return [mine - other for mine, other in zip(self.point(config), default, strict=True)]
+
+
+def groups(spec: KernelSpec, cases: Iterable[Case]) -> list[Group]:
+    """The groups that ``cases`` fall into, in order of appearance.
+
+    Raises:
+        ValueError: two cases are one to a table, a size is 0, or no configuration is legal for a group.
+    """
+    gathered: dict[Record, dict[Record, Case]] = {}
+    for case in cases:
+        if empty := [f"{dim}=0" for dim, size in case.sizes.items() if not size]:
+            raise ValueError(f"{spec.name}: nothing to tune for {case}: {', '.join(empty)}")
+        key = Record({dim: case.sizes[dim] for dim in spec.group}, dtype=case.dtype)
+        mine = gathered.setdefault(key, {})
+        tuned_by = spec.key(case.shape())
+        if tuned_by in mine:
+            other = mine[tuned_by]
+            raise ValueError(f"{spec.name}: {case} and {other} are both {tuned_by} to a table; name one")
+        mine[tuned_by] = case
+    found = [Group(spec, key, tuple(mine.values())) for key, mine in gathered.items()]
+    for group in found:
+        if not group.legal:
+            raise ValueError(f"{group}: no configuration is legal for {' and '.join(map(str, group.cases))}")
+    return found
+
+
+def allows(spec: KernelSpec, config: Record, shape: Record) -> bool:
+    """Whether the spec's constraints let ``config`` run ``shape``."""
+    return all(excess <= 0 for excess in spec.excess(config, shape).values())
+
+
+def work(case: Case) -> int:
+    """Product of the sizes, a stand-in for what computing the case costs."""
+    product = 1
+    for size in case.sizes.values():
+        product *= max(1, size)
+    return product

@@ -1,0 +1,55 @@
+"""The file that keeps every trial: one writer at a time, and a kill at any moment leaves it readable."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+
+class JournalBusy(RuntimeError):
+    """Another process is tuning into the same journal."""
+
+
+class _HeldThroughout(JournalFileOpenLock):
+    """Does nothing: `journal` holds the file throughout, and a killed process lets go of it."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[JournalStorage]:
+    """Optuna's storage on ``path``, which is made if it is not there.
+
+    Raises:
+        JournalBusy: another process holds the file.
+        OSError: the file cannot be written.
+        ValueError: it is no journal.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalBusy(f"another autotune writes to {path}; wait for it, or give --output") from None
+        _cut_half_a_line(file)
+        try:
+            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldThroughout(str(path))))
+        except Exception as error:
+            raise ValueError(f"{path} is no journal of trials ({error}); move it away") from error
+        yield storage
+
+
+def _cut_half_a_line(file) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    end = file.read().rfind(b"\n") + 1
+    if end != size:
+        file.truncate(end)

@@ -1,0 +1,69 @@
+"""What a search runs on: a compiler and a simulated chip, behind one seam."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cold_kernels
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The compiler and the simulator for one chip.
+
+    Args:
+        chip: The chip's figures: ``name``, ``vector_cores``, ``hbm_bytes_per_second``, ``plausible(count)``.
+        compile: ``compile(kernel, signature, constants, options) -> program``; options in Triton's words.
+        simulate: ``simulate(program, arguments, grid, values) -> Simulation``.
+        versions: The compiler's parts; another version is another study.
+        model: Digest of what a simulated time depends on besides; another model is another study.
+    """
+
+    chip: Any
+    compile: Callable[[Any, Mapping[str, str], Mapping[str, Any], Mapping[str, Any]], Any]
+    simulate: Callable[[Any, list, tuple[int, ...], bool], Any]
+    versions: Mapping[str, str]
+    model: str
+
+
+def ascend_machine(name: str) -> Machine:
+    """The open Ascend compiler and the simulator for the chip ``name``.
+
+    Raises:
+        ValueError: there is no such chip.
+        ToolchainMissing: the compiler, or xDSL, is not installed.
+    """
+    from cold_kernels.ascend.chips import chip_named
+    from cold_kernels.ascend.errors import ToolchainMissing
+    from cold_kernels.ascend.installation import INSTALL
+    from cold_kernels.ascend.toolchain import (
+        CompileOptions,
+        compile_kernel,
+        find_toolchain,
+        toolchain_versions,
+    )
+
+    chip = chip_named(name)
+    find_toolchain()
+    try:
+        from cold_kernels.ascend import simulate
+    except ImportError as error:
+        raise ToolchainMissing(f"the simulator does not import: {error}", INSTALL) from error
+
+    def compile(kernel, signature, constants, options):
+        words = {"multibuffer": "multi_buffer"}
+        chosen = CompileOptions(**{words.get(key, key): value for key, value in options.items()})
+        return compile_kernel(kernel, signature, constants, chip=name, options=chosen)
+
+    def run(program, arguments, grid, values):
+        return simulate(program, arguments, grid, chip=chip, values=values)
+
+    return Machine(chip, compile, run, toolchain_versions(), _model_digest())
+
+
+def _model_digest() -> str:
+    folder = Path(cold_kernels.__path__[0]) / "ascend"
+    files = [folder / "chips.py", folder / "program.py", *sorted((folder / "simulator").rglob("*.py"))]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,0 +1,187 @@
+"""From finished trials to a table: the best re-timed on plausible chips and checked against float64."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import optuna
+
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.tables import Entry
+
+from .evaluate import Evaluator, Timed
+from .group import Group, allows
+from .sampler import LegalSampler
+from .trial import decided, problem, recorded
+from .winner import Candidate, Times, candidates, judge, wins, worst_regret
+
+CHIPS = 32
+RETIMED = 8
+"""Candidates that are timed on the plausible chips, besides the default's own relatives."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found for one case; times in simulated microseconds.
+
+    Args:
+        case: The case.
+        config: What the table will say.
+        default_us: Time of the default; None if it is unusable.
+        best_us: Time of ``config``, nominal chip.
+        wins: Chips, of `CHIPS`, on which it is strictly faster than the default; None if it is the default.
+        worst_regret: Over the chips, the most that it costs relative to the better of it and the default.
+        floor_us: Time of the bytes that must move.
+        bound: The pipe with the most busy cycles.
+    """
+
+    case: Case
+    config: Record
+    default_us: float | None
+    best_us: float
+    wins: int | None
+    worst_regret: float
+    floor_us: float
+    bound: str
+
+    @property
+    def gain(self) -> float | None:
+        """How many times faster than the default."""
+        return None if self.default_us is None else self.default_us / self.best_us
+
+    def entry(self, group: Group) -> Entry:
+        details = {
+            "case": str(self.case),
+            "default_us": _rounded(self.default_us),
+            "best_us": _rounded(self.best_us),
+            "gain": _rounded(self.gain),
+            "wins": self.wins,
+            "chips": CHIPS,
+            "worst_regret": _rounded(self.worst_regret),
+            "floor_us": _rounded(self.floor_us),
+            "bound": self.bound,
+        }
+        return Entry(group.spec.key(self.case.shape()), self.config, "simulated", details)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A row for each case of a group, none if no configuration works; ``reason`` says why this one."""
+
+    group: Group
+    rows: tuple[Row, ...]
+    reason: str
+
+
+class Referee:
+    """Decides one group. What it has checked is kept in the study and not checked again."""
+
+    def __init__(self, group: Group, evaluator: Evaluator, study: optuna.Study) -> None:
+        self.group = group
+        self.evaluator = evaluator
+        self.study = study
+        self.chips = evaluator.machine.chip.plausible(CHIPS)
+        self._timed: dict[tuple[Record, Case], tuple[Timed, list[float]]] = {}
+
+    def decide(self) -> Decision:
+        """The configurations for the group, out of the study's finished trials.
+
+        Raises:
+            ToolchainMissing: the compiler went away.
+        """
+        times = self._times()
+        default = self.group.default
+        note = "" if default in times else "the default does not run; "
+        if default in times and (why := self._wrong(default, self.group.cases)):
+            del times[default]
+            note = f"the default is wrong ({why}); "
+        while times:
+            candidate, replaced, reason = self._best(times)
+            chosen = {
+                case: candidate.configs[str(case)] if str(case) in replaced else default
+                for case in self.group.cases
+            }
+            wrong = self._first_wrong(chosen)
+            if wrong is None:
+                rows = tuple(self._row(case, config, default in times) for case, config in chosen.items())
+                return Decision(self.group, rows, note + reason)
+            del times[wrong]
+        return Decision(self.group, (), f"{note}no configuration that was tried works")
+
+    def _times(self) -> dict[Record, dict[str, float]]:
+        sampler = self.study.sampler
+        assert isinstance(sampler, LegalSampler)
+        outcomes = {sampler.config(trial): recorded(trial) for trial in decided(self.study)}
+        return {config: dict(one.us) for config, one in outcomes.items() if one.us and not one.failure}
+
+    def _best(self, times: Times) -> tuple[Candidate, frozenset[str], str]:
+        ranked = candidates(self.group, times)
+        unusable = self.group.default not in times
+        default = {
+            str(case): [math.inf] * CHIPS if unusable else self._on_chips(self.group.default, case)
+            for case in self.group.cases
+        }
+        first_reason = ""
+        for rank, candidate in enumerate(ranked):
+            # The default's own relatives are always looked at: they can replace it case by case.
+            if rank >= RETIMED and not candidate.shares_with_default(self.group):
+                continue
+            mine = {
+                str(case): self._on_chips(candidate.configs[str(case)], case) for case in self.group.cases
+            }
+            verdict = judge(self.group, candidate, default, mine)
+            first_reason = first_reason or verdict.reason
+            if verdict.replaced or set(candidate.configs.values()) == {self.group.default}:
+                return candidate, verdict.replaced, verdict.reason if verdict.replaced else first_reason
+        return ranked[0], frozenset(), first_reason
+
+    def _first_wrong(self, chosen: dict[Case, Record]) -> Record | None:
+        for config in dict.fromkeys(chosen.values()):
+            if self._wrong(config, [case for case in chosen if chosen[case] == config]):
+                return config
+        return None
+
+    def _wrong(self, config: Record, cases: Iterable[Case]) -> str:
+        """What speaks against ``config`` on all hard cases that it may run and on ``cases``; else ""."""
+        hard = [case for case in self.group.hard if allows(self.group.spec, config, case.shape())]
+        for case in (*hard, *cases):
+            name = f"checked {config} on {case}"
+            failure = self.study.user_attrs.get(name)
+            if failure is None:
+                failure = problem(self.evaluator, config, case, needed=case in cases) or ""
+                self.study.set_user_attr(name, failure)
+            if failure:
+                return failure
+        return ""
+
+    def _on_chips(self, config: Record, case: Case) -> list[float]:
+        return self._time(config, case)[1]
+
+    def _time(self, config: Record, case: Case) -> tuple[Timed, list[float]]:
+        if (config, case) not in self._timed:
+            timed = self.evaluator.timed(config, case)
+            self._timed[config, case] = timed, [timed.on(chip) for chip in self.chips]
+        return self._timed[config, case]
+
+    def _row(self, case: Case, config: Record, default_works: bool) -> Row:
+        timed, mine = self._time(config, case)
+        same = config == self.group.default
+        default_us, default = None, [math.inf] * CHIPS
+        if default_works:
+            nominal, default = self._time(self.group.default, case)
+            default_us = nominal.microseconds
+        return Row(
+            case=case,
+            config=config,
+            default_us=default_us,
+            best_us=timed.microseconds,
+            wins=None if same else wins(mine, default),
+            worst_regret=worst_regret(mine, default),
+            floor_us=self.evaluator.floor_microseconds(case),
+            bound=timed.bound,
+        )
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 4)

@@ -1,0 +1,136 @@
+"""One trial: the rungs that a configuration climbs, and how the outcome is kept in the study."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from cold_kernels.ascend.errors import AscendError, ToolchainMissing, UnifiedBufferOverflow
+from cold_kernels.record import Record
+
+from .evaluate import Evaluator, geomean
+from .group import Group, allows
+
+WORTH_CHECKING = 1.5
+"""A configuration slower than this times the best so far is timed and not checked."""
+ABANDONED = "abandoned"
+OVERFLOW = "unified_buffer_bits"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a configuration.
+
+    Args:
+        rung: The highest of `cold_kernels.tables.RUNGS` that it reached.
+        us: Simulated microseconds by case; empty if it does not compile.
+        failure: Why it cannot be used; empty if it can.
+        excess_bits: For tiles that do not fit the unified buffer: bits required minus available.
+        checked: The cases on which its values agreed with float64.
+    """
+
+    rung: str
+    us: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
+    excess_bits: int | None = None
+    checked: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """Geometric mean over the cases, in microseconds."""
+        return geomean(self.us.values())
+
+
+def attempt(group: Group, evaluator: Evaluator, config: Record, best: float | None) -> Outcome:
+    """Compile and time ``config`` on every case; check its values where it is worth it.
+
+    Compiling and timing come first, as they cost least. A configuration that could win, and the default, is
+    then compared with float64 on the smallest case and on the cheapest hard case that it may run; the rest of
+    the hard cases wait until it does win.
+    """
+    us: dict[str, float] = {}
+    checked: list[str] = []
+    try:
+        for case in group.cases:
+            us[str(case)] = evaluator.timed(config, case).microseconds
+        timed = Outcome("compiles", us)
+        if best is not None and timed.value > WORTH_CHECKING * best and config != group.default:
+            return timed
+        hard = [case for case in group.hard if allows(group.spec, config, case.shape())]
+        for case in (group.smallest, *hard[:1]):
+            failure = problem(evaluator, config, case, needed=case is group.smallest)
+            if failure:
+                return Outcome("compiles", us, failure, checked=tuple(checked))
+            checked.append(str(case))
+    except UnifiedBufferOverflow as error:
+        return Outcome("legal", failure=str(error), excess_bits=error.required_bits - error.available_bits)
+    except ToolchainMissing:
+        raise
+    except AscendError as error:
+        return Outcome("legal", failure=str(error))
+    return Outcome("simulated", us, checked=tuple(checked))
+
+
+def problem(evaluator: Evaluator, config: Record, case: Any, *, needed: bool) -> str | None:
+    """Why ``config`` must not be used, judging by its values on ``case``; None if nothing speaks against it.
+
+    A hard case that is not ``needed`` and whose program does not fit the unified buffer says nothing about
+    the shapes that the configuration is for.
+    """
+    try:
+        return evaluator.wrong(config, case)
+    except ToolchainMissing:
+        raise
+    except AscendError as error:
+        if isinstance(error, UnifiedBufferOverflow) and not needed:
+            return None
+        return f"{error} (on {case})"
+
+
+def record(study: optuna.Study, trial: optuna.Trial, config: Record, outcome: Outcome) -> None:
+    """Tell the study; the trial is on disk when this returns."""
+    trial.set_user_attr("config", dict(config))
+    trial.set_user_attr("rung", outcome.rung)
+    if outcome.us:
+        trial.set_user_attr("us", outcome.us)
+    if outcome.checked:
+        trial.set_user_attr("checked", list(outcome.checked))
+    if outcome.failure:
+        trial.set_user_attr("failure", outcome.failure)
+    if outcome.excess_bits is not None:
+        trial.set_constraint(OVERFLOW, outcome.excess_bits)
+        study.tell(trial, state=TrialState.PRUNED)
+    elif outcome.failure:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, outcome.value)
+
+
+def abandon(study: optuna.Study, trial: optuna.Trial | FrozenTrial) -> None:
+    """Close a trial that was not finished; its configuration counts as not tried."""
+    study.set_user_attr(ABANDONED, [*study.user_attrs.get(ABANDONED, []), trial.number])
+    study.tell(trial.number, state=TrialState.FAIL)
+
+
+def recorded(trial: FrozenTrial) -> Outcome:
+    """The outcome that `record` kept."""
+    kept = trial.user_attrs
+    bits = trial.constraints.get(OVERFLOW)
+    return Outcome(
+        kept["rung"],
+        kept.get("us", {}),
+        kept.get("failure", ""),
+        None if bits is None else int(bits),
+        tuple(kept.get("checked", ())),
+    )
+
+
+def decided(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that came to an end of their own, in order."""
+    abandoned = study.user_attrs.get(ABANDONED, [])
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and trial.number not in abandoned
+    ]

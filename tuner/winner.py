@@ -1,0 +1,151 @@
+"""Which configuration replaces the default: rules on times alone."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cold_kernels.record import Record
+
+from .evaluate import geomean
+from .group import Group
+
+TIE = 0.005
+"""Relative difference in time below which the order of the space decides."""
+WINS = 0.9
+"""Share of the plausible chips on which a winner must be strictly faster than the default."""
+LOSS = 0.02
+"""What a case may lose at the median, relative to the default, where its group wins."""
+
+Times = Mapping[Record, Mapping[str, float]]
+"""Microseconds by configuration and case."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration for every case of a group, the same in ``spec.invariant``.
+
+    Args:
+        configs: By case.
+        us: Geometric mean over the cases, nominal chip.
+    """
+
+    configs: dict[str, Record]
+    us: float
+
+    def shares_with_default(self, group: Group) -> bool:
+        """Whether its shared tunables are the default's, so that either may be chosen case by case."""
+        return group.shaping(next(iter(self.configs.values()))) == group.shaping(group.default)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the plausible chips say of a candidate.
+
+    Args:
+        replaced: The cases that take the candidate's configuration; the others keep the default.
+        reason: One line, for people.
+    """
+
+    replaced: frozenset[str]
+    reason: str
+
+
+def candidates(group: Group, times: Times) -> list[Candidate]:
+    """For each choice of the shared tunables, the best of the others case by case; the fastest first.
+
+    Times within `TIE` of each other count as equal: the default comes first, then the order of the space.
+    """
+    by_shaping: dict[tuple, list[Record]] = {}
+    for config in sorted(times, key=_order(group)):
+        by_shaping.setdefault(group.shaping(config), []).append(config)
+    found = []
+    for configs in by_shaping.values():
+        chosen = {}
+        for case in map(str, group.cases):
+            limit = min(times[config][case] for config in configs) * (1 + TIE)
+            chosen[case] = next(config for config in configs if times[config][case] <= limit)
+        found.append(Candidate(chosen, geomean(times[config][case] for case, config in chosen.items())))
+    ranked = []
+    while found:
+        limit = min(candidate.us for candidate in found) * (1 + TIE)
+        ranked.append(next(candidate for candidate in found if candidate.us <= limit))
+        found.remove(ranked[-1])
+    return ranked
+
+
+def judge(
+    group: Group,
+    candidate: Candidate,
+    default: Mapping[str, Sequence[float]],
+    mine: Mapping[str, Sequence[float]],
+) -> Verdict:
+    """Whether ``candidate`` replaces the default, and for which cases.
+
+    Args:
+        default: The default's microseconds by case, one figure for each plausible chip; infinite if unusable.
+        mine: The same for the candidate.
+    """
+    chips = len(next(iter(default.values())))
+    needed = math.ceil(WINS * chips)
+    count = {case: wins(mine[case], default[case]) for case in default}
+    winning = frozenset(case for case in count if count[case] >= needed)
+    if candidate.shares_with_default(group):
+        changed = [case for case, config in candidate.configs.items() if config != group.default]
+        if not changed:
+            return Verdict(frozenset(), f"the default stays: nothing tried is more than {TIE:.1%} faster")
+        replaced = winning.intersection(changed)
+        if replaced:
+            some = f"{len(replaced)} of {len(count)} shapes"
+            return Verdict(replaced, f"wins on at least {needed}/{chips} chips for {some}")
+        closest = max(changed, key=count.get)
+        return Verdict(replaced, f"the default stays: {_score(closest, count, chips)}, {needed} needed")
+    if len(winning) == len(count):
+        return Verdict(winning, f"wins on at least {needed}/{chips} chips for every shape")
+    worst = min(count, key=lambda case: count[case])
+    together = wins(_over_cases(mine), _over_cases(default))
+    losses = {case: median(map(_ratio, mine[case], default[case])) - 1 for case in default}
+    most = max(losses, key=losses.get)
+    if together < needed:
+        score = _score(worst, count, chips)
+        return Verdict(frozenset(), f"the default stays: {score}, the group on {together}, {needed} needed")
+    if losses[most] > LOSS:
+        return Verdict(frozenset(), f"the default stays: {most} would lose {losses[most]:.1%} at the median")
+    return Verdict(
+        frozenset(count),
+        f"the group wins on {together}/{chips} chips; {_score(worst, count, chips)} alone, "
+        f"{max(0.0, losses[most]):.1%} lost at the median",
+    )
+
+
+def wins(mine: Iterable[float], other: Iterable[float]) -> int:
+    """On how many chips ``mine`` is strictly faster."""
+    return sum(a < b for a, b in zip(mine, other, strict=True))
+
+
+def worst_regret(mine: Iterable[float], other: Iterable[float]) -> float:
+    """The most over the chips of ``mine / min(mine, other) - 1``; 0 if ``mine`` never loses."""
+    return max(a / min(a, b) - 1 for a, b in zip(mine, other, strict=True))
+
+
+def _order(group: Group):
+    default = group.default
+
+    def key(config: Record) -> tuple:
+        return (group.shaping(config) != group.shaping(default), config != default, group.point(config))
+
+    return key
+
+
+def _score(case: str, count: Mapping[str, int], chips: int) -> str:
+    return f"{case} wins on {count[case]}/{chips}"
+
+
+def _over_cases(times: Mapping[str, Sequence[float]]) -> list[float]:
+    return [
+        geomean(column) if all(map(math.isfinite, column)) else math.inf for column in zip(*times.values())
+    ]
+
+
+def _ratio(mine: float, other: float) -> float:
+    return mine / other if math.isfinite(other) else 0.0
