@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .registry import KERNELS, check_name, load
 
-TRIALS, QUICK_TRIALS = 64, 16
+TRIALS, QUICK_TRIALS = 64, 32
 DEFAULT_CHIP = "Ascend910B3"
-WRONG_INPUT, FAILED = 2, 1
+WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -44,6 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
         anything has run; 130 after Ctrl-C.
     """
     try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("autotune: interrupted; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
         import optuna
         import rich  # noqa: F401
         import torch  # noqa: F401
@@ -72,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             for name in names:
                 check_name(name)
             machine = ascend_machine(arguments.chip)
-            found = [groups_of(load(name), arguments.shape) for name in names]
+            specs = dict.fromkeys(load(name) for name in names)
+            found = [groups_of(spec, arguments.shape) for spec in specs]
             if arguments.quick and not arguments.shape:
                 found = [groups[:1] for groups in found]
             jobs = jobs_for(sum(found, []), machine, output, arguments.seed, held)

@@ -16,7 +16,7 @@ from cold_kernels.spec import KernelSpec
 
 from .machine import Machine
 
-KEPT_PROGRAMS = 48
+KEPT_PROGRAMS, KEPT_CASES = 48, 8
 VALUES, TIME_ONLY = True, False
 
 
@@ -55,6 +55,7 @@ class Evaluator:
         self.spec = spec
         self.machine = machine
         self._programs: OrderedDict[tuple, Any] = OrderedDict()
+        self._args = functools.lru_cache(maxsize=KEPT_CASES)(lambda case: case.tensors(spec))
 
     def timed(self, config: Record, case: Case) -> Timed:
         """Simulated time alone; the case's tensors are not written.
@@ -112,10 +113,6 @@ class Evaluator:
                 poison = torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max
                 made[name] = torch.full([sizes[dim] for dim in arg.dims], poison, dtype=dtype)
         return made
-
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - an evaluator lives as long as the search of its kernel
-    def _args(self, case: Case) -> dict[str, Any]:
-        return case.tensors(self.spec)
 
 
 def geomean(values: Iterable[float]) -> float:

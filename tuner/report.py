@@ -46,8 +46,7 @@ class Report:
     def summary(self, decisions: Iterable[Decision], chip: str) -> None:
         """The table of all groups, and a line for each group."""
         decisions = list(decisions)
-        title = f"SIMULATED (HIVM level), {chip}, {CHIPS} plausible chips; no figure was measured on an NPU"
-        table = Table(title=title, title_justify="left", box=box.ASCII if self.plain else box.SIMPLE_HEAD)
+        table = Table(box=box.ASCII if self.plain else box.SIMPLE_HEAD)
         for name in ("kernel", "shape"):
             table.add_column(name, overflow="fold")
         for name in ("default us", "best us", "gain", "wins", "worst regret", "x floor"):
@@ -56,13 +55,16 @@ class Report:
         for decision in decisions:
             for row in decision.rows:
                 table.add_row(decision.group.spec.name, str(row.case), *_cells(row), row.bound)
+        self.say(f"SIMULATED (HIVM level), {chip}, {CHIPS} plausible chips; nothing was measured on an NPU")
         if table.row_count:
             self.console.print(table)
         for decision in decisions:
             self.say(f"{decision.group}: {decision.reason}")
             for config in dict.fromkeys(row.config for row in decision.rows):
-                cases = [row for row in decision.rows if row.config == config]
-                which = "every shape" if len(cases) == len(decision.rows) else f"{len(cases)} shapes"
+                shapes = [row.case.sizes for row in decision.rows if row.config == config]
+                which = ", ".join(
+                    " ".join(f"{dim}={sizes[dim]}" for dim in decision.group.spec.bucket) for sizes in shapes
+                )
                 mark = " (default)" if config == decision.group.default else ""
                 self.say(f"  {config}{mark}: {which}")
 
@@ -79,7 +81,7 @@ class GroupProgress:
         self._default: float | None = None
         self._unusable = 0
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(),
             TextColumn("{task.fields[best]}"), TimeElapsedColumn(), TimeRemainingColumn(),
             console=report.console, disable=report.plain,
         )  # fmt: skip

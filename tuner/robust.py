@@ -102,11 +102,12 @@ class Referee:
                 case: candidate.configs[str(case)] if str(case) in replaced else default
                 for case in self.group.cases
             }
-            wrong = self._first_wrong(chosen)
+            wrong, why = self._first_wrong(chosen)
             if wrong is None:
                 rows = tuple(self._row(case, config, default in times) for case, config in chosen.items())
                 return Decision(self.group, rows, note + reason)
             del times[wrong]
+            note += f"{wrong} is wrong ({why}); "
         return Decision(self.group, (), f"{note}no configuration that was tried works")
 
     def _times(self) -> dict[Record, dict[str, float]]:
@@ -136,11 +137,11 @@ class Referee:
                 return candidate, verdict.replaced, verdict.reason if verdict.replaced else first_reason
         return ranked[0], frozenset(), first_reason
 
-    def _first_wrong(self, chosen: dict[Case, Record]) -> Record | None:
+    def _first_wrong(self, chosen: dict[Case, Record]) -> tuple[Record | None, str]:
         for config in dict.fromkeys(chosen.values()):
-            if self._wrong(config, [case for case in chosen if chosen[case] == config]):
-                return config
-        return None
+            if why := self._wrong(config, [case for case in chosen if chosen[case] == config]):
+                return config, why
+        return None, ""
 
     def _wrong(self, config: Record, cases: Iterable[Case]) -> str:
         """What speaks against ``config`` on all hard cases that it may run and on ``cases``; else ""."""

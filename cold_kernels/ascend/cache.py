@@ -1,4 +1,4 @@
-"""Compiled programs and repeatable failures on disk, one JSON file each; anything in it may go at any time."""
+"""Compiled programs and repeatable failures on disk, a JSON file each; anything in it may go at any time."""
 
 import hashlib
 import json

@@ -46,8 +46,8 @@ def compile_kernel(
         constants: The values of the `tl.constexpr` parameters, and of others that shall be fixed.
         chip: One of `CHIPS`.
         options: Compiler switches.
-        attrs: What a launch promises of run-time arguments. 16: divisible by 16, which is carried along and was
-            not seen to change an operation. 1: an integer equal to one, which makes it a constant.
+        attrs: What a launch promises of run-time arguments. 16: divisible by 16, which is carried along and
+            was not seen to change an operation. 1: an integer equal to one, which makes it a constant.
         timeout: Seconds for each of the compiler's three processes.
 
     Raises:

@@ -51,18 +51,22 @@ def main() -> None:
             reply(stale=True)
             os._exit(0)  # an orderly exit would trip over the reading thread
         before = set(sys.modules)
-        _serve(request, reply)
+        answer = _serve(request, reply)
         stamps.update(_stamps_of(set(sys.modules) - before))
         signal.alarm(0)
+        reply(**answer)
 
 
 def _read(requests: queue.SimpleQueue) -> None:
     for line in sys.stdin:
         requests.put(line)
-    os.killpg(0, signal.SIGKILL)  # the parent is gone, however it went; so is any tool started for it
+    # The parent is gone, however it went; so be any tool that was started for it.
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
-def _serve(request: dict, reply) -> None:
+def _serve(request: dict, reply) -> dict:
     stage = "frontend"
     try:
         sys.path[:] = request["path"]
@@ -70,13 +74,13 @@ def _serve(request: dict, reply) -> None:
         ttir = _Lowering(kernel, request)
         stage = "linalg"
         reply(stage=stage)
-        reply(linalg=ttir.to_linalg())
+        return {"linalg": ttir.to_linalg()}
     except Exception as error:
         message, of_kernel = _describe(error)
-        reply(failure=message, stage=stage, of_kernel=of_kernel)
+        return {"failure": message, "stage": stage, "of_kernel": of_kernel}
     except SystemExit as error:
         message = f"{request['file']} called exit({error.code!r}) when it was imported"
-        reply(failure=message, stage=stage, of_kernel=False)
+        return {"failure": message, "stage": stage, "of_kernel": False}
 
 
 def _describe(error: Exception) -> tuple[str, bool]:

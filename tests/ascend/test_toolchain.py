@@ -1,5 +1,7 @@
 import re
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ from cold_kernels.ascend.errors import (
     UnifiedBufferOverflow,
     UnsupportedProgram,
 )
-from cold_kernels.ascend.frontend import frontend
+from cold_kernels.ascend.frontend import PACKAGE_ROOT, frontend
 from cold_kernels.ascend.installation import find_toolchain, mixed_triton, toolchain_problem, triton_backends
 
 pytestmark = pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
@@ -205,10 +207,13 @@ def test_bad_option(field, value):
         CompileOptions(**{field: value})
 
 
-def test_cache_hit_starts_no_worker():
+def test_cache_hit_starts_no_worker_and_imports_no_compiler(monkeypatch):
     first = compile_add()
     frontend.stop()
-    assert compile_add() == first and frontend.pid is None
+    with monkeypatch.context() as without:
+        for package in ("triton", "xdsl", "xdsl.parser"):
+            without.setitem(sys.modules, package, None)
+        assert compile_add() == first and frontend.pid is None
     assert compile_add(tile=512) != first and frontend.pid is not None
 
 
@@ -222,6 +227,21 @@ def test_broken_cache_entry_is_rewritten(cache, spoil):
     entry.write_text(spoil(text))
     assert entry.read_text() != text
     assert compile_add() == good and entry.read_text() == text
+
+
+def test_import_brings_no_compiler():
+    modules = "toolchain, program, frontend, worker, cache"
+    found = "{'triton', 'xdsl'} & set(sys.modules)"
+    code = f"import sys; from cold_kernels.ascend import {modules}; print({found})"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE_ROOT)
+    assert said.stdout == "set()\n", said.stderr
+
+
+def test_program_without_xdsl(monkeypatch):
+    program = compile_add()
+    monkeypatch.setitem(sys.modules, "xdsl.parser", None)
+    with pytest.raises(ToolchainMissing, match="read with xDSL"):
+        program.module
 
 
 def test_unwritable_cache(tmp_path, monkeypatch):

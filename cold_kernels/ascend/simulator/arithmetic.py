@@ -23,7 +23,10 @@ def _width(op: Op) -> int:
 @handles(*scalars.SIGNED)
 @silent
 def signed(translator, op: Op):
-    function, wrap = scalars.SIGNED[op.name], scalars.wrap(_width(op))
+    width = _width(op)
+    function, wrap = scalars.SIGNED[op.name], scalars.wrap(width)
+    if width == 1 and op.name not in ("arith.andi", "arith.ori", "arith.xori", "arith.addi", "arith.muli"):
+        raise op.unsupported("a signed operation on i1")
     if op.name in ("arith.maxsi", "arith.minsi"):
         return translator.pure(op, function)
     return translator.pure(op, lambda a, b: wrap(function(a, b)))
@@ -63,9 +66,12 @@ def integer_unary(translator, op: Op):
 def compare_integers(translator, op: Op):
     predicate = op.number("predicate")
     compare = scalars.INTEGER_PREDICATES[predicate]
+    width = scalars.WIDTHS[type_name(op.operands[0])]
     if predicate < scalars.FIRST_UNSIGNED_PREDICATE:
+        if width == 1:  # a set bit is -1
+            return translator.pure(op, lambda a, b: compare(-a, -b))
         return translator.pure(op, compare)
-    positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
+    positive = scalars.unsigned(width)
     return translator.pure(op, lambda a, b: compare(positive(a), positive(b)))
 
 
@@ -102,7 +108,8 @@ def extend_unsigned(translator, op: Op):
 def to_float(translator, op: Op):
     rounded = scalars.rounded(type_name(op.results[0]))
     if op.name == "arith.sitofp":
-        return translator.pure(op, rounded)
+        sign = -1 if type_name(op.operands[0]) == "i1" else 1
+        return translator.pure(op, lambda value: rounded(sign * value))
     positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
     return translator.pure(op, lambda value: rounded(positive(value)))
 

@@ -8,6 +8,8 @@ from .memory import BIT, ELEMENT_TYPES
 from .operations import Op
 
 FLOATS = ("f16", "bf16", "f32", "f64")
+EXACT_BITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
+"""Integers of so many bits are exact in the type."""
 
 
 def _half_away(values: np.ndarray) -> np.ndarray:
@@ -38,6 +40,8 @@ def conversion(op: Op, source: str, target: str, mode: str, signedness: str) -> 
         return lambda values: _saturated(ROUND[mode](values.astype(np.float64)), target, unsigned)
     read = _as_unsigned if unsigned else np.asarray
     if target in FLOATS:
+        if mode != "rint" and 8 * ELEMENT_TYPES[source].itemsize > EXACT_BITS[target]:
+            raise op.unsupported(f"rounding {mode} from {source} to {target}")
         return lambda values: read(values).astype(ELEMENT_TYPES[target])
     if mode == "truncwithoverflow":
         return lambda values: read(values).astype(ELEMENT_TYPES[target])

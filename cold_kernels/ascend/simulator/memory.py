@@ -5,7 +5,7 @@ import math
 import ml_dtypes
 import numpy as np
 
-from ..errors import AscendError
+from ..errors import AscendError, UnsupportedProgram
 
 BLOCK = 32
 """Bytes of the unified buffer's smallest unit; copies into it fill whole blocks."""
@@ -120,14 +120,20 @@ class MemRef:
         bits = np.broadcast_to(np.asarray(values, np.bool_), self.shape)
         self.allocation.data[first:last] = np.packbits(bits.reshape(-1), bitorder="little")
 
+    def assign(self, values: np.ndarray) -> None:
+        """As `write`, of exactly as many elements along each axis."""
+        if np.shape(values) != self.shape:
+            raise UnsupportedProgram(f"{np.shape(values)} elements for {self!r} are not simulated")
+        self.write(values)
+
     def _packed(self) -> tuple[int, int]:
         dense = 1
         for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if size != 1 and stride != dense:
-                raise OutOfBounds(f"booleans {self!r} are not contiguous")
+                raise UnsupportedProgram(f"booleans {self!r} that are not contiguous are not simulated")
             dense *= size
         if self.offset % 8:
-            raise OutOfBounds(f"booleans {self!r} do not start at a byte")
+            raise UnsupportedProgram(f"booleans {self!r} that do not start at a byte are not simulated")
         self.check()
         return self.address, self.address + (self.size + 7) // 8
 

@@ -26,15 +26,23 @@ FOLDS = {
 }
 
 
-def fold(function: np.ufunc, values: np.ndarray, axis: int) -> np.ndarray:
-    """Reduce ``axis`` to size 1 by folding its upper half onto its lower one, a tail first of all."""
+def fold(function: np.ufunc, values: np.ndarray, axis: int, lanes: int = 1) -> np.ndarray:
+    """Reduce ``axis`` to size 1: halves of the largest power of two onto each other, then what is beyond it.
+
+    What is beyond comes onto the first folding, or where that power is not above ``lanes`` onto the values.
+    """
     values = np.moveaxis(values, axis, -1)
     size = values.shape[-1]
     half = 1 << (size.bit_length() - 1)
-    if half != size:
-        folded = values[..., :half].copy()
-        folded[..., : size - half] = function(values[..., : size - half], values[..., half:])
-        values = folded
+    beyond = values[..., half:]
+    if half > lanes:
+        half //= 2
+        values = function(values[..., :half], values[..., half : 2 * half])
+    if beyond.shape[-1]:
+        values = values[..., :half].copy()
+        for start in range(0, beyond.shape[-1], half):
+            some = beyond[..., start : start + half]
+            values[..., : some.shape[-1]] = function(values[..., : some.shape[-1]], some)
     while half > 1:
         half //= 2
         values = function(values[..., :half], values[..., half : 2 * half])
@@ -71,12 +79,15 @@ def reduce(translator, op: Op):
         core.trace.append((ISSUE, op, _reduce_work(kind, dtype, others, size, last, max(1, int(ref.itemsize)))))
         if not core.values:
             return
+        if not size:
+            raise op.unsupported("a reduction of no elements")
         if index_slot is None:
-            env[target_slot].write(fold(FOLDS[kind], ref.read(), axis))
+            lanes = REPEAT // max(1, int(ref.itemsize)) if last else 1
+            env[target_slot].assign(fold(FOLDS[kind], ref.read(), axis, lanes))
         else:
             best, place = with_index(kind, ref.read(), axis)
-            env[target_slot].write(best)
-            env[index_slot].write(place)
+            env[target_slot].assign(best)
+            env[index_slot].assign(place)
 
     return step
 

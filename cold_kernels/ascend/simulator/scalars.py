@@ -36,7 +36,9 @@ def rounded(type_name: str) -> Callable[[float], float]:
 
 
 def divide(a: int, b: int) -> int:
-    """Signed division towards zero."""
+    """Signed division towards zero; by zero it is 0, since programs divide first and select afterwards."""
+    if not b:
+        return 0
     quotient = abs(a) // abs(b)
     return quotient if (a < 0) == (b < 0) else -quotient
 
@@ -44,6 +46,18 @@ def divide(a: int, b: int) -> int:
 def remainder(a: int, b: int) -> int:
     """What `divide` leaves: it has the sign of ``a``."""
     return a - b * divide(a, b)
+
+
+def _unless_zero(function: Callable[[int, int], int], otherwise: Callable[[int], int]) -> Callable[[int, int], int]:
+    return lambda a, b: function(a, b) if b else otherwise(a)
+
+
+def shift_left(a: int, b: int) -> int:
+    return a << b if 0 <= b < 64 else 0
+
+
+def shift_right(a: int, b: int) -> int:
+    return a >> (b if 0 <= b < 64 else 64)
 
 
 def _nan_first(pick: Callable[[float, float], float]) -> Callable[[float, float], float]:
@@ -60,21 +74,21 @@ SIGNED = {
     "arith.muli": operator.mul,
     "arith.divsi": divide,
     "arith.remsi": remainder,
-    "arith.ceildivsi": lambda a, b: -(-a // b),
-    "arith.floordivsi": operator.floordiv,
+    "arith.ceildivsi": _unless_zero(lambda a, b: -(-a // b), lambda a: 0),
+    "arith.floordivsi": _unless_zero(operator.floordiv, lambda a: 0),
     "arith.andi": operator.and_,
     "arith.ori": operator.or_,
     "arith.xori": operator.xor,
-    "arith.shli": operator.lshift,
-    "arith.shrsi": operator.rshift,
+    "arith.shli": shift_left,
+    "arith.shrsi": shift_right,
     "arith.maxsi": max,
     "arith.minsi": min,
 }
 UNSIGNED = {
-    "arith.divui": operator.floordiv,
-    "arith.remui": operator.mod,
-    "arith.ceildivui": lambda a, b: -(-a // b),
-    "arith.shrui": operator.rshift,
+    "arith.divui": _unless_zero(operator.floordiv, lambda a: 0),
+    "arith.remui": _unless_zero(operator.mod, lambda a: a),
+    "arith.ceildivui": _unless_zero(lambda a, b: -(-a // b), lambda a: 0),
+    "arith.shrui": shift_right,
     "arith.maxui": max,
     "arith.minui": min,
 }

@@ -100,28 +100,24 @@ def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool 
     """The part of `simulate` that does not depend on the chip."""
     sizes = _grid(grid)
     translator = _translated(program)
-    core = translator.core
-    core.blocks = math.prod(sizes)
-    core.values = values or translator.reads_local
-    core.bytes_read = core.bytes_written = 0
-    core.first_reads = {}
     arguments = [*[0] * HIDDEN_ARGUMENTS, *_bound(program, translator, args), *sizes]
     traces: dict[tuple, int] = {}
     programs = []
-    with np.errstate(all="ignore"):
+    core = translator.core
+    with translator.lock, np.errstate(all="ignore"):
+        core.begin(math.prod(sizes), values or translator.reads_local)
         for block in range(core.blocks):
             trace = tuple(translator.run(arguments, block))
             programs.append(traces.setdefault(trace, len(traces)))
-    core.trace = []
-    return Execution(
-        tuple(traces),
-        tuple(programs),
-        tuple(any(event[0] == ISSUE and event[2].global_bytes for event in trace) for trace in traces),
-        core.bytes_read,
-        core.bytes_written,
-        sum(core.first_reads.values()),
-        max((buffer.end for buffer in translator.buffers), default=0),
-    )
+        return Execution(
+            tuple(traces),
+            tuple(programs),
+            tuple(any(event[0] == ISSUE and event[2].global_bytes for event in trace) for trace in traces),
+            core.bytes_read,
+            core.bytes_written,
+            sum(core.first_reads.values()),
+            max((buffer.end for buffer in translator.buffers), default=0),
+        )
 
 
 def timed(execution: Execution, chip: Chip) -> Simulation:

@@ -6,7 +6,7 @@ from .work import BARRIER, PIPES, SET_FLAG, WAIT_FLAG
 
 def _pipe(op: Op, attribute: str) -> str:
     name = op.word(attribute).removeprefix("PIPE_")
-    if name not in PIPES and name != "ALL":
+    if name not in PIPES and not (name == "ALL" and op.name.endswith("barrier")):
         raise op.unsupported(f"the pipe {name}")
     return name
 

@@ -5,6 +5,7 @@ becomes a step, a function of the environment. Constants and views of planned bu
 that a pipe executes also appends an event to the core's trace; scalar arithmetic is counted ahead of time.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,12 @@ class Core:
         self.bytes_written = 0
         self.first_reads: dict[tuple, int] = {}
 
+    def begin(self, blocks: int, values: bool) -> None:
+        """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
+        self.blocks, self.values = blocks, values
+        self.bytes_read = self.bytes_written = 0
+        self.first_reads = {}
+
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
@@ -48,9 +55,13 @@ class Core:
 
 
 class Translator:
-    """Translates the device function of a program; `run` executes one program of the grid."""
+    """Translates the device function of a program; `run` executes one program of the grid.
+
+    A translation has one unified buffer: hold ``lock`` from the first program of a launch to the last.
+    """
 
     def __init__(self, function: Op) -> None:
+        self.lock = threading.Lock()
         self.core = Core()
         self.template: list[Any] = []
         self.slots: dict[SSAValue, int] = {}

@@ -78,10 +78,13 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tup
 
 
 def layout(*refs: MemRef) -> tuple:
-    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it."""
-    target = refs[-1]
-    rows, columns = target.rows()
-    if all(_flat(ref) for ref in refs):
+    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it.
+
+    The last operand is the target. Operands that are contiguous and of one shape count as a single row.
+    """
+    shape = refs[-1].shape
+    rows, columns = refs[-1].rows()
+    if all(ref.shape == shape and _flat(ref) for ref in refs):
         rows, columns = 1, rows * columns
     return rows, columns, _vectorizable(refs)
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 
-from xdsl.dialects.builtin import MemRefType, StridedLayoutAttr
+from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
+from ..errors import UnsupportedProgram
 from .arithmetic import silent
 from .memory import BIT, Allocation, MemRef
 from .operations import DYNAMIC, Op, element_type, handles, is_local
@@ -19,6 +20,8 @@ def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _strides(kind: MemRefType, shape: tuple[int, ...]) -> tuple[int, ...]:
     if isinstance(kind.layout, StridedLayoutAttr):
         return tuple(stride.data for stride in kind.layout.strides)
+    if not isinstance(kind.layout, NoneAttr):
+        raise UnsupportedProgram(f"a buffer with the layout {kind.layout} is not simulated")
     return dense(shape)
 
 
@@ -101,14 +104,13 @@ def reinterpret_cast(translator, op: Op):
 @silent
 def subview(translator, op: Op):
     split = _geometry(op)
-    rank = len(op.results[0].type.get_shape())
+    kept = _kept_axes(op.ints("static_sizes"), len(op.results[0].type.get_shape()))
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
         offsets, sizes, steps = split(dynamic)
         offset = source.offset + sum(o * s for o, s in zip(offsets, source.strides, strict=True))
         strides = tuple(step * stride for step, stride in zip(steps, source.strides, strict=True))
-        if rank != len(sizes):
-            kept = _kept_axes(sizes, rank)
+        if len(kept) != len(sizes):
             sizes, strides = tuple(sizes[axis] for axis in kept), tuple(strides[axis] for axis in kept)
         return MemRef(source.allocation, offset, sizes, strides, source.dtype)
 
@@ -116,7 +118,7 @@ def subview(translator, op: Op):
 
 
 def _kept_axes(sizes: tuple[int, ...], rank: int) -> list[int]:
-    """A rank-reducing subview drops dimensions of size 1, the first ones first."""
+    """A rank-reducing subview drops dimensions of static size 1, the first ones first."""
     surplus = len(sizes) - rank
     kept = []
     for axis, size in enumerate(sizes):
@@ -195,6 +197,7 @@ def _element(source: MemRef, indices: list[int]) -> MemRef:
 
 
 def _read_bit(element: MemRef) -> bool:
+    element.check()
     byte = element.allocation.data[element.allocation.start + element.offset // 8]
     return bool(byte >> (element.offset % 8) & 1)
 
@@ -218,11 +221,14 @@ def load(translator, op: Op):
 @handles("memref.store")
 def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
-    core, event = translator.core, (SCALAR_ACCESS, is_local(op.operands[1]))
+    local = is_local(op.operands[1])
+    translator.writes_global |= not local
+    core, event = translator.core, (SCALAR_ACCESS, local)
 
     def step(env: list) -> None:
         element = _element(env[target], [env[index] for index in indices])
         if element.dtype is BIT:
+            element.check()
             place = element.allocation.start + element.offset // 8
             bit = 1 << (element.offset % 8)
             data = element.allocation.data

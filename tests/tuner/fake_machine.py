@@ -1,0 +1,87 @@
+"""A compiler and a chip in a few lines of arithmetic, for `tiny_spec` and for made-up times.
+
+Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
+FAKE_SECONDS is how long each simulation takes.
+"""
+
+import dataclasses
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+from cold_kernels.ascend.chips import Chip, chip_named
+from cold_kernels.ascend.errors import CompilationFailed, UnifiedBufferOverflow
+from tuner.machine import Machine
+
+AVAILABLE_BITS = 192 * 1024 * 8
+WRONG_TILE, BROKEN_TILE = 128, 64
+
+
+@dataclass(frozen=True)
+class FakeProgram:
+    """What the fake compiler makes: its input."""
+
+    tile: int
+    multibuffer: bool
+
+
+@dataclass(frozen=True)
+class FakeSimulation:
+    """A time that falls with the tile's latency and grows with its size; AUTO hides half of it."""
+
+    program: FakeProgram
+    size: int
+    chip: Chip
+
+    @property
+    def microseconds(self) -> float:
+        tiles = -(-self.size // self.program.tile)
+        latency = self.chip.constants["load_latency"] * (1 if self.program.multibuffer else 1.6)
+        return 2 + 1e-3 * (tiles * latency + self.program.tile)
+
+    @property
+    def pipes(self) -> dict[str, float]:
+        return {"V": 1.0, "MTE2": self.microseconds}
+
+    def on(self, chip: Chip) -> "FakeSimulation":
+        return dataclasses.replace(self, chip=chip)
+
+
+def fake_machine(name: str) -> Machine:
+    """In place of `tuner.machine.ascend_machine`; compiles and simulates `tiny_spec.tiny_add`.
+
+    One tile computes wrong values, one does not compile, and the largest ones do not fit.
+    """
+    chip = chip_named(name)
+
+    def compile(kernel, signature, constants, options):
+        tile = constants["TILE"]
+        required = tile * 4 * 8 * 3 * (2 if options["multibuffer"] else 1)
+        if required > AVAILABLE_BITS:
+            raise UnifiedBufferOverflow(
+                "hivm", ["overflow"], "add", required_bits=required, available_bits=AVAILABLE_BITS
+            )
+        if tile == BROKEN_TILE:
+            raise CompilationFailed("linalg", ["no such luck"], "add")
+        return FakeProgram(tile, options["multibuffer"])
+
+    def simulate(program, arguments, grid, values):
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        x, y, z = arguments[:3]
+        size = x.numel()
+        if values:
+            z.copy_(x + y)
+            if program.tile == WRONG_TILE:
+                z[-1] = float("nan")
+        return FakeSimulation(program, size, chip)
+
+    return Machine(chip, compile, simulate, {"fake": "1"}, "fake")
+
+
+if __name__ == "__main__":
+    import tuner.machine
+    from tuner.__main__ import main
+
+    tuner.machine.ascend_machine = fake_machine
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""The whole command: on a fake machine in this process, killed and interrupted in others, and for real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from cold_kernels import tables
+from cold_kernels.ascend.installation import toolchain_problem
+from cold_kernels.record import Record
+from tuner.__main__ import main
+from tuner.journal import journal
+from tuner.trial import decided
+
+from .fake_machine import fake_machine
+
+ROOT = Path(__file__).parents[2]
+SPEC = f"{Path(__file__).with_name('tiny_spec.py')}:tiny_add"
+CHIP = "Ascend910B3"
+
+
+@pytest.fixture
+def faked(monkeypatch):
+    monkeypatch.setattr("tuner.machine.ascend_machine", fake_machine)
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+
+
+def table_of(output):
+    return (output / CHIP / "tiny_add.json").read_bytes()
+
+
+def study_of(output):
+    storage = JournalStorage(JournalFileBackend(str(output / CHIP / "tiny_add.journal")))
+    (summary,) = optuna.get_all_study_summaries(storage)
+    return optuna.load_study(study_name=summary.study_name, storage=storage)
+
+
+def start(output, seconds, *more):
+    """The command in a process of its own, on the fake machine."""
+    command = [sys.executable, "-m", "tests.tuner.fake_machine", "autotune", SPEC, "--output", output, *more]
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        env={**os.environ, "FAKE_SECONDS": str(seconds)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_trials(process, output, trials):
+    """Until so many trials are told in the journal and another one runs."""
+    path = output / CHIP / "tiny_add.journal"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and path.read_bytes().count(b'"op_code":6') >= trials:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no {trials} trials: {process.communicate()[0]}")
+
+
+def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
+    assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert f"SIMULATED (HIVM level), {CHIP}, 32 plausible chips" in said
+    assert "16/16 trials" in said
+    data = json.loads(table_of(tmp_path))
+    assert data["versions"] == {"fake": "1"}
+    assert [entry["shape"]["N"] for entry in data["entries"]] == [40000, 8192]
+    for entry in data["entries"]:
+        assert entry["evidence"] == "simulated"
+        assert entry["details"]["wins"] == entry["details"]["chips"] == 32
+        assert entry["details"]["worst_regret"] == 0
+        assert entry["details"]["bound"] == "MTE2"
+        assert entry["details"]["best_us"] < entry["details"]["default_us"]
+
+
+def test_launches_find_what_was_tuned(faked, tmp_path, monkeypatch):
+    from tuner.registry import load
+
+    main(["autotune", SPEC, "--output", str(tmp_path)])
+    monkeypatch.setenv("COLD_KERNELS_TABLES", str(tmp_path))
+    tables.read.cache_clear()
+    found = tables.select(load(SPEC), Record(N=8192, dtype="fp32"), CHIP, {"fake": "1"})
+    assert (found.evidence, found.reason[:11]) == ("simulated", "exact shape")
+    tables.read.cache_clear()
+
+
+def test_the_same_seed_gives_the_same_bytes(faked, tmp_path):
+    for folder in ("one", "two"):
+        assert (
+            main(["autotune", SPEC, "--output", str(tmp_path / folder), "--trials", "6", "--seed", "7"]) == 0
+        )
+    assert table_of(tmp_path / "one") == table_of(tmp_path / "two")
+    trials = [[trial.params for trial in study_of(tmp_path / folder).trials] for folder in ("one", "two")]
+    assert trials[0] == trials[1]
+
+
+def test_the_same_command_again_runs_nothing(faked, tmp_path, monkeypatch):
+    command = ["autotune", SPEC, "--output", str(tmp_path), "--trials", "5"]
+    main(command)
+    before = table_of(tmp_path)
+    main(command)
+    assert table_of(tmp_path) == before
+    assert len(study_of(tmp_path).trials) == 5
+    main([*command[:-1], "8"])
+    assert len(study_of(tmp_path).trials) == 8
+
+
+def test_one_shape_of_many(faked, tmp_path):
+    shapes = ["--shape", "N=5000", "--shape", "N=6000,strided"]
+    assert main(["autotune", SPEC, "--output", str(tmp_path), "--trials", "3", *shapes]) == 0
+    assert [entry["shape"]["N"] for entry in json.loads(table_of(tmp_path))["entries"]] == [5000, 6000]
+
+
+def test_a_group_without_a_working_configuration(faked, tmp_path, capsys):
+    assert main(["autotune", SPEC, "--output", str(tmp_path), "--shape", "N=60"]) == 1
+    assert "no configuration that was tried works" in capsys.readouterr().out
+    assert not (tmp_path / CHIP / "tiny_add.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["no_such_kernel"], "unknown kernel 'no_such_kernel'; use bgmv_shrink"),
+        (["no_such_file.py:spec"], "there is no file no_such_file.py"),
+        ([SPEC.replace(":tiny_add", ":not_a_spec")], "not_a_spec is no KernelSpec"),
+        ([f"{ROOT / 'tests' / 'kernels.py'}:add_offset"], "add_offset is no KernelSpec"),
+        ([f"{__file__}:x"], "does not import: ImportError: attempted relative import"),
+        ([SPEC, "--chip", "Ascend310"], "unknown chip 'Ascend310'; use one of Ascend910B1"),
+        ([SPEC, "--shape", "N=8,K=3"], "cannot read 'K=3'"),
+        ([SPEC, "--shape", "N=-8"], "cannot read 'N=-8'"),
+        ([SPEC, "--shape", "N=0"], "nothing to tune for N=0"),
+        ([SPEC, "--shape", "N=8", "--shape", "N=8,strided"], "are both N=8 dtype=fp32 to a table"),
+        (["bgmv_shrink", "--shape", "idx=some"], "cannot make tensors"),
+        ([SPEC, "--trials", "-1"], "--trials -1: must be 1 or more"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_runs(faked, tmp_path, capsys, arguments, complaint):
+    assert main(["autotune", *arguments, "--output", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert complaint in said.err
+    assert said.err.count("\n") == 1
+    assert not said.out
+
+
+def test_two_kernels_of_one_name(faked, tmp_path, capsys):
+    other = tmp_path / "other.py"
+    other.write_text(Path(SPEC.rpartition(":")[0]).read_text())
+    same = SPEC.replace("tests/tuner/", "tests/tuner/../tuner/")
+    assert main(["autotune", SPEC, same, f"{other}:tiny_add", "--output", str(tmp_path)]) == 2
+    assert "two kernels are called tiny_add" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written(faked, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["autotune", SPEC, "--output", str(tmp_path / "file")]) == 2
+    assert "Not a directory" in capsys.readouterr().err
+
+
+def test_a_journal_that_is_none(faked, tmp_path, capsys):
+    (tmp_path / CHIP).mkdir()
+    (tmp_path / CHIP / "tiny_add.journal").write_text("not JSON\nat all\n")
+    assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 2
+    assert "is no journal of trials" in capsys.readouterr().err
+
+
+def test_two_at_once_do_not_share_a_journal(faked, tmp_path, capsys):
+    with journal(tmp_path / CHIP / "tiny_add.journal"):
+        assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 2
+    assert "another autotune writes to" in capsys.readouterr().err
+
+
+def test_a_journal_cut_in_the_middle_of_a_line(faked, tmp_path):
+    command = ["autotune", SPEC, "--output", str(tmp_path), "--trials", "6"]
+    main(command)
+    before = table_of(tmp_path)
+    path = tmp_path / CHIP / "tiny_add.journal"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert main(command) == 0
+    assert table_of(tmp_path) == before
+
+
+def test_no_compiler(monkeypatch, tmp_path, capsys):
+    from cold_kernels.ascend.errors import ToolchainMissing
+
+    def missing(chip):
+        raise ToolchainMissing("no compiler", "install one")
+
+    monkeypatch.setattr("tuner.machine.ascend_machine", missing)
+    assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "autotune: no compiler\n  install one\n"
+
+
+def test_kill_9_loses_nothing(faked, tmp_path):
+    process = start(tmp_path / "killed", 0.1, "--trials", 10)
+    wait_for_trials(process, tmp_path / "killed", 4)
+    process.kill()
+    process.wait()
+    before = {trial.number: trial for trial in decided(study_of(tmp_path / "killed"))}
+    assert 4 <= len(before) < 10
+
+    for folder in ("killed", "undisturbed"):
+        assert main(["autotune", SPEC, "--output", str(tmp_path / folder), "--trials", "10"]) == 0
+    study = study_of(tmp_path / "killed")
+    after = decided(study)
+    assert len(after) == 10
+    assert len({tuple(trial.params.items()) for trial in after}) == 10
+    assert len(study.trials) <= 11
+    for trial in after:
+        if trial.number in before:
+            assert trial == before[trial.number]
+    undisturbed = study_of(tmp_path / "undisturbed").trials
+    assert [trial.params for trial in after] == [trial.params for trial in undisturbed]
+    assert table_of(tmp_path / "killed") == table_of(tmp_path / "undisturbed")
+
+
+def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
+    process = start(tmp_path, 0.1, "--trials", 10)
+    wait_for_trials(process, tmp_path, 4)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "The same command goes on from here" in said
+    assert f"wrote {tmp_path}" in said
+    assert json.loads(table_of(tmp_path))["entries"]
+    finished = len(decided(study_of(tmp_path)))
+    assert 4 <= finished < 10
+    assert not [trial for trial in study_of(tmp_path).trials if trial.state == TrialState.RUNNING]
+    assert main(["autotune", SPEC, "--output", str(tmp_path), "--trials", "10"]) == 0
+    assert len(decided(study_of(tmp_path))) == 10
+
+
+@pytest.mark.skipif(toolchain_problem() is not None, reason="the Ascend compiler is not installed")
+def test_for_real(tmp_path, monkeypatch, capsys):
+    output = str(tmp_path / "tables")
+    assert main(["autotune", SPEC, "--output", output, "--trials", "3", "--shape", "N=5000"]) == 0
+    (entry,) = json.loads(table_of(Path(output)))["entries"]
+    assert entry["evidence"] == "simulated"
+    assert entry["details"]["best_us"] > entry["details"]["floor_us"]
+    study = study_of(Path(output))
+    assert study.trials[0].user_attrs["config"] == {"TILE": 256, "AUTO": True}
+    assert all(
+        "failure" not in trial.user_attrs for trial in study.trials if trial.state == TrialState.COMPLETE
+    )

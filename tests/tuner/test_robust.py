@@ -1,0 +1,85 @@
+import optuna
+import pytest
+
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from tuner.evaluate import Evaluator
+from tuner.group import groups
+from tuner.interrupt import Interrupt
+from tuner.robust import CHIPS, Referee
+from tuner.study import open_study, search
+
+from .fake_machine import fake_machine
+from .tiny_spec import tiny_add
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+(GROUP,) = groups(tiny_add, [Case.parse(text, tiny_add) for text in tiny_add.targets])
+SMALL, LARGE = GROUP.cases
+BEST_OF_LARGE = Record(TILE=4096, AUTO=True)
+
+
+class Doubter(Evaluator):
+    """Finds what it is told to find wrong, but not before the search is over."""
+
+    def __init__(self):
+        super().__init__(tiny_add, fake_machine("Ascend910B3"))
+        self.doubted = set()
+        self.seen = []
+
+    def wrong(self, config, case):
+        self.seen.append((config, case))
+        return f"off on {case}" if (config, case) in self.doubted else super().wrong(config, case)
+
+
+@pytest.fixture
+def searched():
+    evaluator = Doubter()
+    study = open_study(GROUP, evaluator, optuna.storages.InMemoryStorage(), 0)
+    with Interrupt() as interrupt:
+        search(study, GROUP, evaluator, 100, interrupt, lambda *_: None)
+    evaluator.seen.clear()
+    return evaluator, study
+
+
+def configs(decision):
+    return {row.case: row.config for row in decision.rows}
+
+
+def test_what_wins_has_run_all_its_targets_and_hard_cases(searched):
+    evaluator, study = searched
+    decision = Referee(GROUP, evaluator, study).decide()
+    chosen = configs(decision)
+    assert chosen[LARGE] == BEST_OF_LARGE
+    hard = next(case for case in GROUP.hard if case.sizes.N == 777)
+    assert {(config, case) for case, config in chosen.items()} <= set(evaluator.seen)
+    assert {(GROUP.default, case) for case in (SMALL, LARGE, hard)} <= set(evaluator.seen)
+    assert (chosen[SMALL], hard) in evaluator.seen or chosen[SMALL].TILE > 1024
+    evaluator.seen.clear()
+    assert configs(Referee(GROUP, evaluator, study).decide()) == chosen
+    assert not evaluator.seen
+
+
+def test_a_wrong_winner_makes_room_for_the_next(searched):
+    evaluator, study = searched
+    evaluator.doubted = {(BEST_OF_LARGE, LARGE)}
+    decision = Referee(GROUP, evaluator, study).decide()
+    assert configs(decision)[LARGE] not in (BEST_OF_LARGE, GROUP.default)
+    assert f"{BEST_OF_LARGE} is wrong (off on {LARGE}); " in decision.reason
+
+
+def test_a_wrong_default_is_replaced_and_has_no_time(searched):
+    evaluator, study = searched
+    evaluator.doubted = {(GROUP.default, LARGE)}
+    decision = Referee(GROUP, evaluator, study).decide()
+    assert decision.reason.startswith(f"the default is wrong (off on {LARGE}); ")
+    for row in decision.rows:
+        assert (row.default_us, row.gain, row.wins, row.worst_regret) == (None, None, CHIPS, 0)
+        assert row.entry(GROUP).details["default_us"] is None
+
+
+def test_nothing_right_is_no_rows(searched):
+    evaluator, study = searched
+    evaluator.doubted = {(config, case) for config in GROUP.legal for case in GROUP.cases}
+    decision = Referee(GROUP, evaluator, study).decide()
+    assert not decision.rows
+    assert decision.reason.endswith("no configuration that was tried works")
