@@ -1,5 +1,6 @@
 """Concrete inputs for a kernel: a shape in one line of text, and tensors made from it."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from .record import Record
 from .spec import KernelSpec
 
 GAP = 3
+_INDICES = re.compile(r"all|half|none|(-?\d+|last)(/(-?\d+|last))*")
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ class Case:
         """
         indices = {name: "all" for name, arg in spec.operands.items() if arg.role == "index"}
         sizes: dict[str, int] = {}
-        names = {"dtype": "fp16", "index": "int64"}
+        names = {key: _element_types(spec, key)[0] for key in ("dtype", "index")}
         strided = False
         for word in f"{spec.typical} {text}".replace(",", " ").split():
             key, equals, value = word.partition("=")
             if word == "strided":
                 strided = True
-            elif key in names and value in TORCH:
+            elif key in names and value in _element_types(spec, key):
                 names[key] = value
-            elif key in indices and value:
+            elif key in indices and _INDICES.fullmatch(value):
                 indices[key] = value
             elif key in spec.dims and value.isdecimal():
                 sizes[key] = int(value)
@@ -103,6 +105,14 @@ class Case:
             if self.indices[name] == "half":
                 listed[(rows + 1) // 2 :] = [-1] * (rows // 2)
         return torch.tensor(listed, dtype=TORCH[self.index_dtype])
+
+
+def _element_types(spec: KernelSpec, key: str) -> list[str]:
+    """What ``dtype=`` (the first tensor's) or ``index=`` (every index tensor's) may say, best first."""
+    operands = list(spec.operands.values())
+    listed = [arg for arg in operands if arg.role == "index"] if key == "index" else operands[:1]
+    fits = [name for name in TORCH if all(name in (arg.dtypes or TORCH) for arg in listed)]
+    return sorted(fits, key=lambda name: name != "int64") if key == "index" else fits
 
 
 def errors(spec: KernelSpec, args: dict[str, torch.Tensor | float]) -> dict[str, float]:

@@ -15,9 +15,7 @@ TORCH = {
     "bool": torch.bool,
 }
 TRITON = {dtype: name for name, dtype in TORCH.items()}
-SIGNATURE = {
-    name: name.replace("uint", "u").replace("int", "i").replace("bool", "i1") for name in TORCH
-}
+SIGNATURE = {name: name.replace("uint", "u").replace("int", "i").replace("bool", "i1") for name in TORCH}
 
 
 def dtype_name(dtype: torch.dtype) -> str:

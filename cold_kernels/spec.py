@@ -61,9 +61,9 @@ class KernelSpec:
         for name in (*self.group, *self.bucket):
             if name not in self.dims:
                 raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
-        known = [*self.args, *self.dims, *self.space]
+        scalars = [name for name in self.args if name not in self.tensors]
         for stage in self.stages:
-            stage.check(self.name, known)
+            stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space])
 
     @property
     def tensors(self) -> dict[str, TensorArg]:

@@ -87,13 +87,19 @@ class Stage:
         """The spec's tensors that this stage touches."""
         return list(dict.fromkeys(filter(None, map(self.tensor, self.parameters))))
 
-    def check(self, spec: str, known: Iterable[str]) -> None:
-        """Raise ValueError for a parameter that nothing would bind."""
+    def check(self, spec: str, tensors: Iterable[str], others: Iterable[str]) -> None:
+        """Raise ValueError for a parameter that nothing would bind: ``others`` are no tensors."""
         for name in self.parameters:
-            if (self.tensor(name) or name) not in known:
+            tensor = self.tensor(name)
+            dim = name.partition(STRIDE)[2]
+            if tensor is None:
+                bound = name in others
+            else:
+                bound = tensor in tensors and (dim in others if dim else name.endswith(POINTER))
+            if not bound:
                 raise ValueError(
                     f"{spec}: parameter {name!r} of {self.kernel.__name__} is bound by nothing; it must be "
-                    f"<tensor>_ptr, <tensor>_stride_<DIM>, or one of {', '.join(known)}"
+                    f"<tensor>_ptr or <tensor>_stride_<DIM> of {', '.join(tensors)}, or one of {', '.join(others)}"
                 )
 
     def bind(

@@ -86,7 +86,8 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
     """Write ``table`` atomically.
 
     Entries of an older table of the same source are kept where the new one has no such shape, unless they
-    sum in another order than the new ones of their group: a row's bits must not depend on the batch.
+    sum in another order than the new ones of their group: a row's bits must not depend on the batch. Under
+    other compiler versions than the new table's they lose their evidence.
     """
     path = path_of(directory, table.chip, table.kernel)
     kept: tuple[Entry, ...] = ()
@@ -94,7 +95,7 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
         mine = {entry.shape for entry in table.entries}
         shaping = {_group(spec, entry.shape): _shaping(spec, entry) for entry in table.entries}
         kept = tuple(
-            entry
+            entry if old.versions == table.versions else replace(entry, evidence=RUNGS[0])
             for entry in old.entries
             if entry.shape not in mine
             and shaping.get(_group(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
@@ -102,29 +103,31 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
     record = asdict(replace(table, entries=()))
     record["entries"] = [
         {"shape": dict(e.shape), "config": dict(e.config), "evidence": e.evidence, "details": e.details}
-        for e in sorted((*kept, *table.entries), key=lambda e: tuple(map(str, e.shape.values())))
+        for e in sorted((*kept, *table.entries), key=lambda e: (_group(spec, e.shape), *e.shape.values()))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as file:
-        json.dump({"format": FORMAT, **record}, file, indent=1)
-        file.write("\n")
-    os.replace(name, path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump({"format": FORMAT, **record}, file, indent=1)
+            file.write("\n")
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     read.cache_clear()
     return path
 
 
 @functools.cache
-def read(spec: KernelSpec, chip: str) -> tuple[Table, Path] | None:
-    """The first table for this kernel, source and chip: the user's, else the shipped one.
+def read(spec: KernelSpec, chip: str, directories: tuple[Path, ...] | None = None) -> tuple[tuple[Table, Path], ...]:
+    """The tables for this kernel, source and chip, by default the user's, then the shipped one.
 
     A broken or foreign table is skipped with one warning.
     """
-    for directory in (user_directory(), SHIPPED):
-        path = path_of(directory, chip, spec.name)
-        if path.exists() and (table := _read(path, spec, chip)):
-            return table, path
-    return None
+    paths = [path_of(directory, chip, spec.name) for directory in directories or (user_directory(), SHIPPED)]
+    found = ((_read(path, spec, chip), path) for path in dict.fromkeys(paths) if path.exists())
+    return tuple((table, path) for table, path in found if table)
 
 
 def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] | None = None) -> Selection:
@@ -133,20 +136,18 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
     Tunables in ``spec.invariant`` follow from the group's sizes and dtype alone, whatever the other
     dimensions. A table made with other compiler ``versions`` keeps its configurations and loses its evidence.
     """
-    found = read(spec, chip)
-    if not found:
-        return Selection(default(spec, shape), "legal", f"default: no table of this kernel for {chip}")
-    table, path = found
-    group, exact = _nearest_group(spec, table, shape)
-    if not group:
-        return Selection(default(spec, shape), "legal", f"default: {path} has no shape near {shape}")
-    entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
-    if any(excess > 0 for excess in spec.excess(entry.config, shape).values()):
-        return Selection(default(spec, shape), "legal", f"default: {entry.config} of {path} is illegal here")
-    exact = exact and entry.shape == spec.key(shape)
-    reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
-    stale = versions is not None and versions != table.versions
-    return Selection(entry.config, "legal" if stale else entry.evidence, reason)
+    tables = read(spec, chip)
+    for table, path in tables:
+        group = [entry for entry in table.entries if _group(spec, entry.shape) == _group(spec, shape)]
+        if group:
+            entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
+            exact = entry.shape == spec.key(shape)
+            reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
+            stale = versions is not None and versions != table.versions
+            return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
+    # A configuration of another group, however near, may not fit the unified buffer in this one.
+    reason = f"{tables[0][1]} has nothing for {shape}" if tables else f"no table of this kernel for {chip}"
+    return Selection(default(spec, shape), RUNGS[0], f"default: {reason}")
 
 
 def default(spec: KernelSpec, shape: Record) -> Record:
@@ -158,11 +159,12 @@ def default(spec: KernelSpec, shape: Record) -> Record:
 
 def _nearest_legal(spec: KernelSpec, shape: Record) -> Record:
     def steps(config: Record) -> int:
-        return sum(
-            abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in spec.space.items()
-        )
+        return sum(abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in spec.space.items())
 
-    return min(spec.configs(shape), key=steps)
+    nearest = min(spec.configs(shape), key=steps, default=None)
+    if nearest is None:
+        raise ValueError(f"{spec.name}: no configuration is legal for {shape}")
+    return nearest
 
 
 def _group(spec: KernelSpec, shape: Record) -> tuple:
@@ -171,23 +173,6 @@ def _group(spec: KernelSpec, shape: Record) -> tuple:
 
 def _shaping(spec: KernelSpec, entry: Entry) -> tuple:
     return tuple(entry.config[name] for name in spec.invariant)
-
-
-def _nearest_group(spec: KernelSpec, table: Table, shape: Record) -> tuple[list[Entry], bool]:
-    """Entries of the shape's own group and True, else of the nearest within an octave a dimension and False."""
-    same = [entry for entry in table.entries if entry.shape.dtype == shape.dtype]
-    exact = [entry for entry in same if _group(spec, entry.shape) == _group(spec, shape)]
-    if exact:
-        return exact, True
-    near = [
-        entry
-        for entry in same
-        if all(_distance(entry.shape, shape, [dim]) <= 1 for dim in spec.group)
-    ]
-    if not near:
-        return [], False
-    best = min(near, key=lambda entry: (_distance(entry.shape, shape, spec.group), _group(spec, entry.shape)))
-    return [entry for entry in near if _group(spec, entry.shape) == _group(spec, best.shape)], False
 
 
 def _distance(one: Record, other: Record, dims: Iterable[str]) -> float:
@@ -216,11 +201,16 @@ def _parse(data: dict, spec: KernelSpec) -> Table:
         entry = Entry(Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}))
         if set(entry.shape) != {*spec.group, *spec.bucket, "dtype"}:
             raise ValueError(f"entry for {entry.shape} names other dimensions than {spec.name} is tuned by")
+        for dim in (*spec.group, *spec.bucket):
+            if type(entry.shape[dim]) is not int or entry.shape[dim] < 0:
+                raise ValueError(f"{dim}={entry.shape[dim]!r} is no size")
         if entry.evidence not in RUNGS:
             raise ValueError(f"unknown evidence {entry.evidence!r}")
         for name, tunable in spec.space.items():
             if entry.config.get(name) not in tunable.values:
                 raise ValueError(f"{name}={entry.config.get(name)!r} is none of {tunable.values}")
+        if illegal := [name for name, excess in spec.excess(entry.config, entry.shape).items() if excess > 0]:
+            raise ValueError(f"{entry.config} breaks {', '.join(illegal)} for {entry.shape}")
         chosen = _shaping(spec, entry)
         if shaping.setdefault(_group(spec, entry.shape), chosen) != chosen:
             raise ValueError(f"{', '.join(spec.invariant)} differ among shapes like {entry.shape}")

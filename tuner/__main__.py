@@ -3,9 +3,8 @@
 import argparse
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 
-COMMANDS = ("doctor", "autotune")
+COMMANDS = ("doctor", "autotune", "report")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -13,8 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tuner", description="Tunes Triton kernels.")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
-        if find_spec(f"tuner.{command}") is not None:
-            import_module(f"tuner.{command}").add_parser(subparsers)
+        import_module(f"tuner.{command}").add_parser(subparsers)
     chosen = parser.parse_args(arguments)
     if not hasattr(chosen, "run"):
         parser.print_help()

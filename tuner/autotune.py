@@ -27,10 +27,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
     )
-    parser.add_argument("--trials", type=int, metavar="N", help=f"a group of shapes; default: {TRIALS}")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"the first group of targets only, {QUICK_TRIALS} trials"
-    )
+    parser.add_argument("--trials", type=int, metavar="N", help=f"per group of shapes; default: {TRIALS}")
+    parser.add_argument("--quick", action="store_true", help=f"the first group of targets only, {QUICK_TRIALS} trials")
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
     parser.set_defaults(run=run)

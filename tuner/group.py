@@ -34,9 +34,7 @@ class Group:
         """The configurations that every case allows, in the order of the space."""
         first, *others = [case.shape() for case in self.cases]
         return tuple(
-            config
-            for config in self.spec.configs(first)
-            if all(allows(self.spec, config, shape) for shape in others)
+            config for config in self.spec.configs(first) if all(allows(self.spec, config, shape) for shape in others)
         )
 
     @cached_property

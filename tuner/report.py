@@ -1,134 +1,70 @@
-"""What a search prints: progress with the best so far, then one table."""
+"""``python -m tuner report``: what has been tuned, from the tables that launches read."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import argparse
+import sys
+from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+from .registry import KERNELS, check_name, load
 
-from .group import Group
-from .robust import CHIPS, Decision, Row
-from .trial import Outcome
-
-PLAIN_EVERY = 8
-"""Trials between two lines of progress where there is no terminal."""
-PLAIN_WIDTH = 150
+WRONG_INPUT = 2
+DEFAULT_CHIP = "Ascend910B3"
 
 
-class Report:
-    """Prints to standard output; without a terminal no escape codes, no bars, and wide lines."""
-
-    def __init__(self) -> None:
-        console = Console(markup=False, highlight=False)
-        self.plain = not console.is_terminal
-        if self.plain:
-            console = Console(markup=False, highlight=False, width=PLAIN_WIDTH, color_system=None)
-        self.console = console
-
-    def say(self, text: str) -> None:
-        self.console.print(text, soft_wrap=True)
-
-    @contextmanager
-    def progress(self, group: Group, done: int, total: int) -> Iterator["GroupProgress"]:
-        """Progress over one group, of which ``done`` trials are there from earlier runs."""
-        with GroupProgress(self, group, done, total) as shown:
-            yield shown
-
-    def summary(self, decisions: Iterable[Decision], chip: str) -> None:
-        """The table of all groups, and a line for each group."""
-        decisions = list(decisions)
-        table = Table(box=box.ASCII if self.plain else box.SIMPLE_HEAD)
-        for name in ("kernel", "shape"):
-            table.add_column(name, overflow="fold")
-        for name in ("default us", "best us", "gain", "wins", "worst regret", "x floor"):
-            table.add_column(name, justify="right", no_wrap=not self.plain)
-        table.add_column("bound")
-        for decision in decisions:
-            for row in decision.rows:
-                table.add_row(decision.group.spec.name, str(row.case), *_cells(row), row.bound)
-        self.say(f"SIMULATED (HIVM level), {chip}, {CHIPS} plausible chips; nothing was measured on an NPU")
-        if table.row_count:
-            self.console.print(table)
-        for decision in decisions:
-            self.say(f"{decision.group}: {decision.reason}")
-            for config in dict.fromkeys(row.config for row in decision.rows):
-                shapes = [row.case.sizes for row in decision.rows if row.config == config]
-                which = ", ".join(
-                    " ".join(f"{dim}={sizes[dim]}" for dim in decision.group.spec.bucket) for sizes in shapes
-                )
-                mark = " (default)" if config == decision.group.default else ""
-                self.say(f"  {config}{mark}: {which}")
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Registers the command."""
+    parser = subparsers.add_parser(
+        "report",
+        help="what has been tuned so far",
+        description="Prints the tables that launches read, with the evidence behind every configuration.",
+    )
+    parser.add_argument(
+        "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
+    )
+    parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
+    parser.add_argument("--tables", type=Path, metavar="DIR", help="read this folder and no other")
+    parser.add_argument("--markdown", action="store_true", help="a Markdown table, for a page")
+    parser.set_defaults(run=run)
 
 
-class GroupProgress:
-    """A bar, or a line now and then; call it with the number of decided trials and the latest outcome."""
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; 0, or 2 for an unknown kernel or chip."""
+    from cold_kernels import tables
+    from cold_kernels.ascend.chips import chip_named
 
-    def __init__(self, report: Report, group: Group, done: int, total: int) -> None:
-        self._report = report
-        self._group = group
-        self._total = total
-        self._done = done
-        self._best: float | None = None
-        self._default: float | None = None
-        self._unusable = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(),
-            TextColumn("{task.fields[best]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-            console=report.console, disable=report.plain,
-        )  # fmt: skip
+    from .display import HEADER, Report, cells, heading
 
-    def __enter__(self) -> "GroupProgress":
-        self._bar.start()
-        self._task = self._bar.add_task(str(self._group), total=self._total, completed=self._done, best="")
-        if self._report.plain:
-            earlier = f", {self._done} of them from earlier runs" if self._done else ""
-            self._report.say(f"{self._group}: {self._total} trials{earlier}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def seen(self, outcome: Outcome, is_default: bool) -> None:
-        """Take note of an outcome: of an earlier run, or before `__call__` shows it."""
-        if not outcome.us or outcome.failure:
-            self._unusable += 1
-            return
-        self._best = outcome.value if self._best is None else min(self._best, outcome.value)
-        if is_default:
-            self._default = outcome.value
-
-    def __call__(self, done: int, outcome: Outcome) -> None:
-        self._done = done
-        self._bar.update(self._task, completed=done, best=self._words())
-        if self._report.plain and (done % PLAIN_EVERY == 0 or done == self._total):
-            self._report.say(f"{self._group}: {done}/{self._total} trials, {self._words()}")
-
-    def stage(self, what: str) -> None:
-        """Say what happens after the trials."""
-        self._bar.update(self._task, best=f"{self._words()}; {what}")
-
-    def _words(self) -> str:
-        words = "none works yet" if self._best is None else f"best {self._best:.2f} us"
-        if self._default is not None:
-            words += f" (default {self._default:.2f})"
-        return words + (f", {self._unusable} unusable" if self._unusable else "")
+    try:
+        chip_named(arguments.chip)
+        for name in arguments.kernels:
+            check_name(name)
+        specs = [load(name) for name in arguments.kernels or KERNELS]
+    except ValueError as error:
+        print(f"report: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    folders = [arguments.tables] if arguments.tables else None
+    rows, configs, places = [], [], []
+    for spec in specs:
+        for table, path in tables.read(spec, arguments.chip, folders and tuple(folders)):
+            places.append(str(path))
+            rows += [cells(spec.name, entry) for entry in table.entries]
+            configs += [f"{spec.name} {entry.shape}: {entry.config} ({entry.evidence})" for entry in table.entries]
+    if arguments.markdown:
+        print(markdown(heading(arguments.chip), HEADER, rows))
+        return 0
+    report = Report()
+    if not rows:
+        report.say(f"nothing is tuned for {arguments.chip} yet: python -m tuner autotune --chip {arguments.chip}")
+        return 0
+    report.say(heading(arguments.chip))
+    report.table(rows)
+    for line in (*configs, *(f"read {place}" for place in places)):
+        report.say(line)
+    return 0
 
 
-def _cells(row: Row) -> list[str]:
-    return [
-        "-" if row.default_us is None else f"{row.default_us:.2f}",
-        f"{row.best_us:.2f}",
-        "-" if row.gain is None else f"{row.gain:.2f}x",
-        "default" if row.wins is None else f"{row.wins}/{CHIPS}",
-        f"{row.worst_regret:.1%}",
-        f"{row.best_us / row.floor_us:.2f}" if row.floor_us else "-",
-    ]
+def markdown(title: str, header: tuple[str, ...], rows: list[list[str]]) -> str:
+    """A table with its title above it, columns padded so that the source can be read too."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [[name.ljust(width) for name, width in zip(row, widths, strict=True)] for row in (header, *rows)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join([f"**{title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])

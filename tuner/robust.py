@@ -10,11 +10,11 @@ from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.tables import Entry
 
-from .evaluate import Evaluator, Timed
+from .evaluate import Evaluator, Timed, geomean
 from .group import Group, allows
 from .sampler import LegalSampler
 from .trial import decided, problem, recorded
-from .winner import Candidate, Times, candidates, judge, wins, worst_regret
+from .winner import TIE, Times, candidates, judge, wins, worst_regret
 
 CHIPS = 32
 RETIMED = 8
@@ -97,11 +97,7 @@ class Referee:
             del times[default]
             note = f"the default is wrong ({why}); "
         while times:
-            candidate, replaced, reason = self._best(times)
-            chosen = {
-                case: candidate.configs[str(case)] if str(case) in replaced else default
-                for case in self.group.cases
-            }
+            chosen, reason = self._best(times)
             wrong, why = self._first_wrong(chosen)
             if wrong is None:
                 rows = tuple(self._row(case, config, default in times) for case, config in chosen.items())
@@ -116,26 +112,36 @@ class Referee:
         outcomes = {sampler.config(trial): recorded(trial) for trial in decided(self.study)}
         return {config: dict(one.us) for config, one in outcomes.items() if one.us and not one.failure}
 
-    def _best(self, times: Times) -> tuple[Candidate, frozenset[str], str]:
-        ranked = candidates(self.group, times)
-        unusable = self.group.default not in times
+    def _best(self, times: Times) -> tuple[dict[Case, Record], str]:
+        """A configuration for each case, by `judge`'s rules the fastest on the nominal chip; and the reason."""
+        usable = self.group.default in times
         default = {
-            str(case): [math.inf] * CHIPS if unusable else self._on_chips(self.group.default, case)
+            str(case): self._on_chips(self.group.default, case) if usable else [math.inf] * CHIPS
             for case in self.group.cases
         }
-        first_reason = ""
-        for rank, candidate in enumerate(ranked):
+        accepted: list[tuple[float, dict[Case, Record], str]] = []
+        reasons = []
+        for rank, candidate in enumerate(candidates(self.group, times)):
             # The default's own relatives are always looked at: they can replace it case by case.
             if rank >= RETIMED and not candidate.shares_with_default(self.group):
                 continue
-            mine = {
-                str(case): self._on_chips(candidate.configs[str(case)], case) for case in self.group.cases
-            }
+            configs = {case: candidate.configs[str(case)] for case in self.group.cases}
+            mine = {str(case): self._on_chips(config, case) for case, config in configs.items()}
             verdict = judge(self.group, candidate, default, mine)
-            first_reason = first_reason or verdict.reason
-            if verdict.replaced or set(candidate.configs.values()) == {self.group.default}:
-                return candidate, verdict.replaced, verdict.reason if verdict.replaced else first_reason
-        return ranked[0], frozenset(), first_reason
+            reasons.append(verdict.reason)
+            if set(configs.values()) == {self.group.default}:
+                break  # all that follow are slower than the default
+            if verdict.replaced:
+                chosen = {
+                    case: config if str(case) in verdict.replaced else self.group.default
+                    for case, config in configs.items()
+                }
+                us = geomean(times[config][str(case)] for case, config in chosen.items())
+                accepted.append((us, chosen, verdict.reason))
+        if not accepted:
+            return dict.fromkeys(self.group.cases, self.group.default), reasons[0]
+        limit = min(us for us, _, _ in accepted) * (1 + TIE)
+        return next((chosen, reason) for us, chosen, reason in accepted if us <= limit)
 
     def _first_wrong(self, chosen: dict[Case, Record]) -> tuple[Record | None, str]:
         for config in dict.fromkeys(chosen.values()):

@@ -42,9 +42,7 @@ class LegalSampler(BaseSampler):
         """The configuration that a trial's parameters stand for."""
         return self._points[self._point(trial.params)]
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
 
     def sample_relative(

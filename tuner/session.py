@@ -13,12 +13,12 @@ from cold_kernels.cases import Case
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Table, path_of, source_digest, write
 
+from .display import Report
 from .evaluate import Evaluator
 from .group import Group, groups
 from .interrupt import Interrupt
 from .journal import journal
 from .machine import Machine
-from .report import Report
 from .robust import Decision, Referee
 from .study import open_study, search
 from .trial import decided, recorded

@@ -142,9 +142,7 @@ def _score(case: str, count: Mapping[str, int], chips: int) -> str:
 
 
 def _over_cases(times: Mapping[str, Sequence[float]]) -> list[float]:
-    return [
-        geomean(column) if all(map(math.isfinite, column)) else math.inf for column in zip(*times.values())
-    ]
+    return [geomean(column) if all(map(math.isfinite, column)) else math.inf for column in zip(*times.values())]
 
 
 def _ratio(mine: float, other: float) -> float:

@@ -89,9 +89,7 @@ class Compiler:
             return last_attempt[start:].partition("\n\n")[0] + "\n"
         if (overflow := _OVERFLOW.search("\n".join(errors))) is not None:
             required, available = map(int, overflow.groups())
-            raise UnifiedBufferOverflow(
-                "hivm", errors, self.kernel, required_bits=required, available_bits=available
-            )
+            raise UnifiedBufferOverflow("hivm", errors, self.kernel, required_bits=required, available_bits=available)
         raise CompilationFailed("hivm", errors or [said.strip()[-2000:] or describe_exit(code)], self.kernel)
 
     def _generic(self, dump: str, folder: Path) -> str:

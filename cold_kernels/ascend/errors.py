@@ -88,6 +88,4 @@ class UnsupportedProgram(AscendError):
 
 
 def _overflow(stage, diagnostics, kernel, required_bits, available_bits):
-    return UnifiedBufferOverflow(
-        stage, diagnostics, kernel, required_bits=required_bits, available_bits=available_bits
-    )
+    return UnifiedBufferOverflow(stage, diagnostics, kernel, required_bits=required_bits, available_bits=available_bits)

@@ -8,9 +8,7 @@ from numbers import Integral
 
 from ..source import python_function
 
-TYPES = (
-    "i1 i8 i16 i32 i64 u1 u8 u16 u32 u64 fp16 bf16 fp32 fp64 fp8e4nv fp8e4b8 fp8e4b15 fp8e5 fp8e5b16".split()
-)
+TYPES = "i1 i8 i16 i32 i64 u1 u8 u16 u32 u64 fp16 bf16 fp32 fp64 fp8e4nv fp8e4b8 fp8e4b15 fp8e5 fp8e5b16".split()
 """Triton's scalar types; a pointer to one is written with a star before it."""
 
 
@@ -39,9 +37,7 @@ def specialize(
         for name in given:
             if name not in parameters:
                 known = ", ".join(parameters)
-                raise ValueError(
-                    f"{source} names {name!r}, which {kernel.__name__} does not take; it takes {known}"
-                )
+                raise ValueError(f"{source} names {name!r}, which {kernel.__name__} does not take; it takes {known}")
     run_time: dict[str, str] = {}
     fixed: dict[str, object] = {}
     for name, parameter in parameters.items():
@@ -58,9 +54,7 @@ def specialize(
             fixed[name] = _checked_constant(name, parameter.default)
         else:
             wanted = "a value in constants" if is_constexpr else "a type in signature"
-            raise ValueError(
-                f"parameter {name!r} of {kernel.__name__} has neither type nor value: give {wanted}"
-            )
+            raise ValueError(f"parameter {name!r} of {kernel.__name__} has neither type nor value: give {wanted}")
     for name, promise in attrs.items():
         if name not in run_time:
             raise ValueError(f"attrs speaks of {name!r}, which is no run-time argument")
@@ -70,9 +64,7 @@ def specialize(
             )
         if promise == 1:
             del run_time[name]
-    in_order = {
-        name: 1 if attrs.get(name) == 1 else fixed.get(name) for name in parameters if name not in run_time
-    }
+    in_order = {name: 1 if attrs.get(name) == 1 else fixed.get(name) for name in parameters if name not in run_time}
     return Specialization(run_time, in_order, [name for name in run_time if attrs.get(name) == 16])
 
 
@@ -80,9 +72,7 @@ def _checked_type(name: str, written) -> str:
     scalar = written.removeprefix("*").removeprefix("k") if isinstance(written, str) else None
     if scalar not in TYPES:
         known = ", ".join(TYPES)
-        raise ValueError(
-            f"{name!r} has the unknown type {written!r}; known: {known}, and pointers as '*fp16'"
-        )
+        raise ValueError(f"{name!r} has the unknown type {written!r}; known: {known}, and pointers as '*fp16'")
     return written
 
 
@@ -95,6 +85,5 @@ def _checked_constant(name: str, value):
     if type(value).__name__ == "dtype" and type(value).__module__.split(".")[0] == "triton":
         return {"dtype": value.name}
     raise ValueError(
-        f"constant {name!r} is {value!r} ({type(value).__name__}); "
-        "wanted: a number, bool, string, None or tl.dtype"
+        f"constant {name!r} is {value!r} ({type(value).__name__}); wanted: a number, bool, string, None or tl.dtype"
     )

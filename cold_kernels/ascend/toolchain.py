@@ -60,9 +60,7 @@ def compile_kernel(
     chosen = specialize(fn, signature, constants, attrs)
     source = kernel_source(fn)
     if "<locals>" in source.qualname:
-        raise ValueError(
-            f"{source.qualname} is defined inside a function; the compiler needs it at a file's top level"
-        )
+        raise ValueError(f"{source.qualname} is defined inside a function; the compiler needs it at a file's top level")
     if in_worker():
         raise RuntimeError(
             f"{source.file} compiles a kernel when imported: move that under `if __name__ == '__main__':`"

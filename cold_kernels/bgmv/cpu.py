@@ -6,6 +6,7 @@ CHUNK = 1 << 22
 """Products held at a time: 16 MB of float32."""
 
 
+@torch.no_grad()
 def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, idx: torch.Tensor, scale: float) -> None:
     """``y[t] = scale * a[idx[t]] @ x[t]`` in float32, rows of zeros where ``idx[t]`` is -1.
 

@@ -76,7 +76,7 @@ def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
     assert "16/16 trials" in said
     data = json.loads(table_of(tmp_path))
     assert data["versions"] == {"fake": "1"}
-    assert [entry["shape"]["N"] for entry in data["entries"]] == [40000, 8192]
+    assert sorted(entry["shape"]["N"] for entry in data["entries"]) == [8192, 40000]
     for entry in data["entries"]:
         assert entry["evidence"] == "simulated"
         assert entry["details"]["wins"] == entry["details"]["chips"] == 32
@@ -98,9 +98,7 @@ def test_launches_find_what_was_tuned(faked, tmp_path, monkeypatch):
 
 def test_the_same_seed_gives_the_same_bytes(faked, tmp_path):
     for folder in ("one", "two"):
-        assert (
-            main(["autotune", SPEC, "--output", str(tmp_path / folder), "--trials", "6", "--seed", "7"]) == 0
-        )
+        assert main(["autotune", SPEC, "--output", str(tmp_path / folder), "--trials", "6", "--seed", "7"]) == 0
     assert table_of(tmp_path / "one") == table_of(tmp_path / "two")
     trials = [[trial.params for trial in study_of(tmp_path / folder).trials] for folder in ("one", "two")]
     assert trials[0] == trials[1]
@@ -142,7 +140,8 @@ def test_a_group_without_a_working_configuration(faked, tmp_path, capsys):
         ([SPEC, "--shape", "N=-8"], "cannot read 'N=-8'"),
         ([SPEC, "--shape", "N=0"], "nothing to tune for N=0"),
         ([SPEC, "--shape", "N=8", "--shape", "N=8,strided"], "are both N=8 dtype=fp32 to a table"),
-        (["bgmv_shrink", "--shape", "idx=some"], "cannot make tensors"),
+        (["bgmv_shrink", "--shape", "idx=some"], "cannot read 'idx=some'"),
+        ([SPEC, "--shape", "N=99999999999999"], "cannot make tensors"),
         ([SPEC, "--trials", "-1"], "--trials -1: must be 1 or more"),
     ],
 )
@@ -251,6 +250,4 @@ def test_for_real(tmp_path, monkeypatch, capsys):
     assert entry["details"]["best_us"] > entry["details"]["floor_us"]
     study = study_of(Path(output))
     assert study.trials[0].user_attrs["config"] == {"TILE": 256, "AUTO": True}
-    assert all(
-        "failure" not in trial.user_attrs for trial in study.trials if trial.state == TrialState.COMPLETE
-    )
+    assert all("failure" not in trial.user_attrs for trial in study.trials if trial.state == TrialState.COMPLETE)

@@ -1,5 +1,6 @@
 """A launch's arguments as the program sees them: tensors as memrefs over their own memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,22 @@ def bound(name: str, kind: Attribute, value: Any) -> MemRef | int | float:
     if not isinstance(value, int) or wrap(WIDTHS[str(kind)])(value) != value:
         raise ValueError(f"argument {name} = {value!r} does not fit {kind}")
     return value
+
+
+def detached(args: Sequence) -> list:
+    """The arguments with tensors over copies of their memory; what shares memory still does."""
+    copies: dict[int, torch.UntypedStorage] = {}
+
+    def copy(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or value.device.type != "cpu":
+            return value
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in copies:
+            copies[storage.data_ptr()] = storage.clone()
+        empty = torch.empty(0, dtype=value.dtype)
+        return empty.set_(copies[storage.data_ptr()], value.storage_offset(), value.shape, value.stride())
+
+    return [copy(value) for value in args]
 
 
 def _tensor(name: str, element: str, tensor: Any) -> MemRef:

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from .memory import BIT, BLOCK, MemRef
-from .operations import Op, handles
+from .memory import BIT, BLOCK, MemRef, OutOfBounds
+from .operations import Op, handles, type_name
 from .vectors import elementwise_counts
 from .work import ISSUE, LOAD, STORE, VECTOR, Work, work
 
@@ -21,9 +21,11 @@ MAX_BURSTS = 4095
 def transfer(pipe: str, memory: MemRef, buffer: MemRef) -> Work:
     """The work of a copy between ``memory`` (global) and ``buffer`` (local)."""
     rows, columns = buffer.rows()
-    return _transfer(
-        pipe, rows, columns, int(buffer.itemsize), memory.strides[-1:] in ((), (1,)) or columns == 1, _whole_blocks(buffer)
-    )
+    contiguous = columns == 1 or memory.strides[-1:] in ((), (1,))
+    placeable = _whole_blocks(buffer)
+    if not contiguous and buffer.strides[-1] == 1:  # only a store of one row takes a burst for each element
+        placeable = pipe == STORE and rows == 1
+    return _transfer(pipe, rows, columns, int(buffer.itemsize), contiguous, placeable)
 
 
 def _whole_blocks(buffer: MemRef) -> bool:
@@ -36,9 +38,9 @@ def _whole_blocks(buffer: MemRef) -> bool:
 
 
 @functools.cache
-def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, whole_blocks: bool) -> Work:
+def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, placeable: bool) -> Work:
     total = rows * columns * size
-    if not whole_blocks:
+    if not placeable:
         counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 4))
         return work(pipe, counts, total, blocks=True)
     bursts = rows if contiguous else rows * columns
@@ -51,6 +53,8 @@ def load(translator, op: Op):
     (source,), (target,), pad, left, right, init = op.groups()
     if op.word("pad_mode") == "PadFirstElem" or right or init:
         raise op.unsupported("padding on the right or by the first element, or a conditional fill,")
+    if type_name(target) == BIT:
+        raise op.unsupported("a copy of packed booleans")
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     pad_slot = translator.slot(pad[0]) if pad else None
     left_slot = translator.slot(left[0]) if left else None
@@ -58,6 +62,7 @@ def load(translator, op: Op):
 
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
+        _same_shape(op, memory, buffer)
         if not buffer.size:
             return
         job = transfer(LOAD, memory, buffer)
@@ -70,27 +75,30 @@ def load(translator, op: Op):
             buffer.check()
             return
         buffer.write(memory.read())
-        _pad(buffer, env[pad_slot] if pad else 0, env[left_slot] if left else 0)
+        _pad(buffer, env[pad_slot] if pad else 0, env[left_slot] if left else 0, right=not job.blocks)
 
     return step
 
 
-def _pad(buffer: MemRef, value: float, left: int) -> None:
-    """Fill ``left`` elements before each row, and the rest of its last block after it, as the engine does."""
-    if buffer.dtype is BIT or buffer.strides[-1:] not in ((), (1,)):
-        return
-    size = buffer.dtype.itemsize
-    columns = buffer.shape[-1] if buffer.shape else 1
-    right = -(columns + left) % (BLOCK // size)
-    if not right and not left:
-        return
-    room = (buffer.allocation.end - buffer.allocation.start + BLOCK - 1) // BLOCK * BLOCK
-    memory = buffer.allocation.data[buffer.allocation.start : buffer.allocation.start + room]
-    flat = memory[: room // size * size].view(buffer.dtype)
-    for row in np.ndindex(buffer.shape[:-1]):
-        first = buffer.offset + sum(index * stride for index, stride in zip(row, buffer.strides, strict=False))
-        flat[max(0, first - left) : first] = value
-        flat[first + columns : first + columns + right] = value
+def _same_shape(op: Op, source: MemRef, target: MemRef) -> None:
+    if source.shape != target.shape:
+        raise op.unsupported(f"a copy of {source!r} to {target!r}")
+
+
+def _pad(buffer: MemRef, value: float, left: int, right: bool) -> None:
+    """Fill ``left`` elements before each burst and, if ``right``, the rest of its last block after it."""
+    strided = buffer.shape[-1:] > (1,) and buffer.strides[-1] != 1
+    columns = buffer.shape[-1] if buffer.shape and not strided else 1
+    size, allocation = buffer.dtype.itemsize, buffer.allocation
+    for place in np.ndindex(buffer.shape if strided else buffer.shape[:-1]):
+        offset = sum(index * stride for index, stride in zip(place, buffer.strides, strict=False))
+        first = buffer.address + offset * size
+        if first - left * size < allocation.start:
+            raise OutOfBounds(f"{left} elements before {buffer!r}")
+        allocation.data[first - left * size : first].view(buffer.dtype)[:] = value
+        last = first + columns * size
+        if right:
+            allocation.data[last : last + -last % BLOCK].view(buffer.dtype)[:] = value
 
 
 ATOMIC = {"add": np.add, "max": np.maximum, "min": np.minimum}
@@ -102,11 +110,14 @@ def store(translator, op: Op):
     kind = op.word("atomic_kind", "none")
     if kind != "none" and kind not in ATOMIC:
         raise op.unsupported(f"an atomic {kind}")
+    if type_name(source) == BIT:
+        raise op.unsupported("a copy of packed booleans")
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core = translator.core
 
     def step(env: list) -> None:
         buffer, memory = env[source_slot], env[target_slot]
+        _same_shape(op, buffer, memory)
         if not buffer.size:
             return
         job = transfer(STORE, memory, buffer)
@@ -118,8 +129,10 @@ def store(translator, op: Op):
         elif kind == "none":
             memory.write(buffer.read())
         else:
-            if job.blocks:
-                raise op.unsupported("an atomic store of rows that are no whole blocks (the device drops it)")
+            if job.blocks or buffer.address % BLOCK:
+                raise op.unsupported("an atomic store from rows that are no whole blocks (the device drops it)")
+            if any(not stride for stride, size in zip(memory.strides, memory.shape, strict=True) if size > 1):
+                raise op.unsupported("an atomic store that repeats an address")
             into = memory.array()
             into[...] = ATOMIC[kind](into, buffer.array())
 
@@ -128,11 +141,14 @@ def store(translator, op: Op):
 
 @handles("hivm.hir.copy")
 def copy(translator, op: Op):
-    source_slot, target_slot = (translator.slot(operand) for operand in op.operands[:2])
+    if len(op.operands) != 2:
+        raise op.unsupported("a copy with padding")
+    source_slot, target_slot = (translator.slot(operand) for operand in op.operands)
     core = translator.core
 
     def step(env: list) -> None:
         source, target = env[source_slot], env[target_slot]
+        _same_shape(op, source, target)
         core.trace.append((ISSUE, op, _local_copy(*target.rows(), target.itemsize, _whole_blocks(target))))
         if core.values:
             target.write(source.read())

@@ -85,6 +85,12 @@ class MemRef:
         """Byte address of the first element within the memory."""
         return self.allocation.start + int(self.offset * self.itemsize)
 
+    @property
+    def extent(self) -> int:
+        """Bytes from the first element to the end of the last one."""
+        steps = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        return math.ceil((steps + 1) * self.itemsize) if self.size else 0
+
     def rows(self) -> tuple[int, int]:
         """``(rows, columns)`` with every dimension but the last counted as rows."""
         return (math.prod(self.shape[:-1]), self.shape[-1]) if self.shape else (1, 1)
@@ -102,6 +108,10 @@ class MemRef:
                 self.shape, self.dtype, self.allocation.data, self.address, [s * size for s in self.strides]
             )
         return self._array
+
+    def bytes(self) -> np.ndarray:
+        """The elements' memory; of booleans all bytes from the first to the last."""
+        return self.allocation.data[self.address : self.address + self.extent] if self.dtype is BIT else self.array()
 
     def read(self) -> np.ndarray:
         """The elements; booleans are unpacked into a copy."""

@@ -74,7 +74,9 @@ class Op:
         return ":".join(places[-1]) if places else "unknown place"
 
     def unsupported(self, what: str) -> UnsupportedProgram:
-        return UnsupportedProgram(f"{self.location}: {self.name}: {what} is not simulated")
+        error = UnsupportedProgram(f"{self!r}: {what} is not simulated")
+        error.located = True
+        return error
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.location}"
@@ -114,6 +116,4 @@ def constant_value(op: Op) -> Any:
 
 
 def _integers(value: ArrayAttr) -> list:
-    return [
-        tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value
-    ]
+    return [tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value]

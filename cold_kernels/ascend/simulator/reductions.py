@@ -76,7 +76,9 @@ def reduce(translator, op: Op):
         size = ref.shape[axis]
         last = axis == len(ref.shape) - 1
         others = ref.size // max(1, size)
-        core.trace.append((ISSUE, op, _reduce_work(kind, dtype, others, size, last, max(1, int(ref.itemsize)))))
+        dense = len(ref.shape) == 1 or ref.strides[-2] == size
+        job = _reduce_work(kind, dtype, others, size, last, dense, max(1, int(ref.itemsize)))
+        core.trace.append((ISSUE, op, job))
         if not core.values:
             return
         if not size:
@@ -93,7 +95,7 @@ def reduce(translator, op: Op):
 
 
 @functools.cache
-def _reduce_work(kind: str, dtype: str, others: int, size: int, last: bool, itemsize: int) -> Work:
+def _reduce_work(kind: str, dtype: str, others: int, size: int, last: bool, dense: bool, itemsize: int) -> Work:
     lanes = REPEAT // itemsize
     if not last:
         return work(VECTOR, _folds(size, lambda rows: elementwise_counts(rows, others, itemsize, "repeat_binary")))
@@ -104,16 +106,28 @@ def _reduce_work(kind: str, dtype: str, others: int, size: int, last: bool, item
         moves = (("scalar_local", 2 * others * lanes), ("flag", 4 * (rounds + 1)), ("vector_issue", rounds))
         counts = _folds(size // lanes, lambda n: elementwise_counts(others, n * lanes, itemsize, "repeat_binary"))
         return work(VECTOR, moves + counts, drains=True, blocks=True)
+    if kind == "sum" and dense and size <= BLOCK // itemsize and not size & (size - 1):
+        return work(VECTOR, _block_sums(others, size, lanes, itemsize), drains=True)
     repeat = "repeat_sum" if kind == "sum" and dtype == "f32" else "repeat_extreme"
     with_place = 2 if "index" in kind else 1
-    counts = _folds(
-        math.ceil(size / lanes), lambda n: elementwise_counts(others, n * lanes, itemsize, "repeat_binary")
-    )
+    counts = _folds(math.ceil(size / lanes), lambda n: elementwise_counts(others, n * lanes, itemsize, "repeat_binary"))
     issues = math.ceil(others / MAX_REPEATS) * with_place
     final = (("vector_issue", issues), (repeat, others * with_place), ("vector_drain", issues))
     scalar_result = others == 1 and kind != "sum"
     back = (("flag", 4), ("scalar_local", 2)) if scalar_result else (("flag", 2),)
     return work(VECTOR, counts + final + back, drains=True, blocks=scalar_result)
+
+
+def _block_sums(others: int, size: int, lanes: int, itemsize: int) -> tuple:
+    """Sums of at most a 32-byte block each, side by side: one instruction for whole blocks, else pair by pair."""
+    if size == BLOCK // itemsize:
+        repeat = "repeat_unary" if itemsize == 4 else "repeat_extreme"
+        return (("vector_issue", 1), (repeat, math.ceil(others * size / lanes)), ("flag", 2))
+    total: tuple = (("flag", 2),)
+    while size > 1:
+        total += (("vector_issue", 1), ("repeat_unary", math.ceil(others * size / lanes)), ("vector_drain", 1))
+        size //= 2
+    return total
 
 
 def _folds(size: int, counts: Callable[[int], tuple]) -> tuple:

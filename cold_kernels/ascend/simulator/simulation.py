@@ -9,7 +9,7 @@ import numpy as np
 from ..chips import Chip, chip_named
 from ..errors import UnsupportedProgram
 from ..program import Program
-from .binding import bound
+from .binding import bound, detached
 from .operations import Op
 from .timeline import Costs, schedule
 from .translate import Translator
@@ -100,12 +100,15 @@ def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool 
     """The part of `simulate` that does not depend on the chip."""
     sizes = _grid(grid)
     translator = _translated(program)
+    values_flow = values or translator.reads_local
+    if not values and (values_flow or translator.writes_global):
+        args = detached(args)
     arguments = [*[0] * HIDDEN_ARGUMENTS, *_bound(program, translator, args), *sizes]
     traces: dict[tuple, int] = {}
     programs = []
     core = translator.core
     with translator.lock, np.errstate(all="ignore"):
-        core.begin(math.prod(sizes), values or translator.reads_local)
+        core.begin(math.prod(sizes), values_flow)
         for block in range(core.blocks):
             trace = tuple(translator.run(arguments, block))
             programs.append(traces.setdefault(trace, len(traces)))
@@ -167,7 +170,7 @@ def _translated(program: Program) -> Translator:
     if text not in _TRANSLATIONS:
         if program.core_type != "AIV":
             raise UnsupportedProgram(
-                f"{program.name} uses the cube core (tl.dot makes a {program.core_type} program); only programs of "
+                f"{program.name} uses the cube core (tl.dot; its kind is {program.core_type}); only programs of "
                 "vector cores alone are simulated"
             )
         while len(_TRANSLATIONS) >= MAX_TRANSLATIONS:

@@ -15,7 +15,7 @@ QUEUES = (VECTOR, LOAD, STORE)
 
 
 class Deadlock(AscendError):
-    """A pipe waits for a flag that nothing sets."""
+    """Flags that do not pair: a pipe waits for one that nothing sets, or one stays set."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
         observe: Called with ``(pipe, operation, start, end)`` for every instruction, if given.
 
     Raises:
-        Deadlock: a wait without a set before it.
+        Deadlock: a wait without a set before it, or a set without a wait after it.
     """
     cycles = costs.cycles
     now = 0.0
@@ -92,10 +92,14 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
             busy[SCALAR] += spent
         elif kind == SET_FLAG:
             _, source, waiting, identity = event
+            if (source, waiting, identity) in flags:
+                raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
             at = now if source == SCALAR else max(done[source], now)
             flags[source, waiting, identity] = at + cycles["flag"]
             now += cycles["scalar"]
         elif kind == BARRIER:
+            if event[1] == SCALAR:
+                continue  # it works in order anyway
             if event[1] == "ALL":
                 now = max(now, *done.values())
             else:
@@ -114,4 +118,6 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
                 now = max(now, set_at)
             else:
                 free[waiting] = max(free[waiting], set_at, now)
+    for source, waiting, identity in flags:
+        raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
     return Timeline(max(now, *done.values()), busy)

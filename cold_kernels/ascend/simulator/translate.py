@@ -6,14 +6,15 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from xdsl.ir import Block, SSAValue
 
 from ..chips import UB_BYTES
-from ..errors import AscendError, UnsupportedProgram
+from ..errors import AscendError
 from . import arithmetic, control, copies, reductions, synchronization, vectors, views  # noqa: F401
 from .memory import Allocation
 from .operations import HANDLERS, Op
@@ -67,11 +68,11 @@ class Translator:
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
         self.buffers: list[Allocation] = []
-        self.reads_local = False
+        self.reads_local = self.writes_global = False
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]
-        self.body = self.block(block)
+        self.body = _located(function, self.block(block))
 
     def run(self, arguments: list[Any], block: int) -> list[tuple]:
         """Execute one program and return its trace."""
@@ -128,8 +129,9 @@ class Translator:
             op = Op(raw)
             handler = HANDLERS.get(op.name)
             if handler is None:
-                raise UnsupportedProgram(f"{op.location}: the operation {op.name} is not simulated")
-            step = handler(self, op)
+                raise op.unsupported("this operation")
+            with located(op):
+                step = handler(self, op)
             if step is None:
                 continue
             if getattr(handler, "leaves_events", True):
@@ -165,10 +167,27 @@ def _located(op: Op, step: Step) -> Step:
     def run(env: list) -> None:
         try:
             step(env)
-        except AscendError as error:
-            if not getattr(error, "located", False):
-                error.args = (f"{op!r}: {error}",)
-                error.located = True
-            raise
+        except Exception as error:
+            raise _placed(error, op)
 
     return run
+
+
+@contextmanager
+def located(op: Op) -> Iterator[None]:
+    """Make what goes wrong inside an error of this package that names the operation and its source line."""
+    try:
+        yield
+    except Exception as error:
+        raise _placed(error, op)
+
+
+def _placed(error: Exception, op: Op) -> Exception:
+    if not isinstance(error, AscendError):
+        wrong = op.unsupported(f"this form of it ({type(error).__name__}: {error})")
+        wrong.__cause__ = error
+        error = wrong
+    elif not getattr(error, "located", False):
+        error.args = (f"{op!r}: {error}",)
+    error.located = True
+    return error

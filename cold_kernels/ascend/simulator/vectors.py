@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import casts
-from .memory import BIT, BLOCK, MemRef
+from .memory import BIT, BLOCK, Allocation, MemRef, OutOfBounds
 from .operations import Op, handles, is_memref, type_name
 from .work import ISSUE, VECTOR, Work, work
 
@@ -25,10 +25,6 @@ MAX_REPEATS = 255
 def _accurate(function: Callable) -> Callable:
     """Compute in float64 and round once."""
     return lambda a: function(a.astype(np.float64)).astype(a.dtype)
-
-
-def _quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.divide(a, b) if np.issubdtype(np.result_type(a, b), np.floating) else np.trunc(a / b)
 
 
 UNARY = {
@@ -45,7 +41,7 @@ BINARY = {
     "vadd": (np.add, "repeat_binary"),
     "vsub": (np.subtract, "repeat_binary"),
     "vmul": (np.multiply, "repeat_binary"),
-    "vdiv": (_quotient, "repeat_4"),
+    "vdiv": (np.divide, "repeat_4"),
     "vmax": (np.maximum, "repeat_binary"),
     "vmin": (np.minimum, "repeat_binary"),
     "vand": (np.bitwise_and, "repeat_binary"),
@@ -58,6 +54,7 @@ COMPARE = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "gt": np.greater, "ge": np.greater_equal, "le": np.less_equal,
 }  # fmt: skip
 BITWISE = ("vnot", "vand", "vor", "vxor")
+FLOAT_ONLY = ("vexp", "vln", "vsqrt", "vrsqrt", "vrec", "vdiv")
 
 
 @functools.cache
@@ -146,9 +143,21 @@ def _issue(translator, op: Op, values, target, cost: str, compute: Callable[[lis
         size = max(ref.itemsize for ref in refs) if refs else 4
         core.trace.append((ISSUE, op, elementwise_work(*layout(*refs), max(size, 1), cost, splats)))
         if core.values:
+            if any(_overwritten(ref, refs[-1]) for ref in refs[:-1]):
+                raise op.unsupported("an operand that overlaps the target in part")
             compute(env)
 
     return step
+
+
+def _overwritten(source: MemRef, target: MemRef) -> bool:
+    """Whether writing the target spoils a source: all or nothing of it may be in the same place."""
+    start, other = source.address, target.address
+    if start + source.extent <= other or other + target.extent <= start:
+        return False
+    if start == other and source.strides == target.strides:
+        return target.itemsize > source.itemsize
+    return bool(np.shares_memory(source.bytes(), target.bytes(), max_work=100_000))
 
 
 def _shaped(op: Op, fetch: Callable) -> Callable:
@@ -164,6 +173,8 @@ def elementwise(translator, op: Op):
     sources, (target, *_), _ = op.groups()
     name = op.name.removeprefix("hivm.hir.")
     function, cost = UNARY.get(name) or BINARY[name]
+    if name in FLOAT_ONLY and type_name(target) not in casts.FLOATS:
+        raise op.unsupported(f"{name} of {type_name(target)}")
     fetched = [_shaped(op, operand(translator, value)) for value in sources]
     target_slot = translator.slot(target)
     if name in BITWISE:
@@ -196,15 +207,44 @@ def compare(translator, op: Op):
     fetched = [_shaped(op, operand(translator, value)) for value in sources]
     target_slot = translator.slot(target)
 
+    core = translator.core
+    whole = not op.ints("transpose") and all(is_memref(value) for value in sources)
+    slots = [translator.slot(value) for value in (*sources, target)]
+
     def compute(env: list) -> None:
-        env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
+        refs = _whole_repeats(core.buffer, [env[slot] for slot in slots]) if whole else None
+        if refs:
+            *operands, bits = refs
+            bits.write(function(*(ref.read() for ref in operands)))
+        else:
+            env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
 
     return _issue(translator, op, sources, target, "repeat_binary", compute)
+
+
+def _whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | None:
+    """The operands of a comparison of vectors up to the end of their last repeat, which it reads and writes.
+
+    None where the library counts elements: at other layouts, and at the end of the unified buffer.
+    """
+    (size, *more), step = refs[-1].shape, max(ref.itemsize for ref in refs)
+    lanes = int(REPEAT // step)
+    reach = math.ceil(size / lanes) * lanes
+    if more or reach == size or any(ref.shape != (size,) or ref.strides != (1,) or ref.address % BLOCK for ref in refs):
+        return None
+    if any(ref.address + reach * ref.itemsize > len(memory) for ref in refs):
+        return None
+    for ref in refs:
+        ref.check()
+    everything = Allocation("the unified buffer", memory, 0, len(memory), True)
+    return [MemRef(everything, int(ref.address / ref.itemsize), (reach,), (1,), ref.dtype) for ref in refs]
 
 
 @handles("hivm.hir.vsel")
 def select(translator, op: Op):
     (condition, *choices), (target,), _ = op.groups()
+    if type_name(condition) != BIT and type_name(target) != "i64":  # bytes of packed bits, says the library
+        raise op.unsupported(f"a condition of {type_name(condition)} for {type_name(target)}")
     fetched = [_shaped(op, operand(translator, value)) for value in (condition, *choices)]
     target_slot, core = translator.slot(target), translator.core
     splats = sum(not is_memref(value) for value in choices)
@@ -256,7 +296,7 @@ def broadcast(translator, op: Op):
         core.trace.append((ISSUE, op, _broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
         if core.values:
             values = fetch(env)
-            ref.write(values if not vector or values.ndim == len(ref.shape) else values.reshape(ref.shape))
+            ref.write(values)
 
     return step
 
@@ -306,10 +346,10 @@ def transpose(translator, op: Op):
     def step(env: list) -> None:
         ref = env[target]
         blocks = math.ceil(ref.size * max(1, ref.itemsize) / REPEAT)
-        job = work(VECTOR, (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1)))
-        core.trace.append((ISSUE, op, job))
+        counts = (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1))
+        core.trace.append((ISSUE, op, work(VECTOR, counts)))
         if core.values:
-            ref.write(np.transpose(env[source].read(), permutation))
+            ref.assign(np.transpose(env[source].read(), permutation))
 
     return step
 
@@ -327,7 +367,7 @@ def gather(translator, op: Op):
         if core.values:
             values, places = env[source].read(), env[indices].read()
             if places.size and not 0 <= places.min() <= places.max() < values.shape[-1]:
-                raise op.unsupported(f"an index from {places.min()} to {places.max()} into {values.shape[-1]} elements")
+                raise OutOfBounds(f"an index from {places.min()} to {places.max()} into {values.shape[-1]} elements")
             ref.write(np.take_along_axis(values, places.astype(np.int64), axis=-1))
 
     return step

@@ -1,0 +1,96 @@
+import pytest
+
+pytest.importorskip("xdsl")
+pytest.importorskip("ml_dtypes")
+import numpy as np
+import torch
+
+from cold_kernels.ascend import UnsupportedProgram
+from cold_kernels.ascend.simulator.casts import conversion
+from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES
+
+VALUES = [-2.5, -1.5, -1.2, -0.5, 0.0, 0.5, 0.7, 1.5, 2.5]
+
+
+class Op:
+    def unsupported(self, what):
+        return UnsupportedProgram(what)
+
+
+def cast(values, source, target, mode="rint", sign="cast_signed"):
+    values = np.array(values, np.bool_ if source == BIT else ELEMENT_TYPES[source])
+    with np.errstate(all="ignore"):
+        return conversion(Op(), source, target, mode, sign)(values)
+
+
+@pytest.mark.parametrize(
+    "mode, expected",
+    [
+        ("rint", [-2, -2, -1, 0, 0, 0, 1, 2, 2]),
+        ("round", [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
+        ("floor", [-3, -2, -2, -1, 0, 0, 0, 1, 2]),
+        ("ceil", [-2, -1, -1, 0, 0, 1, 1, 2, 3]),
+        ("trunc", [-2, -1, -1, 0, 0, 0, 0, 1, 2]),
+    ],
+)
+def test_rounding(mode, expected):
+    assert cast(VALUES, "f32", "i32", mode).tolist() == expected
+    assert cast(VALUES, "f32", "f32", mode).tolist() == expected
+
+
+def test_float_to_integer_saturates_and_nan_is_zero():
+    wild = [np.nan, np.inf, -np.inf, 3e9, -3e9, 2**31]
+    assert cast(wild, "f32", "i32").tolist() == [0, 2**31 - 1, -(2**31), 2**31 - 1, -(2**31), 2**31 - 1]
+    assert cast(wild, "f32", "i64").tolist() == [0, 2**63 - 1, -(2**63), 3 * 10**9, -3 * 10**9, 2**31]
+    assert cast([-200, 127.4, 127.6, 300], "f16", "i8").tolist() == [-128, 127, 127, 127]
+    assert cast([-1, 200, 255.4, 300], "f16", "i8", sign="cast_unsigned").view(np.uint8).tolist() == [0, 200, 255, 255]
+
+
+def test_integer_to_integer_saturates_unless_it_truncates():
+    wide = [300, -300, 5, 2**31 - 1]
+    assert cast(wide, "i32", "i8").tolist() == [127, -128, 5, 127]
+    assert cast(wide, "i32", "i8", "truncwithoverflow").tolist() == [44, -44, 5, -1]
+    assert cast([2**40 + 3], "i64", "i32", "truncwithoverflow").tolist() == [3]
+    assert cast([-1, 7], "i8", "i32").tolist() == [-1, 7]
+    assert cast([-1, 7], "i8", "i32", sign="cast_unsigned").tolist() == [255, 7]
+
+
+def test_integer_to_float():
+    assert cast([-1, 7], "i8", "f16").tolist() == [-1, 7]
+    assert cast([-1, 7], "i8", "f16", sign="cast_unsigned").tolist() == [255, 7]
+    assert cast([2**24 + 1, 2**24 + 3], "i32", "f32").tolist() == [2**24, 2**24 + 4]
+    assert cast([100], "i16", "f32", "trunc").tolist() == [100]
+    with pytest.raises(UnsupportedProgram, match="rounding trunc from i32 to f32"):
+        cast([2**24 + 1], "i32", "f32", "trunc")
+
+
+@pytest.mark.parametrize("target, dtype", [("f16", torch.float16), ("bf16", torch.bfloat16)])
+def test_float_to_narrower_float_is_torchs(target, dtype):
+    values = torch.randn(10000, generator=torch.Generator().manual_seed(0)) * torch.logspace(-9, 6, 10000)
+    wild = torch.tensor([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 65520.0, 1e39, torch.inf, -0.0])
+    values = torch.cat([values, wild])
+    mine = cast(values.numpy(), "f32", target).astype(np.float32)
+    assert np.array_equal(mine, values.to(dtype).float().numpy())
+    assert np.isnan(cast([np.nan], "f32", target).astype(np.float32)).all()
+
+
+def test_bfloat16_ties_go_to_even():
+    step = 2.0**-7
+    assert cast([1 + step / 2, 1 + 3 * step / 2, -1 - step / 2], "f32", "bf16").tolist() == [1, 1 + 2 * step, -1]
+
+
+@pytest.mark.parametrize("mode", ["floor", "trunc", "odd", "round"])
+def test_directed_rounding_between_floats_is_refused(mode):
+    with pytest.raises(UnsupportedProgram, match=f"rounding {mode} from f32 to f16"):
+        cast([1.0], "f32", "f16", mode)
+    assert cast([1.5], "f16", "f32", mode if mode != "odd" else "rint").tolist() == [1.5]
+
+
+def test_booleans():
+    assert cast([True, False], BIT, "f16").tolist() == [1, 0]
+    assert cast([True, False], BIT, "i32").tolist() == [1, 0]
+    assert cast([0.0, -0.0, 1e-7, np.nan], "f16", BIT).tolist() == [False, False, True, True]
+
+
+def test_bitcast():
+    assert cast([1.0], "f32", "i32", sign="bitcast").tolist() == [0x3F800000]

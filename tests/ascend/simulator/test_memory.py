@@ -1,0 +1,133 @@
+import pytest
+
+pytest.importorskip("xdsl")
+pytest.importorskip("ml_dtypes")
+import numpy as np
+
+from cold_kernels.ascend import UnsupportedProgram
+from cold_kernels.ascend.simulator import OutOfBounds
+from cold_kernels.ascend.simulator.copies import _pad
+from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
+from cold_kernels.ascend.simulator.vectors import _overwritten, _whole_repeats
+
+F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
+
+
+@pytest.fixture
+def memory():
+    return np.full(512, 0xFF, np.uint8)
+
+
+def view(memory, shape, strides, dtype=I32, offset=0, start=0, end=512):
+    return MemRef(Allocation("x", memory, start, end, True), offset, shape, strides, dtype)
+
+
+def test_strided_view(memory):
+    ref = view(memory, (2, 3), (8, 2), offset=1, start=32)
+    ref.write(np.arange(6).reshape(2, 3))
+    assert memory[32:].view(np.int32)[[1, 3, 5, 9, 11, 13]].tolist() == [0, 1, 2, 3, 4, 5]
+    assert (memory[32:].view(np.int32) == -1).sum() == 120 - 6
+    assert ref.read().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert ref.address == 36 and ref.size == 6 and ref.rows() == (2, 3) and ref.extent == 52
+
+
+@pytest.mark.parametrize(
+    "shape, strides, offset, complaint",
+    [
+        ((9,), (1,), 0, "elements 0 to 8 of x, which has 8"),
+        ((1,), (1,), -1, "elements -1 to -1"),
+        ((2, 4), (8, 1), 0, "elements 0 to 11"),
+        ((2,), (-4,), 2, "elements -2 to 2"),
+        ((1,), (1,), 8, "elements 8 to 8"),
+    ],
+)
+def test_outside(memory, shape, strides, offset, complaint):
+    ref = view(memory, shape, strides, offset=offset, start=32, end=64)
+    with pytest.raises(OutOfBounds, match=complaint):
+        ref.read()
+    with pytest.raises(OutOfBounds, match=complaint):
+        ref.write(0)
+    assert (memory == 0xFF).all()
+
+
+def test_inside(memory):
+    view(memory, (0,), (1,), offset=99, end=32).write(0)
+    view(memory, (2, 4), (4, 1), end=32).write(0)
+    view(memory, (2,), (-4,), offset=4, end=32).read()
+    assert (memory[:32] == 0).all() and (memory[32:] == 0xFF).all()
+
+
+def test_bits_are_packed_low_bit_first(memory):
+    ref = view(memory, (11,), (1,), BIT, offset=16, end=8)
+    ref.write(np.arange(11) % 3 == 0)
+    assert memory[2] == 0b01001001 and memory[3] & 7 == 0b010 and memory[4] == 0xFF
+    assert ref.read().tolist() == [place % 3 == 0 for place in range(11)]
+    assert ref.itemsize == 1 / 8 and ref.address == 2
+    ref.write(True)
+    assert ref.read().all()
+
+
+def test_bits_outside(memory):
+    with pytest.raises(OutOfBounds, match="elements 0 to 64 of x, which has 64"):
+        view(memory, (65,), (1,), BIT, end=8).read()
+    assert view(memory, (64,), (1,), BIT, end=8).read().all()
+
+
+def test_bits_that_are_not_simulated(memory):
+    with pytest.raises(UnsupportedProgram, match="not contiguous"):
+        view(memory, (4,), (2,), BIT).read()
+    with pytest.raises(UnsupportedProgram, match="not start at a byte"):
+        view(memory, (4,), (1,), BIT, offset=3).write(True)
+
+
+def test_assign_wants_the_very_shape(memory):
+    ref = view(memory, (2, 3), (3, 1))
+    ref.assign(np.zeros((2, 3)))
+    for wrong in (np.zeros(3), np.zeros((1, 3)), 0):
+        with pytest.raises(UnsupportedProgram, match="elements for"):
+            ref.assign(wrong)
+
+
+def test_padding_fills_the_last_block_of_each_burst(memory):
+    ref = view(memory, (2, 3), (8, 1), offset=8)
+    ref.write(1)
+    _pad(ref, 7, 2, right=True)
+    ints = memory.view(np.int32)
+    assert ints[6:24].tolist() == [7, 7, 1, 1, 1, 7, 7, 7, 7, 7, 1, 1, 1, 7, 7, 7, 7, 7][:10] + [1, 1, 1] + [7] * 5
+
+
+def test_padding_ends_where_the_block_does_and_not_after_so_many_elements(memory):
+    ref = view(memory, (2,), (1,), offset=5)
+    _pad(ref, 7, 0, right=True)
+    assert memory.view(np.int32)[:10].tolist() == [-1] * 7 + [7, -1, -1]
+
+
+def test_rows_that_are_no_whole_blocks_are_not_padded_over_each_other(memory):
+    ref = view(memory, (2, 3), (3, 1))
+    ref.write(1)
+    _pad(ref, 7, 0, right=False)
+    assert memory.view(np.int32)[:8].tolist() == [1] * 6 + [-1] * 2
+
+
+def test_padding_before_the_buffer(memory):
+    with pytest.raises(OutOfBounds, match="3 elements before"):
+        _pad(view(memory, (4,), (1,), offset=2, start=32), 7, 3, right=True)
+
+
+def test_a_comparison_runs_to_the_end_of_its_repeat(memory):
+    source, bits = view(memory, (3,), (1,), F32), view(memory, (3,), (1,), BIT, start=384)
+    wide, target = _whole_repeats(memory, [source, bits])
+    assert wide.shape == target.shape == (64,) and wide.address == 0 and target.address == 384
+    assert _whole_repeats(memory, [view(memory, (64,), (1,), F32), view(memory, (64,), (1,), BIT, start=384)]) is None
+    late = view(memory, (3,), (1,), F32, start=384)
+    assert _whole_repeats(memory, [late, view(memory, (3,), (1,), BIT)]) is None
+
+
+def test_operands_in_one_place(memory):
+    whole, half = view(memory, (16,), (1,), F32), view(memory, (16,), (1,), ELEMENT_TYPES["f16"])
+    assert not _overwritten(whole, whole) and not _overwritten(whole, half)
+    assert _overwritten(half, whole)
+    assert _overwritten(whole, view(memory, (16,), (1,), F32, offset=1))
+    assert not _overwritten(whole, view(memory, (16,), (1,), F32, offset=16))
+    left, right = (view(memory, (4, 8), (16, 1), F32, offset=column) for column in (0, 8))
+    assert not _overwritten(left, right)

@@ -1,0 +1,83 @@
+import pytest
+
+pytest.importorskip("xdsl")
+pytest.importorskip("ml_dtypes")
+import numpy as np
+
+from cold_kernels.ascend.simulator.reductions import FOLDS, fold, with_index
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 65, 127, 128, 130, 300])
+@pytest.mark.parametrize("lanes", [1, 64])
+def test_folds_are_right(size, axis, lanes):
+    shape = [3, 4, 5]
+    shape[axis] = size
+    values = RANDOM.standard_normal(shape).astype(np.float32)
+    before = values.copy()
+    total = fold(np.add, values, axis, lanes)
+    assert total.shape == tuple(1 if place == axis else length for place, length in enumerate(shape))
+    exact = values.sum(axis, dtype=np.float64, keepdims=True)
+    assert np.abs(total - exact).max() <= 2e-7 * np.abs(values).sum(axis).max()
+    assert np.array_equal(fold(np.maximum, values, axis, lanes), values.max(axis, keepdims=True))
+    assert np.array_equal(values, before)
+
+
+@pytest.mark.parametrize("kind, function", [("xori", np.bitwise_xor), ("ori", np.bitwise_or), ("andi", np.bitwise_and)])
+def test_bits(kind, function):
+    values = RANDOM.integers(0, 2**31, (4, 37)).astype(np.int32)
+    assert np.array_equal(fold(FOLDS[kind], values, 1), function.reduce(values, axis=1, keepdims=True))
+
+
+def test_integer_sums_wrap():
+    values = np.full((1, 3), 2**30, np.int32)
+    assert fold(np.add, values, 1).item() == 3 * 2**30 - 2**32
+
+
+def test_half_sums_round_in_half():
+    values = np.array([2048, 1, 1, 1], np.float16)
+    assert fold(np.add, values, 0).item() == 2050  # (2048 + 1) + (1 + 1), ties to even
+
+
+def test_order_of_a_sum():
+    def plus(a, b):
+        return np.array([f"({x}{y})" for x, y in zip(a, b, strict=True)], object)
+
+    terms = np.array(list("012345"), object)
+    assert fold(plus, terms, 0)[0] == "(((02)4)((13)5))"
+    assert fold(plus, terms, 0, lanes=4)[0] == "(((04)2)((15)3))"
+
+
+@pytest.mark.parametrize("lanes", [1, 64])
+def test_nan_shows(lanes):
+    values = np.zeros((1, 100), np.float32)
+    values[0, 77] = np.nan
+    assert np.isnan(fold(np.maximum, values, 1, lanes)).all() and np.isnan(fold(np.add, values, 1, lanes)).all()
+
+
+@pytest.mark.parametrize(
+    "kind, expected",
+    [
+        ("max_with_index_left", (9, 1)),
+        ("max_with_index_right", (9, 3)),
+        ("min_with_index_left", (-1, 2)),
+        ("min_with_index_right", (-1, 4)),
+    ],
+)
+def test_index_among_equals(kind, expected):
+    best, index = with_index(kind, np.array([0, 9, -1, 9, -1, 5], np.float32), 0)
+    assert (best.item(), index.item()) == expected and index.dtype == np.int32
+
+
+def test_index_along_the_first_axis():
+    values = RANDOM.standard_normal((7, 5)).astype(np.float32)
+    best, index = with_index("max_with_index_left", values, 0)
+    assert np.array_equal(best, values.max(0, keepdims=True)) and np.array_equal(index[0], values.argmax(0))
+
+
+@pytest.mark.parametrize("kind", ["max_with_index_left", "min_with_index_left"])
+def test_the_first_nan_wins(kind):
+    best, index = with_index(kind, np.array([1, np.nan, 9, np.nan, -9], np.float32), 0)
+    assert np.isnan(best).all() and index.item() == 1

@@ -1,0 +1,141 @@
+import pytest
+
+pytest.importorskip("xdsl")
+pytest.importorskip("ml_dtypes")
+from cold_kernels.ascend.chips import chip_named
+from cold_kernels.ascend.simulator import Deadlock
+from cold_kernels.ascend.simulator.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.work import (
+    BARRIER,
+    ISSUE,
+    LOAD,
+    SCALAR,
+    SCALAR_ACCESS,
+    SCALAR_WORK,
+    SET_FLAG,
+    STORE,
+    VECTOR,
+    WAIT_FLAG,
+    work,
+)
+
+CHIP = chip_named("Ascend910B3")
+FIGURES = CHIP.constants
+LONG = work(LOAD, (("load_issue", 1),), 76 * 1000)  # 1000 cycles at 76 bytes a cycle
+VECTORS = work(VECTOR, (("vector_issue", 1), ("repeat_unary", 500)))
+BACK = work(STORE, (("store_issue", 1),), 66 * 100)
+
+
+def issue(job):
+    return (ISSUE, None, job)
+
+
+def signal(source, waiting, event=0):
+    return (SET_FLAG, source, waiting, event)
+
+
+def wait(source, waiting, event=0):
+    return (WAIT_FLAG, source, waiting, event)
+
+
+def run(*trace, rate=1e9):
+    seen = []
+    timeline = schedule(trace, Costs(CHIP, rate), lambda *what: seen.append(what))
+    return timeline, [(pipe, start, end) for pipe, _, start, end in seen]
+
+
+def test_an_empty_program():
+    timeline, _ = run()
+    assert timeline.cycles == 0 and not any(timeline.busy.values())
+
+
+def test_pipes_run_beside_each_other():
+    timeline, seen = run(issue(LONG), issue(VECTORS))
+    (_, _, loaded), (_, start, _) = seen
+    assert start < loaded
+    assert timeline.cycles == pytest.approx(loaded + FIGURES["load_latency"])
+    assert timeline.busy[LOAD] == pytest.approx(1000) and timeline.busy[VECTOR] == pytest.approx(503)
+
+
+def test_one_pipe_is_in_order():
+    _, seen = run(issue(LONG), issue(LONG))
+    assert seen[1][1] == pytest.approx(seen[0][2])
+
+
+def test_a_flag_orders_two_pipes():
+    _, seen = run(issue(LONG), signal(LOAD, VECTOR), wait(LOAD, VECTOR), issue(VECTORS), issue(LONG))
+    load, vector, again = seen
+    assert vector[1] == pytest.approx(load[2] + FIGURES["load_latency"] + FIGURES["flag"])
+    assert again[1] < vector[1]
+
+
+def test_a_wait_of_the_scalar_unit_stalls_every_later_issue():
+    _, seen = run(issue(LONG), signal(LOAD, SCALAR), wait(LOAD, SCALAR), issue(VECTORS))
+    assert seen[1][1] >= seen[0][2] + FIGURES["load_latency"] + FIGURES["flag"]
+
+
+def test_a_flag_of_the_scalar_unit_is_up_at_once():
+    _, seen = run(issue(LONG), signal(SCALAR, VECTOR), wait(SCALAR, VECTOR), issue(VECTORS))
+    assert seen[1][1] < seen[0][2]
+
+
+def test_flags_are_told_apart():
+    _, seen = run(
+        issue(VECTORS), signal(VECTOR, STORE, 1), issue(LONG), signal(LOAD, STORE, 0), wait(VECTOR, STORE, 1),
+        issue(BACK), wait(LOAD, STORE, 0),
+    )  # fmt: skip
+    vector, load, back = seen
+    assert vector[2] < back[1] < load[2]
+
+
+def test_a_barrier_waits_for_one_pipe_to_drain():
+    (_, first), (_, plain) = (run(issue(VECTORS), issue(LONG), *barrier, issue(VECTORS)) for barrier in
+                              ([(BARRIER, VECTOR)], []))  # fmt: skip
+    assert plain[2][1] == pytest.approx(plain[0][2])
+    assert first[2][1] == pytest.approx(first[0][2] + FIGURES["vector_drain"])
+
+
+def test_a_barrier_of_all_pipes():
+    _, seen = run(issue(LONG), (BARRIER, "ALL"), issue(VECTORS))
+    assert seen[1][1] >= seen[0][2] + FIGURES["load_latency"]
+    run((BARRIER, SCALAR))
+
+
+def test_scalar_work_delays_what_follows():
+    _, seen = run((SCALAR_WORK, 1000), issue(VECTORS))
+    assert seen[0][1] >= 1000 * FIGURES["scalar"]
+    near, far = (run((SCALAR_ACCESS, local))[0].cycles for local in (True, False))
+    assert (near, far) == (FIGURES["scalar_local"], FIGURES["scalar_global"])
+
+
+def test_work_that_drains_and_work_that_blocks():
+    drains = work(VECTOR, (("vector_issue", 1),), drains=True)
+    _, seen = run(issue(VECTORS), issue(drains))
+    assert seen[1][1] >= seen[0][2] + FIGURES["vector_drain"]
+    blocks = work(VECTOR, (("scalar_local", 100),), blocks=True)
+    _, seen = run(issue(blocks), issue(LONG))
+    assert seen[1][1] >= seen[0][2] + FIGURES["vector_drain"]
+
+
+def test_shared_bandwidth_slows_copies_and_nothing_else():
+    free, _ = run(issue(LONG), issue(VECTORS))
+    shared, _ = run(issue(LONG), issue(VECTORS), rate=7.6)
+    assert shared.busy[LOAD] == pytest.approx(10 * free.busy[LOAD])
+    assert shared.busy[VECTOR] == free.busy[VECTOR]
+
+
+@pytest.mark.parametrize(
+    "trace, complaint",
+    [
+        ([wait(LOAD, VECTOR, 3)], "V waits for event 3 of MTE2, which nothing has set"),
+        ([signal(LOAD, VECTOR, 1), wait(LOAD, VECTOR, 2)], "event 2 of MTE2"),
+        ([signal(LOAD, VECTOR), wait(LOAD, STORE)], "MTE3 waits"),
+        ([signal(LOAD, VECTOR), wait(LOAD, VECTOR), wait(LOAD, VECTOR)], "which nothing has set"),
+        ([signal(LOAD, VECTOR), signal(LOAD, VECTOR)], "set twice with no wait between"),
+        ([signal(LOAD, VECTOR, 5)], "nothing waits for event 5 of MTE2 for V"),
+    ],
+    ids=["never-set", "another-event", "another-pipe", "cleared", "twice", "left-over"],
+)
+def test_flags_that_do_not_pair(trace, complaint):
+    with pytest.raises(Deadlock, match=complaint):
+        run(*trace)

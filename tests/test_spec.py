@@ -1,0 +1,187 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("triton")
+from cold_kernels.arguments import In, Out, Scalar
+from cold_kernels.record import Record
+from cold_kernels.stage import Stage
+from tests.specs import copies, copy_rows, declared, first_part, rows
+
+ROOT = Path(__file__).parents[1]
+
+
+def operands(n=3, m=8, dtype=torch.float32):
+    x = torch.randn(n, m).to(dtype)
+    return dict(x=x, y=torch.empty_like(x), at=torch.zeros(n, dtype=torch.int64), s=0.5)
+
+
+def test_a_parameter_that_nothing_binds():
+    args = {name: arg for name, arg in copies.args.items() if name != "s"}
+    with pytest.raises(ValueError, match="copy_rows: parameter 's' of copy_rows is bound by nothing"):
+        declared(args=args)
+
+
+def test_a_stride_along_an_unknown_dimension():
+    space = {name: tunable for name, tunable in copies.space.items() if name != "PARTS"}
+    with pytest.raises(ValueError, match="'y_stride_PARTS'.*bound by nothing"):
+        declared(space=space, invariant=(), stages=(Stage(copy_rows, rows),))
+
+
+def test_a_pointer_to_a_number():
+    args = copies.args | {"x": Scalar("fp32")}
+    with pytest.raises(ValueError, match="'x_ptr'.*bound by nothing"):
+        declared(args=args)
+
+
+def test_an_unknown_invariant():
+    with pytest.raises(ValueError, match="invariant 'SPLIT' is no tunable of TILE, PARTS, DEPTH, AUTO"):
+        declared(invariant=("SPLIT",))
+
+
+@pytest.mark.parametrize("field", ["group", "bucket"])
+def test_an_unknown_dimension(field):
+    with pytest.raises(ValueError, match="'K' is no dimension of N, M"):
+        declared(**{field: ("K",)})
+
+
+def test_an_unknown_element_type():
+    with pytest.raises(ValueError, match="unknown element type 'fp8'"):
+        In("N", "fp16 fp8")
+
+
+def test_shape_of():
+    assert copies.shape_of(operands(3, 8)) == Record(N=3, M=8, dtype="fp32")
+    assert copies.key(copies.shape_of(operands(3, 8, torch.float16))) == Record(N=3, M=8, dtype="fp16")
+
+
+@pytest.mark.parametrize(
+    "change, error, complaint",
+    [
+        (dict(y=torch.empty(3, 7)), ValueError, "y has M = 7, but M = 8 elsewhere"),
+        (dict(at=torch.zeros(2, dtype=torch.int64)), ValueError, "at has N = 2, but N = 3 elsewhere"),
+        (dict(y=torch.empty(3, 8).half()), TypeError, "y is fp16, but must be fp32 like x"),
+        (dict(x=torch.empty(3, 8).double()), TypeError, "x must be fp16 or fp32, not fp64"),
+        (dict(at=torch.zeros(3)), TypeError, "at must be int32 or int64, not fp32"),
+        (dict(x=torch.empty(24)), ValueError, r"x must have 2 dimensions \[N, M\], not shape \[24\]"),
+        (dict(x=[1.0]), TypeError, r"x must be a tensor \[N, M\], not list"),
+        (dict(x=torch.empty(3, 8).to(torch.complex64)), ValueError, "complex64 cannot be passed"),
+    ],
+    ids=["size", "size-of-index", "same-dtype", "dtype", "index-dtype", "dimensions", "no-tensor", "no-dtype"],
+)
+def test_operands_that_do_not_fit(change, error, complaint):
+    with pytest.raises(error, match=complaint):
+        copies.shape_of(operands() | change)
+
+
+def test_a_missing_operand():
+    args = operands()
+    del args["at"]
+    with pytest.raises(TypeError, match="copy_rows: tensor at is missing"):
+        copies.shape_of(args)
+
+
+def test_configs_are_all_legal_ones_in_order():
+    shape = Record(N=3, M=8, dtype="fp32")
+    configs = list(copies.configs(shape))
+    assert len(configs) == len(set(configs)) == 2 * 2 * 2 * 2
+    assert configs[0] == Record(TILE=8, PARTS=1, DEPTH=1, AUTO=True)
+    assert configs[-1] == Record(TILE=16, PARTS=2, DEPTH=2, AUTO=False)
+    assert not list(copies.configs(Record(N=3, M=17, dtype="fp32")))
+
+
+def test_excess_is_signed():
+    shape = Record(N=3, M=8, dtype="fp32")
+    assert copies.excess(copies.default, shape) == {"tile_below_row": 0}
+    assert copies.excess(Record(copies.default, TILE=4), shape) == {"tile_below_row": 4}
+    assert copies.excess(Record(copies.default, TILE=16), shape) == {"tile_below_row": -8}
+
+
+def test_one_stage_is_bound_by_name():
+    args = operands()
+    (call,) = copies.calls(args, Record(copies.default, DEPTH=2, AUTO=False), "ascend", cores=2)
+    assert call.grid == (2,)
+    assert list(call.arguments) == ["x_ptr", "y_ptr", "s", "N", "x_stride_N", "y_stride_N", "y_stride_PARTS"]
+    assert call.arguments["x_ptr"] is args["x"] and call.arguments["s"] == 0.5
+    assert call.arguments["y_stride_N"] == 8 and call.arguments["y_stride_PARTS"] == 0
+    assert call.constants == {"M": 8, "TILE": 8, "PARTS": 1, "DEPTH": 2}
+    assert call.options == {"multibuffer": False}
+
+
+def test_stages_share_a_workspace():
+    args = operands()
+    first, second = copies.calls(args, Record(copies.default, PARTS=2), "cuda", cores=8)
+    part = first.arguments["y_ptr"]
+    assert part is second.arguments["part_ptr"] and part.shape == (2, 3, 8) and part.dtype == torch.float32
+    assert first.arguments["y_stride_PARTS"] == 24 and first.arguments["y_stride_N"] == 8
+    assert second.arguments["y_ptr"] is args["y"]
+    assert "part" not in args
+    assert first.options == {"num_stages": 1}
+
+
+def test_an_unknown_back_end():
+    with pytest.raises(ValueError, match="unknown back end 'opencl'; use one of ascend, cuda, interpreter"):
+        copies.calls(operands(), copies.default, "opencl", cores=1)
+
+
+def test_a_stride_that_the_kernel_does_not_take():
+    args = operands()
+    args["x"] = torch.randn(3, 16)[:, ::2]
+    with pytest.raises(ValueError, match="x must be contiguous along M, but its stride there is 2"):
+        copies.calls(args, copies.default, "ascend", cores=2)
+    wide = operands() | dict(x=torch.randn(3, 20)[:, :8])
+    (call,) = copies.calls(wide, copies.default, "ascend", cores=2)
+    assert call.arguments["x_stride_N"] == 20
+
+
+def test_ones_become_constants_unless_forbidden():
+    args = operands(n=1, m=1)
+    (call,) = copies.calls(args, copies.default, "ascend", cores=2)
+    signature, constants, arguments = call.specialized()
+    assert signature == {"x_ptr": "*fp32", "y_ptr": "*fp32", "s": "fp32", "N": "i32", "y_stride_PARTS": "i32"}
+    assert constants == {"M": 1, "TILE": 8, "PARTS": 1, "DEPTH": 1, "x_stride_N": 1, "y_stride_N": 1}
+    assert list(arguments) == list(signature)
+    _, second = copies.calls(args, Record(copies.default, PARTS=2), "ascend", cores=2)
+    assert second.specialized()[1]["N"] == 1
+
+
+def test_specialisation_is_the_same_interpreted():
+    check = (
+        "import tests.test_spec as t, triton\n"
+        "assert type(t.copy_rows).__name__ == 'InterpretedFunction'\n"
+        "t.test_ones_become_constants_unless_forbidden(); t.test_one_stage_is_bound_by_name()"
+    )
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", check], cwd=ROOT, env=environment, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (torch.zeros(1, dtype=torch.bfloat16), "*bf16"),
+        (torch.zeros(1, dtype=torch.uint8), "*u8"),
+        (torch.zeros(1, dtype=torch.int64), "*i64"),
+        (torch.zeros(1, dtype=torch.bool), "*i1"),
+        (7, "i32"),
+        (-(2**31), "i32"),
+        (2**31, "i64"),
+        (0.5, "fp32"),
+        (True, "i1"),
+    ],
+    ids=str,
+)
+def test_signature_types(value, expected):
+    from cold_kernels.stage import StageCall
+
+    signature, _, _ = StageCall(first_part, (1,), {"part_ptr": value}, {}, {}).specialized()
+    assert signature == {"part_ptr": expected}
+
+
+def test_outputs_and_operands():
+    assert copies.outputs == ("y",) and list(copies.operands) == ["x", "y", "at"]
+    assert list(copies.tensors) == ["x", "y", "at", "part"] and copies.dims == ("N", "M")
+    assert isinstance(copies.tensors["y"], type(Out("N")))
