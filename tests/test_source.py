@@ -88,9 +88,7 @@ def test_digest_is_of_the_text_alone(load):
 
 def test_interpreted_kernel_has_the_same_source(tmp_path, load):
     compiled = kernel_source(load().kernel)
-    code = (
-        "import written; from cold_kernels.source import kernel_source as k; print(k(written.kernel).digest)"
-    )
+    code = "import written; from cold_kernels.source import kernel_source as k; print(k(written.kernel).digest)"
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)

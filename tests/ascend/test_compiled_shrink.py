@@ -45,9 +45,7 @@ def launch(args, cores=CORES, **config):
             value.fill_(torch.nan)
     for call in calls:
         signature, constants, arguments = call.specialized()
-        program = compiled(
-            call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"]
-        )
+        program = compiled(call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"])
         simulations.append(simulate(program, list(arguments.values()), call.grid))
     return simulations
 

@@ -133,9 +133,7 @@ def test_signature_in_any_order_compiles_to_the_kernels_order():
 
 def test_divisibility_changes_no_operation():
     def operations(program):
-        return [
-            op.name if op.name != "builtin.unregistered" else op.op_name.data for op in program.module.walk()
-        ]
+        return [op.name if op.name != "builtin.unregistered" else op.op_name.data for op in program.module.walk()]
 
     plain, promised = compile_add(), compile_add(attrs={"x_ptr": 16, "y_ptr": 16, "n": 16})
     assert operations(plain) == operations(promised)
@@ -183,9 +181,7 @@ def test_flags_are_those_of_a_launch(options, monkeypatch):
     monkeypatch.setattr(compiler.subprocess, "run", capture)
     monkeypatch.setenv("TRITON_ALL_BLOCKS_PARALLEL", str(options.all_blocks_parallel))
     monkeypatch.delenv("TRITON_DISABLE_LINE_INFO", raising=False)
-    launched = compiler.AscendBackend(GPUTarget("npu", "Ascend910B2", 0)).parse_options(
-        options.launch_arguments()
-    )
+    launched = compiler.AscendBackend(GPUTarget("npu", "Ascend910B2", 0)).parse_options(options.launch_arguments())
     linalg = 'func.func @f() attributes {parallel_mode = "simd", mix_mode = "aiv"}'
     with pytest.raises(Stop) as stopped:
         compiler.linalg_to_bin_enable_npu_compile_A2_A3(linalg, dict(vars(launched)), launched)
@@ -199,9 +195,7 @@ def test_options_reach_the_compiler():
     assert single.launch_arguments() == {"multibuffer": False, "inject_barrier_all": True}
 
 
-@pytest.mark.parametrize(
-    "field, value", [("multi_buffer", None), ("unit_flag", 1), ("set_workspace_multibuffer", 0)]
-)
+@pytest.mark.parametrize("field, value", [("multi_buffer", None), ("unit_flag", 1), ("set_workspace_multibuffer", 0)])
 def test_bad_option(field, value):
     with pytest.raises(ValueError, match=f"{field}={value!r}: "):
         CompileOptions(**{field: value})
@@ -217,9 +211,7 @@ def test_cache_hit_starts_no_worker_and_imports_no_compiler(monkeypatch):
     assert compile_add(tile=512) != first and frontend.pid is not None
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda text: text[: len(text) // 2], lambda text: text.replace("vadd", "vsub")]
-)
+@pytest.mark.parametrize("spoil", [lambda text: text[: len(text) // 2], lambda text: text.replace("vadd", "vsub")])
 def test_broken_cache_entry_is_rewritten(cache, spoil):
     good = compile_add()
     (entry,) = cache.rglob("*.json")

@@ -144,10 +144,7 @@ def test_failed_import_is_not_kept(written):
     with pytest.raises(CompilationFailed, match="ZeroDivisionError"):
         compiled(written("if in_worker and not os.path.exists(__file__ + '.mended'): 1 / 0"))
     Path(written.__closure__[0].cell_contents, "some_kernels.py.mended").touch()
-    assert (
-        compiled(written("if in_worker and not os.path.exists(__file__ + '.mended'): 1 / 0")).core_type
-        == "AIV"
-    )
+    assert compiled(written("if in_worker and not os.path.exists(__file__ + '.mended'): 1 / 0")).core_type == "AIV"
 
 
 def test_threads_share_it(written):

@@ -12,7 +12,7 @@ import numpy as np
 
 from .memory import BIT, BLOCK, MemRef, OutOfBounds
 from .operations import Op, handles, type_name
-from .vectors import elementwise_counts
+from .vector_costs import elementwise_counts
 from .work import ISSUE, LOAD, STORE, VECTOR, Work, work
 
 MAX_BURSTS = 4095

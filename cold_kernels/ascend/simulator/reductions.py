@@ -1,4 +1,4 @@
-"""``vreduce``: sums fold halves onto each other as the device library does, in the type of the elements.
+"""Reductions and running sums: sums fold halves onto each other as the library does, in the elements' type.
 
 The order below HIVM, inside one 256-byte repeat, is the hardware's; it is taken as a binary tree. Work follows
 AscendNPU-IR v1.2.0, bishengir/lib/Template/include/Vector/Reduction/Reduce{AR,RA}Impl.h.
@@ -12,7 +12,7 @@ import numpy as np
 
 from .memory import BLOCK
 from .operations import Op, handles, type_name
-from .vectors import MAX_REPEATS, REPEAT, elementwise_counts
+from .vector_costs import MAX_REPEATS, REPEAT, elementwise_counts
 from .work import ISSUE, VECTOR, Work, work
 
 FOLDS = {
@@ -138,3 +138,24 @@ def _folds(size: int, counts: Callable[[int], tuple]) -> tuple:
         total += (*counts(size - half), ("vector_drain", 1))
         size = half
     return total
+
+
+@handles("hivm.hir.vcumsum", "hivm.hir.vcumprod")
+def accumulate(translator, op: Op):
+    source, target = (translator.slot(value) for value in op.operands[:2])
+    (axis,), reverse, core = op.ints("cum_dims"), bool(op.number("reverse")), translator.core
+    function = np.add if op.name.endswith("vcumsum") else np.multiply
+
+    def step(env: list) -> None:
+        ref = env[target]
+        steps = ref.shape[axis]
+        repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
+        counts = (("vector_issue", steps), ("repeat_binary", repeats), ("vector_drain", steps))
+        core.trace.append((ISSUE, op, work(VECTOR, counts)))
+        if core.values:
+            values = env[source].read()
+            values = np.flip(values, axis) if reverse else values
+            values = function.accumulate(values, axis=axis, dtype=values.dtype)
+            ref.write(np.flip(values, axis) if reverse else values)
+
+    return step

@@ -15,7 +15,7 @@ from xdsl.ir import Block, SSAValue
 
 from ..chips import UB_BYTES
 from ..errors import AscendError
-from . import arithmetic, control, copies, reductions, synchronization, vectors, views  # noqa: F401
+from . import arithmetic, control, copies, elementwise, placement, reductions, synchronization, views  # noqa: F401
 from .memory import Allocation
 from .operations import HANDLERS, Op
 from .work import SCALAR_WORK

@@ -7,8 +7,8 @@ import numpy as np
 from cold_kernels.ascend import UnsupportedProgram
 from cold_kernels.ascend.simulator import OutOfBounds
 from cold_kernels.ascend.simulator.copies import _pad
+from cold_kernels.ascend.simulator.elementwise import _overwritten, _whole_repeats
 from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
-from cold_kernels.ascend.simulator.vectors import _overwritten, _whole_repeats
 
 F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
 

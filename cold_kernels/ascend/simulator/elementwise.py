@@ -1,8 +1,6 @@
-"""Element-wise vector operations: values in the types that HIVM names, work as the device library does it.
+"""Element-wise vector operations: values in the types that HIVM names.
 
-The library (AscendNPU-IR v1.2.0, bishengir/lib/Template/lib/Vector) decides from strides and alignment whether
-an operation is one instruction, one a row, or a loop on the scalar unit. Transcendental functions are rounded
-correctly here; what the device's approximations return is not claimed.
+Transcendental functions are rounded correctly here; what the device's approximations return is not claimed.
 """
 
 import functools
@@ -12,14 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from . import casts
-from .memory import BIT, BLOCK, Allocation, MemRef, OutOfBounds
+from .memory import BIT, BLOCK, Allocation, MemRef
 from .operations import Op, handles, is_memref, type_name
+from .vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
 from .work import ISSUE, VECTOR, Work, work
-
-REPEAT = 256
-"""Bytes that an instruction processes per repeat."""
-
-MAX_REPEATS = 255
 
 
 def _accurate(function: Callable) -> Callable:
@@ -55,65 +49,6 @@ COMPARE = {
 }  # fmt: skip
 BITWISE = ("vnot", "vand", "vor", "vxor")
 FLOAT_ONLY = ("vexp", "vln", "vsqrt", "vrsqrt", "vrec", "vdiv")
-
-
-@functools.cache
-def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tuple[tuple[str, float], ...]:
-    """Instructions and repeats over a tile whose rows are apart (`E2D` of the library); one row is one."""
-    lanes = int(REPEAT / size)
-    full, tail = divmod(columns, lanes)
-    instructions = 0
-    if rows == 1:
-        instructions = 1
-    else:
-        if full:
-            chunks = full * math.ceil(rows / MAX_REPEATS) if rows >= full else rows * math.ceil(full / MAX_REPEATS)
-            instructions += chunks
-        if tail:
-            instructions += math.ceil(rows / MAX_REPEATS)
-    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)))
-
-
-def layout(*refs: MemRef) -> tuple:
-    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it.
-
-    The last operand is the target. Operands that are contiguous and of one shape count as a single row.
-    """
-    shape = refs[-1].shape
-    rows, columns = refs[-1].rows()
-    if all(ref.shape == shape and _flat(ref) for ref in refs):
-        rows, columns = 1, rows * columns
-    return rows, columns, _vectorizable(refs)
-
-
-def _flat(ref: MemRef) -> bool:
-    dense = 1
-    for size, stride in zip(reversed(ref.shape), reversed(ref.strides), strict=True):
-        if size != 1 and stride != dense:
-            return False
-        dense *= size
-    return True
-
-
-def _vectorizable(refs: tuple[MemRef, ...]) -> bool:
-    for ref in refs:
-        if ref.shape and ref.shape[-1] > 1 and ref.strides[-1] != 1:
-            return False
-        if ref.dtype is not BIT and any(
-            size > 1 and stride * ref.itemsize % BLOCK
-            for size, stride in zip(ref.shape[:-1], ref.strides[:-1], strict=True)
-        ):
-            return False
-    phases = {ref.address % BLOCK for ref in refs}
-    return len(phases) == 1
-
-
-@functools.cache
-def elementwise_work(rows: int, columns: int, vectorizable: bool, size: float, repeat: str, extra: tuple = ()) -> Work:
-    """The work of an element-wise operation; what the vector unit cannot do runs on the scalar unit."""
-    if not vectorizable:
-        return work(VECTOR, (("scalar_local", 3 * rows * columns), ("flag", 4)), drains=True, blocks=True)
-    return work(VECTOR, extra + elementwise_counts(rows, columns, size, repeat))
 
 
 def operand(translator, value) -> Callable[[list], np.ndarray | np.generic]:
@@ -281,114 +216,3 @@ def cast(translator, op: Op):
         env[target_slot].write(convert(fetch(env)))
 
     return _issue(translator, op, [source], target, "repeat_unary", compute)
-
-
-@handles("hivm.hir.vbrc")
-def broadcast(translator, op: Op):
-    source, target = op.operands[:2]
-    axes = op.ints("broadcast_dims")
-    fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
-    vector = is_memref(source)
-
-    def step(env: list) -> None:
-        ref = env[target_slot]
-        last_axis = vector and len(ref.shape) - 1 in axes
-        core.trace.append((ISSUE, op, _broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
-        if core.values:
-            values = fetch(env)
-            ref.write(values)
-
-    return step
-
-
-@functools.cache
-def _broadcast_work(rows: int, columns: int, vectorizable: bool, size: float, last_axis: bool) -> Work:
-    if not vectorizable:
-        return elementwise_work(rows, columns, False, size, "repeat_unary")
-    counts = elementwise_counts(rows, columns, size, "repeat_unary")
-    if last_axis:  # each value to a block, then blocks to rows
-        counts += (("vector_issue", 1), ("repeat_unary", math.ceil(rows / 8)), ("vector_drain", 2))
-    return work(VECTOR, counts)
-
-
-@handles("hivm.hir.varange")
-def arange(translator, op: Op):
-    (target,), offset, strides = op.groups()
-    target_slot, core = translator.slot(target), translator.core
-    start = translator.slot(offset[0]) if offset else None
-    slots = [translator.slot(stride) for stride in strides]
-
-    def step(env: list) -> None:
-        ref = env[target_slot]
-        core.trace.append((ISSUE, op, _arange_work(ref.size, ref.itemsize, len(ref.shape) == 1)))
-        if core.values:
-            axes = np.indices(ref.shape, np.int64)
-            ref.write((env[start] if offset else 0) + sum(a * env[s] for a, s in zip(axes, slots, strict=True)))
-
-    return step
-
-
-@functools.cache
-def _arange_work(size: int, itemsize: float, flat: bool) -> Work:
-    if not flat:
-        return work(VECTOR, (("scalar_local", size),), blocks=True)
-    lanes = int(BLOCK / itemsize)
-    doublings = max(0, math.ceil(math.log2(max(1, size / lanes))))
-    counts = (("flag", 4), ("scalar_local", min(lanes, size)), ("vector_issue", doublings))
-    return work(VECTOR, counts + (("vector_drain", doublings), ("repeat_unary", size * itemsize / REPEAT)), drains=True)
-
-
-@handles("hivm.hir.vtranspose")
-def transpose(translator, op: Op):
-    source, target = (translator.slot(value) for value in op.operands[:2])
-    permutation, core = op.ints("permutation"), translator.core
-
-    def step(env: list) -> None:
-        ref = env[target]
-        blocks = math.ceil(ref.size * max(1, ref.itemsize) / REPEAT)
-        counts = (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
-        if core.values:
-            ref.assign(np.transpose(env[source].read(), permutation))
-
-    return step
-
-
-@handles("hivm.hir.vgather")
-def gather(translator, op: Op):
-    source, indices, target = (translator.slot(value) for value in op.operands[:3])
-    core = translator.core
-
-    def step(env: list) -> None:
-        ref = env[target]
-        repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
-        counts = (("vector_issue", 3), ("repeat_unary", 2 * repeats), ("repeat_gather", repeats), ("vector_drain", 2))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
-        if core.values:
-            values, places = env[source].read(), env[indices].read()
-            if places.size and not 0 <= places.min() <= places.max() < values.shape[-1]:
-                raise OutOfBounds(f"an index from {places.min()} to {places.max()} into {values.shape[-1]} elements")
-            ref.write(np.take_along_axis(values, places.astype(np.int64), axis=-1))
-
-    return step
-
-
-@handles("hivm.hir.vcumsum", "hivm.hir.vcumprod")
-def accumulate(translator, op: Op):
-    source, target = (translator.slot(value) for value in op.operands[:2])
-    (axis,), reverse, core = op.ints("cum_dims"), bool(op.number("reverse")), translator.core
-    function = np.add if op.name.endswith("vcumsum") else np.multiply
-
-    def step(env: list) -> None:
-        ref = env[target]
-        steps = ref.shape[axis]
-        repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
-        counts = (("vector_issue", steps), ("repeat_binary", repeats), ("vector_drain", steps))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
-        if core.values:
-            values = env[source].read()
-            values = np.flip(values, axis) if reverse else values
-            values = function.accumulate(values, axis=axis, dtype=values.dtype)
-            ref.write(np.flip(values, axis) if reverse else values)
-
-    return step
