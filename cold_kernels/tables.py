@@ -207,7 +207,7 @@ def _parse(data: dict, spec: KernelSpec) -> Table:
         if entry.evidence not in RUNGS:
             raise ValueError(f"unknown evidence {entry.evidence!r}")
         for name, tunable in spec.space.items():
-            if entry.config.get(name) not in tunable.values:
+            if (type(entry.config.get(name)), entry.config.get(name)) not in [(type(v), v) for v in tunable.values]:
                 raise ValueError(f"{name}={entry.config.get(name)!r} is none of {tunable.values}")
         if illegal := [name for name, excess in spec.excess(entry.config, entry.shape).items() if excess > 0]:
             raise ValueError(f"{entry.config} breaks {', '.join(illegal)} for {entry.shape}")
