@@ -40,6 +40,6 @@ def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    from .ascend import toolchain_versions
+    from .ascend.installation import toolchain_versions
 
     return toolchain_versions()

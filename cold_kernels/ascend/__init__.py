@@ -1,6 +1,6 @@
 """The Ascend compiler and chip, with no chip. Importing this imports neither Triton, NumPy nor xDSL."""
 
-from importlib import import_module
+from ..lazy import lazy_exports
 
 _HOMES = {
     "AscendError": "errors",
@@ -16,15 +16,7 @@ _HOMES = {
     "simulate": "simulator",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__, __all__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

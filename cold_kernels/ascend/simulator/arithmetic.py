@@ -1,5 +1,7 @@
 """Scalar operations: ``arith``, ``math``, and what a program knows of its place in the grid."""
 
+from operator import attrgetter
+
 from . import scalars
 from .operations import Op, constant_value, handles, is_memref, type_name
 
@@ -134,24 +136,14 @@ def bitcast(translator, op: Op):
     return translator.pure(op, scalars.bitcast(type_name(op.operands[0]), type_name(op.results[0])))
 
 
-@handles("hivm.hir.get_block_idx")
+@handles("hivm.hir.get_block_idx", "hivm.hir.get_block_num")
 @silent
-def block_index(translator, op: Op):
+def place_in_grid(translator, op: Op):
     core, result = translator.core, translator.slot(op.results[0])
+    wanted = attrgetter("block" if op.name.endswith("idx") else "blocks")
 
     def step(env: list) -> None:
-        env[result] = core.block
-
-    return step
-
-
-@handles("hivm.hir.get_block_num")
-@silent
-def block_count(translator, op: Op):
-    core, result = translator.core, translator.slot(op.results[0])
-
-    def step(env: list) -> None:
-        env[result] = core.blocks
+        env[result] = wanted(core)
 
     return step
 

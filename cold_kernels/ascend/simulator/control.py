@@ -7,6 +7,11 @@ LOOP_OVERHEAD = 2
 """Scalar operations of a loop per iteration: add and branch."""
 
 
+def _assign(env: list, slots: list[int], values: list) -> None:
+    for slot, value in zip(slots, values, strict=True):
+        env[slot] = value
+
+
 @handles("scf.for")
 def loop(translator, op: Op):
     lower, upper, step_size = (translator.slot(operand) for operand in op.operands[:3])
@@ -23,12 +28,10 @@ def loop(translator, op: Op):
             raise UnsupportedProgram(f"a loop with step {env[step_size]} does not end")
         for index in range(env[lower], env[upper], env[step_size]):
             env[induction] = index
-            for slot, value in zip(carried, values, strict=True):
-                env[slot] = value
+            _assign(env, carried, values)
             body(env)
             values = [env[slot] for slot in yielded]
-        for slot, value in zip(results, values, strict=True):
-            env[slot] = value
+        _assign(env, results, values)
 
     return step
 
@@ -48,18 +51,15 @@ def while_loop(translator, op: Op):
     def step(env: list) -> None:
         values = [env[slot] for slot in initial]
         while True:
-            for slot, value in zip(tested, values, strict=True):
-                env[slot] = value
+            _assign(env, tested, values)
             test(env)
             values = [env[slot] for slot in forwarded]
             if not env[condition]:
                 break
-            for slot, value in zip(passed, values, strict=True):
-                env[slot] = value
+            _assign(env, passed, values)
             body(env)
             values = [env[slot] for slot in yielded]
-        for slot, value in zip(results, values, strict=True):
-            env[slot] = value
+        _assign(env, results, values)
 
     return step
 
