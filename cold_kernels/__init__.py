@@ -3,7 +3,7 @@
 from .lazy import lazy_exports
 
 # Late, so that a tool that only looks at the installation does not wait for torch.
-__getattr__, __all__ = lazy_exports(__name__, {"bgmv_shrink": "ops"})
+__getattr__, __all__ = lazy_exports(__name__, {"bgmv_shrink": "ops.lora"})
 
 
 def __dir__() -> list[str]:

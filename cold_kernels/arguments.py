@@ -1,5 +1,6 @@
 """What a kernel takes: tensors with symbolic dimensions, and numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,12 @@ class TensorArg:
     Args:
         dims: Names of its dimensions, in order; equal names must have equal sizes.
         dtypes: Element types that it may have, under Triton's names.
-        role: ``input``, ``output``, ``index`` or ``workspace``.
+        role: ``input``, ``output``, ``inout``, ``index`` or ``workspace``.
         same_dtype: Another argument whose element type this one shares.
         into: For an index: the dimension that it points into.
         none: For an index: the value that points nowhere.
+        make: For an input: what a harness passes, ``make(size, generator) -> tensor``, in place of normally
+            distributed numbers.
     """
 
     dims: tuple[str, ...]
@@ -26,6 +29,7 @@ class TensorArg:
     same_dtype: str | None = None
     into: str | None = None
     none: int | None = None
+    make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None
 
     def __post_init__(self) -> None:
         unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
@@ -45,15 +49,29 @@ class TensorArg:
 
 @dataclass(frozen=True)
 class ScalarArg:
-    """A number passed at run time, of Triton type ``dtype``; ``default`` is what a harness passes."""
+    """A number of Triton type ``dtype``; ``default`` is what a harness passes.
+
+    It reaches the kernel at run time, or is compiled in where the kernel's parameter is a ``tl.constexpr``.
+    """
 
     dtype: str
     default: float = 1.0
 
 
-def In(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+def In(
+    dims: str,
+    dtypes: str = "",
+    *,
+    same_dtype: str | None = None,
+    make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None,
+) -> TensorArg:
     """A tensor that is read."""
-    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype)
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make)
+
+
+def InOut(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+    """A tensor that is read and written; a reference finds what it held before as ``<name>_before``."""
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "inout", same_dtype)
 
 
 def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
@@ -72,5 +90,5 @@ def Workspace(dims: str, dtype: str) -> TensorArg:
 
 
 def Scalar(dtype: str, default: float = 1.0) -> ScalarArg:
-    """A number passed at run time."""
+    """A number, or a flag (``dtype`` "i1")."""
     return ScalarArg(dtype, default)

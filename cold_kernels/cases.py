@@ -10,6 +10,7 @@ from .record import Record
 from .spec import KernelSpec
 
 GAP = 3
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 _INDICES = re.compile(r"all|half|none|(-?\d+|last)(/(-?\d+|last))*")
 
 
@@ -24,6 +25,7 @@ class Case:
       the rows a slot and the second half none (CoLD's doubled batch), ``none`` gives none to any, and a list
       such as ``-1/last/0`` is repeated over the rows;
     - ``index=int32``: element type of the index tensors;
+    - ``<scalar>=0.25``: a number other than the declared default;
     - ``strided``: rows are slices of wider ones, the gaps full of NaN.
     """
 
@@ -31,6 +33,7 @@ class Case:
     dtype: str
     index_dtype: str
     indices: Record
+    scalars: Record
     strided: bool
 
     @classmethod
@@ -43,6 +46,7 @@ class Case:
         indices = {name: "all" for name, arg in spec.operands.items() if arg.role == "index"}
         sizes: dict[str, int] = {}
         names = {key: _element_types(spec, key)[0] for key in ("dtype", "index")}
+        scalars: dict[str, float] = {}
         strided = False
         for word in f"{spec.typical} {text}".replace(",", " ").split():
             key, equals, value = word.partition("=")
@@ -52,20 +56,24 @@ class Case:
                 names[key] = value
             elif key in indices and _INDICES.fullmatch(value):
                 indices[key] = value
+            elif key in spec.scalars and _NUMBER.fullmatch(value):
+                scalars[key] = float(value) if spec.scalars[key].dtype.startswith("fp") else int(value)
             elif key in spec.dims and value.isdecimal():
                 sizes[key] = int(value)
             else:
                 known = [f"{dim}=SIZE" for dim in spec.dims] + [f"{name}=all|half|none|LIST" for name in indices]
+                known += [f"{name}=NUMBER" for name in spec.scalars]
                 raise ValueError(
                     f"{spec.name}: cannot read {word!r}; use {', '.join(known)}, dtype=fp16, index=int64, strided"
                 )
         if missing := [dim for dim in spec.dims if dim not in sizes]:
             raise ValueError(f"{spec.name}: typical case {spec.typical!r} lacks {', '.join(missing)}")
-        return cls(Record(sizes), names["dtype"], names["index"], Record(indices), strided)
+        return cls(Record(sizes), names["dtype"], names["index"], Record(indices), Record(scalars), strided)
 
     def __str__(self) -> str:
         words = [f"{self.sizes}", f"dtype={self.dtype}", f"index={self.index_dtype}"]
         words += [f"{name}={value}" for name, value in self.indices.items() if value != "all"]
+        words += [f"{name}={value}" for name, value in self.scalars.items()]
         return " ".join(words + ["strided"] * self.strided)
 
     def shape(self) -> Record:
@@ -73,19 +81,25 @@ class Case:
         return Record(self.sizes, dtype=self.dtype)
 
     def tensors(self, spec: KernelSpec, seed: int = 0) -> dict[str, torch.Tensor | float]:
-        """Operands and scalars: zero-mean inputs, indices as asked for, outputs full of NaN."""
+        """Operands and scalars: zero-mean inputs, indices as asked for, outputs full of NaN.
+
+        A tensor that is read and written is there twice, once as ``<name>_before`` for references.
+        """
         generator = torch.Generator().manual_seed(seed)
         args: dict[str, torch.Tensor | float] = {}
         for name, arg in spec.args.items():
-            if name not in spec.tensors:
-                args[name] = arg.default
+            if name in spec.scalars:
+                args[name] = self.scalars.get(name, arg.default)
             elif arg.role == "index":
                 args[name] = self._index(name, self.sizes[arg.dims[0]], self.sizes[arg.into])
             elif arg.role != "workspace":
                 dtype = self.dtype if not arg.dtypes or self.dtype in arg.dtypes else arg.dtypes[0]
                 tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], TORCH[dtype])
-                if arg.role == "input":
-                    tensor.copy_(torch.randn(tensor.shape, generator=generator))
+                if arg.role in ("input", "inout"):
+                    make = arg.make or _normal
+                    tensor.copy_(make(list(tensor.shape), generator))
+                if arg.role == "inout":
+                    args[f"{name}_before"] = tensor.clone()
                 args[name] = tensor
         return args
 
@@ -107,6 +121,10 @@ class Case:
         return torch.tensor(listed, dtype=TORCH[self.index_dtype])
 
 
+def _normal(size: list[int], generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(size, generator=generator)
+
+
 def _element_types(spec: KernelSpec, key: str) -> list[str]:
     """What ``dtype=`` (the first tensor's) or ``index=`` (every index tensor's) may say, best first."""
     operands = list(spec.operands.values())
@@ -123,8 +141,8 @@ def errors(spec: KernelSpec, args: dict[str, torch.Tensor | float]) -> dict[str,
     expected, bound = spec.reference(**args), spec.bound(**args)
     worst = {}
     for name in spec.outputs:
-        off = (args[name].double() - expected[name]).abs()
-        same = (args[name].double() == expected[name]) | (args[name].isnan() & expected[name].isnan())
+        off = (args[name].double() - expected[name].double()).abs()
+        same = (args[name].double() == expected[name].double()) | (args[name].isnan() & expected[name].isnan())
         ratio = torch.where(same, 0.0, off / bound[name]).nan_to_num(nan=torch.inf)
         worst[name] = float(ratio.max()) if ratio.numel() else 0.0
     return worst

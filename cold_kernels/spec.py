@@ -71,13 +71,18 @@ class KernelSpec:
         return {name: arg for name, arg in self.args.items() if isinstance(arg, TensorArg)}
 
     @property
+    def scalars(self) -> dict[str, ScalarArg]:
+        """The numbers by name."""
+        return {name: arg for name, arg in self.args.items() if isinstance(arg, ScalarArg)}
+
+    @property
     def operands(self) -> dict[str, TensorArg]:
         """The tensors that a caller passes."""
         return {name: arg for name, arg in self.tensors.items() if arg.role != "workspace"}
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return tuple(name for name, arg in self.tensors.items() if arg.role == "output")
+        return tuple(name for name, arg in self.tensors.items() if arg.role in ("output", "inout"))
 
     @property
     def dims(self) -> tuple[str, ...]:
