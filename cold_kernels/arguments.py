@@ -21,6 +21,7 @@ class TensorArg:
         none: For an index: the value that points nowhere.
         make: For an input: what a harness passes, ``make(size, generator) -> tensor``, in place of normally
             distributed numbers.
+        like: Another argument whose element type a harness gives this one; callers need not.
     """
 
     dims: tuple[str, ...]
@@ -30,6 +31,7 @@ class TensorArg:
     into: str | None = None
     none: int | None = None
     make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None
+    like: str | None = None
 
     def __post_init__(self) -> None:
         unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
@@ -69,9 +71,9 @@ def In(
     return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make)
 
 
-def InOut(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+def InOut(dims: str, dtypes: str = "", *, same_dtype: str | None = None, like: str | None = None) -> TensorArg:
     """A tensor that is read and written; a reference finds what it held before as ``<name>_before``."""
-    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "inout", same_dtype)
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "inout", same_dtype, like=like)
 
 
 def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .arguments import TensorArg
 from .dtypes import TORCH
 from .record import Record
 from .spec import KernelSpec
@@ -20,7 +21,7 @@ class Case:
 
     Words are separated by spaces or commas. Besides ``DIM=size``:
 
-    - ``dtype=bf16``: element type of every tensor that allows it;
+    - ``dtype=bf16``: element type of the first tensor and of those that follow it;
     - ``<index>=``: ``all`` (the default) deals rows over all slots in turn, ``half`` gives the first half of
       the rows a slot and the second half none (CoLD's doubled batch), ``none`` gives none to any, and a list
       such as ``-1/last/0`` is repeated over the rows;
@@ -93,8 +94,7 @@ class Case:
             elif arg.role == "index":
                 args[name] = self._index(name, self.sizes[arg.dims[0]], self.sizes[arg.into])
             elif arg.role != "workspace":
-                dtype = self.dtype if not arg.dtypes or self.dtype in arg.dtypes else arg.dtypes[0]
-                tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], TORCH[dtype])
+                tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], self._dtype(arg, args))
                 if arg.role in ("input", "inout"):
                     make = arg.make or _normal
                     tensor.copy_(make(list(tensor.shape), generator))
@@ -102,6 +102,12 @@ class Case:
                     args[f"{name}_before"] = tensor.clone()
                 args[name] = tensor
         return args
+
+    def _dtype(self, arg: TensorArg, made: dict) -> torch.dtype:
+        """The first tensor has the case's element type, others that of whom they follow, else their first one."""
+        if other := arg.same_dtype or arg.like:
+            return made[other].dtype
+        return TORCH[arg.dtypes[0] if made and arg.dtypes else self.dtype]
 
     def _poisoned(self, size: list[int], dtype: torch.dtype) -> torch.Tensor:
         if not self.strided or not size:

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from .devices import Device, device_of
 from .record import Record
 from .spec import KernelSpec
@@ -18,15 +20,31 @@ def launch(spec: KernelSpec, args: Mapping[str, Any]) -> None:
         RuntimeError: ``TRITON_INTERPRET`` was set after the kernel was imported, or the other way round.
     """
     device = device_of(args[next(iter(spec.operands))])
-    shape = spec.shape_of(args)
-    for call in spec.calls(args, selection(spec, spec.key(shape), device).config, device.backend, device.cores):
+    config = selection(spec, spec.key(spec.shape_of(args)), device).config
+    interpreting = device.backend == "interpreter"
+    wide = _widened(args) if interpreting else {}
+    for call in spec.calls({**args, **wide}, config, device.backend, device.cores):
         interpreted = type(call.kernel).__name__ == "InterpretedFunction"
-        if interpreted != (device.backend == "interpreter"):
+        if interpreted != interpreting:
             raise RuntimeError(
                 f"{spec.name} was imported {'with' if interpreted else 'without'} TRITON_INTERPRET=1 and is now "
                 f"launched {'without' if interpreted else 'with'} it; set it once, before Python starts"
             )
         call.run()
+    for name in wide.keys() & set(spec.outputs):
+        args[name].copy_(wide[name])
+
+
+def _widened(args: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The bf16 tensors as float32, which is exact, so that torch rounds the results back to nearest.
+
+    Triton's interpreter cuts float32 off to bf16 where every device rounds.
+    """
+    return {
+        name: value.float()
+        for name, value in args.items()
+        if isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16
+    }
 
 
 @functools.lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 KERNELS = {
     "bgmv_shrink": "cold_kernels.bgmv.shrink:bgmv_shrink",
+    "bgmv_expand": "cold_kernels.bgmv.expand:bgmv_expand",
 }
 """Where each registered spec is: imported when it is asked for, as that imports Triton."""
 

@@ -24,3 +24,23 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, idx: torch.Tensor,
             if len(some) * len(weights) == 1:  # torch sums a single output in an order of its own
                 products = products.expand(2, -1, -1)
             y[some] = products.sum(-1)[: len(some)] * scale
+
+
+@torch.no_grad()
+def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, idx: torch.Tensor, add: bool) -> None:
+    """``y[t] = b[idx[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone.
+
+    The sum over the rank runs one product after the other: multiplications and additions of their own, each
+    rounded correctly, so that nothing depends on where a row lies.
+    """
+    for slot in idx.unique().tolist():
+        if slot < 0:
+            continue
+        columns = b[slot].float().T.contiguous()  # [R, H]
+        rows = (idx == slot).nonzero()[:, 0]
+        for some in rows.split(max(1, CHUNK // max(1, y.shape[1]))):
+            factors = x[some].float()
+            total = torch.zeros(len(some), y.shape[1])
+            for column, factor in zip(columns, factors.T, strict=True):
+                total += factor[:, None] * column
+            y[some] = (y[some].float() + total if add else total).to(y.dtype)

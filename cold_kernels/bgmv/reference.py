@@ -42,3 +42,41 @@ def shrink_bytes(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, y: torch.T
     per_slot = a[:1].numel() * a.element_size()
     rows = int(valid.sum()) * x.shape[1] * x.element_size()
     return slots * per_slot + rows + idx.numel() * idx.element_size() + y.numel() * y.element_size()
+
+
+def expand(
+    b: torch.Tensor, x: torch.Tensor, y_before: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
+) -> dict:
+    """``y[t] (+)= b[idx[t]] @ x[t]``: [T, H] in float64; rows whose index names no slot stay as they were."""
+    valid = ((idx >= 0) & (idx < b.shape[0]))[:, None]
+    product = torch.einsum("thr,tr->th", gathered(b, idx), x.double())
+    before = y_before.double()
+    return {"y": torch.where(valid, product + before if add else product, before)}
+
+
+def expand_bound(
+    b: torch.Tensor, x: torch.Tensor, y_before: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
+) -> dict:
+    """Error of a float32 sum of R products and what was there, as in `shrink_bound`, then of one rounding to y.
+
+    Rows without a slot have bound 0: they must not be touched.
+    """
+    rank = x.shape[1]
+    before = y_before.double().abs() if add else torch.zeros_like(y_before, dtype=torch.float64)
+    magnitude = expand(b.abs(), x.abs(), before, idx)["y"]
+    rounding = torch.finfo(y_before.dtype).eps / 2 if y_before.dtype != torch.float32 else 0.0
+    tiny = rank * SMALLEST_NORMAL + torch.finfo(y_before.dtype).smallest_normal * torch.finfo(y_before.dtype).eps
+    error = 4 * math.sqrt(rank + 4) * UNIT_ROUNDOFF * magnitude
+    size = expand(b, x, y_before, idx, add)["y"].abs()
+    valid = ((idx >= 0) & (idx < b.shape[0])).double()[:, None]
+    return {"y": valid * (error + rounding * (size + error) + tiny)}
+
+
+def expand_bytes(
+    b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
+) -> int:
+    """Bytes that must move: each used slot of ``b`` once, rows with an adapter of ``x`` and ``y``, indices."""
+    valid = (idx >= 0) & (idx < b.shape[0])
+    slots = idx[valid].unique().numel()
+    row = x.shape[1] * x.element_size() + (2 if add else 1) * y.shape[1] * y.element_size()
+    return slots * b[:1].numel() * b.element_size() + int(valid.sum()) * row + idx.numel() * idx.element_size()

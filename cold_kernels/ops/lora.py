@@ -5,6 +5,7 @@ import torch
 from ..bgmv import cpu
 from ..devices import interpreting
 from .checks import (
+    FLOATS,
     INDICES,
     check_float,
     check_indices,
@@ -28,9 +29,8 @@ def bgmv_shrink(
 ) -> None:
     """Multiply each row by its adapter's A: ``output[t] = scaling * A[indices[t]] @ inputs[t]``, in place.
 
-    The signature is that of vLLM's and vllm-ascend's operator. Sums are in float32, and a row's bits do not
-    depend on the other rows. On CPU tensors it runs in torch, or the Triton source itself under
-    ``TRITON_INTERPRET=1``; on NPU and CUDA tensors the tuned kernel is launched.
+    Sums are in float32, and a row's bits do not depend on the other rows. On CPU tensors it runs in torch, or
+    the Triton source itself under ``TRITON_INTERPRET=1``; on NPU and CUDA tensors the tuned kernel is launched.
 
     Args:
         inputs: ``[T, H]``, fp16, bf16 or fp32; rows may be strided.
@@ -47,34 +47,18 @@ def bgmv_shrink(
     weights = three_dimensional("lora_a_weights", lora_a_weights)
     check_float("inputs", inputs, 2)
     check_tensor("output_tensor", output_tensor, 2, (torch.float32,))
-    check_tensor("lora_indices_tensor", lora_indices_tensor, 1, INDICES)
-    rows, hidden = inputs.shape
-    slots, rank, width = weights.shape
+    slots, rank, hidden = weights.shape
     check_same("dtype", "lora_a_weights", weights.dtype, "inputs", inputs.dtype)
-    for name, tensor in (
-        ("lora_a_weights", weights),
-        ("output_tensor", output_tensor),
-        ("lora_indices_tensor", lora_indices_tensor),
-    ):
-        check_same("device", name, tensor.device, "inputs", inputs.device)
-    check_same("hidden size", "lora_a_weights", width, "inputs", hidden)
-    check_same("number of rows", "output_tensor", output_tensor.shape[0], "inputs", rows)
-    check_same("number of rows", "lora_indices_tensor", lora_indices_tensor.shape[0], "inputs", rows)
+    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
     check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
-    if not 1 <= rank <= MAX_RANK:
-        raise ValueError(f"lora_a_weights has rank {rank}; it must be from 1 to {MAX_RANK}")
-    if rows >= MAX_ROWS:
-        raise ValueError(f"inputs has {rows} rows; at most {MAX_ROWS - 1} go into one call")
-    check_written_once("output_tensor", output_tensor)
+    _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
     if not isinstance(scaling, (int, float)):
         raise TypeError(f"scaling must be a number, not {type(scaling).__name__}")
-    if not rows:
+    if not inputs.shape[0]:
         return
-    if inputs.device.type == "cpu":
-        check_indices(lora_indices_tensor, slots)
-        if not interpreting():
-            cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
-            return
+    if _runs_in_torch(lora_indices_tensor, slots):
+        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
+        return
     from ..bgmv import shrink
     from ..launch import launch
 
@@ -88,3 +72,115 @@ def bgmv_shrink(
             scale=float(scaling),
         ),
     )
+
+
+def bgmv_expand(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    add_inputs: bool = True,
+) -> None:
+    """Multiply each row by its adapter's B: ``output[t] (+)= B[indices[t]] @ inputs[t]``, in place.
+
+    Sums are in float32 and rounded once to the output's type; a row's bits do not depend on the other rows.
+    Runs where `bgmv_shrink` runs.
+
+    Args:
+        inputs: ``[T, R]``, fp32 (shrink's output) or the weights' type; rank R from 1 to 256.
+        lora_b_weights: ``[L, H, R]`` or ``[L, 1, H, R]``, fp16, bf16 or fp32.
+        output_tensor: ``[T, H]``, fp16, bf16 or fp32; rows at index -1 are left alone.
+        lora_indices_tensor: ``[T]``, int32 or int64; -1 is a base row.
+        add_inputs: Whether to add to what the output holds; otherwise it is overwritten.
+
+    Raises:
+        TypeError, ValueError: an argument of a wrong type, shape, device or stride.
+        IndexError: as in `bgmv_shrink`.
+    """
+    weights = three_dimensional("lora_b_weights", lora_b_weights)
+    check_float("inputs", inputs, 2)
+    check_tensor("output_tensor", output_tensor, 2, FLOATS)
+    slots, hidden, rank = weights.shape
+    if inputs.dtype not in (torch.float32, weights.dtype):
+        raise TypeError(f"inputs is {inputs.dtype}; it must be torch.float32 or the weights' {weights.dtype}")
+    check_same("rank", "lora_b_weights", rank, "inputs", inputs.shape[1])
+    check_same("output size", "lora_b_weights", hidden, "output_tensor", output_tensor.shape[1])
+    _check_rows("lora_b_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
+    if not isinstance(add_inputs, (bool, int)):
+        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
+    if not inputs.shape[0] or not hidden:
+        return
+    if _runs_in_torch(lora_indices_tensor, slots):
+        cpu.expand(weights, inputs, output_tensor, lora_indices_tensor, bool(add_inputs))
+        return
+    from ..bgmv import expand
+    from ..launch import launch
+
+    launch(
+        expand.bgmv_expand,
+        dict(
+            b=rows_contiguous(weights),
+            x=inputs,
+            y=output_tensor,
+            idx=lora_indices_tensor.contiguous(),
+            add=bool(add_inputs),
+        ),
+    )
+
+
+def bgmv_expand_slice(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_offset: int,
+    slice_size: int,
+    add_inputs: bool = True,
+) -> None:
+    """`bgmv_expand` into the columns ``slice_offset`` to ``slice_offset + slice_size`` of the output.
+
+    Projections that share an output (q, k, v) are slices of it. The rank may be larger than the slice.
+
+    Raises:
+        ValueError: a slice outside the output, besides what `bgmv_expand` raises.
+    """
+    check_tensor("output_tensor", output_tensor, 2, FLOATS)
+    width = output_tensor.shape[1]
+    for name, value in (("slice_offset", slice_offset), ("slice_size", slice_size)):
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"{name} is {value!r}; it must be an integer from 0")
+    if slice_offset + slice_size > width:
+        raise ValueError(
+            f"columns {slice_offset} to {slice_offset + slice_size} are not within output_tensor's {width}"
+        )
+    columns = output_tensor.narrow(1, slice_offset, slice_size)
+    bgmv_expand(inputs, lora_b_weights, columns, lora_indices_tensor, add_inputs)
+
+
+def _check_rows(
+    name: str,
+    weights: torch.Tensor,
+    rank: int,
+    inputs: torch.Tensor,
+    output: torch.Tensor,
+    indices: torch.Tensor,
+) -> None:
+    """What all operators ask of rows, indices, devices and rank."""
+    check_tensor("lora_indices_tensor", indices, 1, INDICES)
+    for other, tensor in ((name, weights), ("output_tensor", output), ("lora_indices_tensor", indices)):
+        check_same("device", other, tensor.device, "inputs", inputs.device)
+    check_same("number of rows", "output_tensor", output.shape[0], "inputs", inputs.shape[0])
+    check_same("number of rows", "lora_indices_tensor", indices.shape[0], "inputs", inputs.shape[0])
+    if not 1 <= rank <= MAX_RANK:
+        raise ValueError(f"{name} has rank {rank}; it must be from 1 to {MAX_RANK}")
+    if inputs.shape[0] >= MAX_ROWS:
+        raise ValueError(f"inputs has {inputs.shape[0]} rows; at most {MAX_ROWS - 1} go into one call")
+    check_written_once("output_tensor", output)
+
+
+def _runs_in_torch(indices: torch.Tensor, slots: int) -> bool:
+    """Whether CPU tensors go through torch and not through a kernel; on CPU tensors checks the indices."""
+    if indices.device.type != "cpu":
+        return False
+    check_indices(indices, slots)
+    return not interpreting()
