@@ -41,7 +41,7 @@ class Constant:
 
 CONSTANTS = {
     # Copies. The 910B1 table of msKPP saturates at 46.8 B/cycle, the 910B3 table follows 193 + bytes / 126.
-    "load_rate": Constant(76, 46.8, 126, "B/cycle", f"{MSKPP}: 910B1 and 910B3 asymptotes"),
+    "load_rate": Constant(64, 32, 126, "B/cycle", f"{MSKPP}: 46.8 on 910B1, 126 on 910B3; {INI}: ddr_read 32"),
     "load_latency": Constant(240, 190, 500, "cycle", f"{MSKPP}: 193 for a copy alone; HBM misses add to it"),
     "load_issue": Constant(40, 20, 193, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B; {MSKPP}: 193 back to back"),
     "store_rate": Constant(66, 47, 86, "B/cycle", f"{MSKPP}: 66 on 910B1; {INI}: l2_write 86"),
@@ -53,7 +53,7 @@ CONSTANTS = {
     "vector_issue": Constant(3, 2, 4, "cycle", f"{MSKPP}: 3.03 for one repeat, back to back"),
     "vector_drain": Constant(24, 14, 45, "cycle", "AscendC bank-conflict sample: 24 beyond 1 a repeat"),
     "repeat_unary": Constant(1, 1, 1.1, "cycle", f"{THROUGHPUT}; {MSKPP}"),
-    "repeat_binary": Constant(1.4, 1, 2, "cycle", f"{THROUGHPUT}: 1; {MSKPP}: 2 with bank conflicts"),
+    "repeat_binary": Constant(1.5, 1, 2.2, "cycle", f"{THROUGHPUT}: 1; {MSKPP}: 2; AscendC Add sample: 2.2"),
     "repeat_2": Constant(2, 2, 2.2, "cycle", f"{THROUGHPUT}; {MSKPP}: exp, ln, sqrt of fp32"),
     "repeat_4": Constant(4, 4, 4.4, "cycle", f"{THROUGHPUT}; {MSKPP}: div of fp32; exp, ln, sqrt of fp16"),
     "repeat_sum": Constant(3, 3, 7, "cycle", f"{MSKPP}: vcadd fp32 3; fp16 7; {THROUGHPUT}: 7"),
@@ -127,7 +127,7 @@ class Chip:
 A2_B1 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A2_B2 = dict(cube_cores=24, frequency=1.8e9, hbm_peak=1.8e12)
 A2_B3 = dict(cube_cores=20, frequency=1.8e9, hbm_peak=1.8e12)
-A2_B4 = dict(cube_cores=20, frequency=1.5e9, hbm_peak=0.9e12)
+A2_B4 = dict(cube_cores=20, frequency=1.5e9, hbm_peak=0.8e12)
 A3_24 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20 = dict(cube_cores=20, frequency=1.85e9, hbm_peak=1.8e12)
 

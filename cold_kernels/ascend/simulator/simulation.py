@@ -1,5 +1,6 @@
 """A launch of a compiled program, executed and timed."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from ..errors import UnsupportedProgram
 from ..program import Program
 from .binding import bound, detached
 from .operations import Op
-from .timeline import Costs, schedule
+from .timeline import Costs, Timeline, schedule
 from .translate import Translator
 from .work import ISSUE, PIPES
 
@@ -28,8 +29,8 @@ class Execution:
     traces: tuple[tuple[tuple, ...], ...]
     programs: tuple[int, ...]
     """For each program of the grid, in order, the index of its trace."""
-    moves: tuple[bool, ...]
-    """For each trace, whether it touches global memory by copies."""
+    moved: tuple[int, ...]
+    """For each trace, the bytes that it copies from and to global memory."""
     bytes_read: int
     bytes_written: int
     unique_bytes: int
@@ -115,7 +116,7 @@ def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool 
         return Execution(
             tuple(traces),
             tuple(programs),
-            tuple(any(event[0] == ISSUE and event[2].global_bytes for event in trace) for trace in traces),
+            tuple(sum(event[2].global_bytes for event in trace if event[0] == ISSUE) for trace in traces),
             core.bytes_read,
             core.bytes_written,
             sum(core.first_reads.values()),
@@ -124,26 +125,41 @@ def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool 
 
 
 def timed(execution: Execution, chip: Chip) -> Simulation:
-    """Place the programs on the chip's cores, in waves, and time each distinct trace once.
+    """Place the programs on the chip's cores, in waves, and time each distinct trace.
 
-    Cores that copy at the same time share the bandwidth of global memory; what several programs read comes
-    from the second-level cache after the first time.
+    The cores of a wave share the bandwidth of global memory by what they copy: forty cores with the same amount
+    get a fortieth each, one core beside others that copy next to nothing gets nearly all. What several programs
+    read comes from the second-level cache after the first time.
     """
     cores = chip.vector_cores
-    busiest = [execution.programs[core::cores] for core in range(min(cores, len(execution.programs)))]
-    active = sum(any(execution.moves[trace] for trace in core) for core in busiest)
     total = execution.bytes_read + execution.bytes_written
     fresh = (execution.unique_bytes + execution.bytes_written) / total if total else 1.0
-    shared = min(chip.hbm_bytes_per_second / fresh, chip.l2_bytes_per_second) if fresh else chip.l2_bytes_per_second
-    costs = Costs(chip, shared / max(1, active) / chip.frequency)
-    timelines = [schedule(trace, costs) for trace in execution.traces]
-    last = max(busiest, key=lambda core: sum(timelines[trace].cycles for trace in core), default=())
-    cycles = sum(timelines[trace].cycles for trace in last)
-    pipes = {pipe: sum(timelines[trace].busy[pipe] for trace in last) for pipe in PIPES}
+    bandwidth = min(chip.hbm_bytes_per_second / fresh if fresh else math.inf, chip.l2_bytes_per_second)
+
+    @functools.cache
+    def costs(sharers: float) -> Costs:
+        return Costs(chip, bandwidth / sharers / chip.frequency)
+
+    @functools.cache
+    def timeline(trace: int, sharers: float) -> Timeline:
+        return schedule(execution.traces[trace], costs(sharers))
+
+    cycles = [0.0] * min(cores, len(execution.programs))
+    busy = [dict.fromkeys(PIPES, 0.0) for _ in cycles]
+    for first in range(0, len(execution.programs), cores):
+        wave = execution.programs[first : first + cores]
+        moved = [execution.moved[trace] for trace in wave]
+        sharers = sum(moved) / max(moved) if any(moved) else 1.0
+        for core, trace in enumerate(wave):
+            run = timeline(trace, sharers)
+            cycles[core] += run.cycles
+            for pipe in PIPES:
+                busy[core][pipe] += run.busy[pipe]
+    last = max(range(len(cycles)), key=cycles.__getitem__)
     return Simulation(
-        cycles,
-        cycles / chip.frequency * 1e6 + chip.constants["launch_us"],
-        pipes,
+        cycles[last],
+        cycles[last] / chip.frequency * 1e6 + chip.constants["launch_us"],
+        busy[last],
         execution.bytes_read,
         execution.bytes_written,
         execution.ub_peak_bytes,

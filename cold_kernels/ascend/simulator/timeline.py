@@ -6,12 +6,14 @@ issued before it on its pipe is complete. Instructions on one pipe overlap excep
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..chips import Chip
 from ..errors import AscendError
 from .work import BARRIER, ISSUE, LOAD, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK, SET_FLAG, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
 
 
 class Deadlock(AscendError):
@@ -26,28 +28,50 @@ class Timeline:
     busy: dict[str, float]
 
 
+class Cost(NamedTuple):
+    """Cycles of one operation on a chip.
+
+    Args:
+        pipe: From its start until its pipe may start the next one.
+        scalar: The part of it that runs on the scalar unit, in operations that the vector unit or the copy
+            engine cannot do.
+        memory: Of the core's share of global memory.
+        latency: From the end of ``pipe`` until its accesses are complete.
+        issue: Of the scalar unit, before its start.
+    """
+
+    pipe: float
+    scalar: float
+    memory: float
+    latency: float
+    issue: float
+
+
 class Costs:
-    """Cycles of work on a chip, with ``rate`` bytes per cycle of global memory for this core at most."""
+    """Cycles of work on a chip whose global memory moves ``rate`` bytes per cycle for this core."""
 
     def __init__(self, chip: Chip, rate: float) -> None:
         constants = chip.constants
         self.cycles = constants | {"local_byte": 1 / constants["local_rate"]}
-        self.rates = {LOAD: min(rate, constants["load_rate"]), STORE: min(rate, constants["store_rate"])}
+        self.memory_rate = rate
+        self.rates = {LOAD: constants["load_rate"], STORE: constants["store_rate"]}
         self.latencies = {
             VECTOR: constants["vector_drain"],
             LOAD: constants["load_latency"],
             STORE: constants["store_latency"],
         }
-        self._known: dict[Work, tuple[float, float, float]] = {}
+        self._known: dict[Work, Cost] = {}
 
-    def __call__(self, work: Work) -> tuple[float, float, float]:
-        """``(pipe cycles until the next may start, further cycles until complete, scalar cycles to issue)``."""
+    def __call__(self, work: Work) -> Cost:
         if work not in self._known:
-            occupied = sum(times * self.cycles[name] for name, times in work.counts)
+            scalar = sum(times * self.cycles[name] for name, times in work.counts if name in BY_SCALAR_UNIT)
+            pipe = sum(times * self.cycles[name] for name, times in work.counts)
             if work.global_bytes:
-                occupied = max(occupied, work.global_bytes / self.rates[work.pipe])
+                pipe = max(pipe, work.global_bytes / self.rates[work.pipe])
             issues = sum(times for name, times in work.counts if name.endswith("_issue")) or 1
-            self._known[work] = occupied, self.latencies[work.pipe], issues * self.cycles["scalar_issue"]
+            issue = issues * self.cycles["scalar_issue"]
+            memory = work.global_bytes / self.memory_rate
+            self._known[work] = Cost(pipe, scalar, memory, self.latencies[work.pipe], issue)
         return self._known[work]
 
 
@@ -63,7 +87,7 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
         Deadlock: a wait without a set before it, or a set without a wait after it.
     """
     cycles = costs.cycles
-    now = 0.0
+    now = memory = 0.0
     free = dict.fromkeys(QUEUES, 0.0)
     done = dict.fromkeys(QUEUES, 0.0)
     busy = dict.fromkeys(PIPES, 0.0)
@@ -73,19 +97,23 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
         if kind == ISSUE:
             _, operation, work = event
             pipe = work.pipe
-            occupied, latency, issue = costs(work)
-            now += issue
-            busy[SCALAR] += issue
+            cost = costs(work)
+            now += cost.issue
+            busy[SCALAR] += cost.issue + cost.scalar
             if work.drains:
-                now = max(now, done[VECTOR])
+                now = max(now, done[VECTOR], free[VECTOR])
             start = max(now, free[pipe])
-            free[pipe] = start + occupied
-            done[pipe] = max(done[pipe], start + occupied + latency)
-            busy[pipe] += occupied
+            end = start + cost.pipe
+            if cost.memory:  # loads and stores of a core share its part of global memory
+                memory = max(memory, start) + cost.memory
+                end = max(end, memory)
+            free[pipe] = end
+            done[pipe] = max(done[pipe], end + cost.latency)
+            busy[pipe] += end - start - cost.scalar
             if work.blocks:
                 now = max(now, done[pipe])
             if observe:
-                observe(pipe, operation, start, start + occupied)
+                observe(pipe, operation, start, end)
         elif kind == SCALAR_WORK:
             spent = event[1] * cycles["scalar"]
             now += spent
@@ -94,14 +122,16 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
             _, source, waiting, identity = event
             if (source, waiting, identity) in flags:
                 raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
-            at = now if source == SCALAR else max(done[source], now)
+            # Queued on its pipe: it overtakes neither instructions nor waits before it.
+            at = now if source == SCALAR else max(now, done[source], free[source])
             flags[source, waiting, identity] = at + cycles["flag"]
             now += cycles["scalar"]
+            busy[SCALAR] += cycles["scalar"]
         elif kind == BARRIER:
             if event[1] == SCALAR:
                 continue  # it works in order anyway
             if event[1] == "ALL":
-                now = max(now, *done.values())
+                now = max(now, *done.values(), *free.values())
             else:
                 free[event[1]] = max(free[event[1]], done[event[1]])
         elif kind == SCALAR_ACCESS:
@@ -114,10 +144,11 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
             if set_at is None:
                 raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")
             now += cycles["scalar"]
+            busy[SCALAR] += cycles["scalar"]
             if waiting == SCALAR:
                 now = max(now, set_at)
             else:
                 free[waiting] = max(free[waiting], set_at, now)
     for source, waiting, identity in flags:
         raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
-    return Timeline(max(now, *done.values()), busy)
+    return Timeline(max(now, *done.values(), *free.values()), busy)

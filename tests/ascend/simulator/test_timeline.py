@@ -21,7 +21,8 @@ from cold_kernels.ascend.simulator.work import (
 
 CHIP = chip_named("Ascend910B3")
 FIGURES = CHIP.constants
-LONG = work(LOAD, (("load_issue", 1),), 76 * 1000)  # 1000 cycles at 76 bytes a cycle
+RATE = int(FIGURES["load_rate"])
+LONG = work(LOAD, (("load_issue", 1),), RATE * 1000)  # 1000 cycles
 VECTORS = work(VECTOR, (("vector_issue", 1), ("repeat_unary", 500)))
 BACK = work(STORE, (("store_issue", 1),), 66 * 100)
 
@@ -119,9 +120,37 @@ def test_work_that_drains_and_work_that_blocks():
 
 def test_shared_bandwidth_slows_copies_and_nothing_else():
     free, _ = run(issue(LONG), issue(VECTORS))
-    shared, _ = run(issue(LONG), issue(VECTORS), rate=7.6)
+    shared, _ = run(issue(LONG), issue(VECTORS), rate=RATE / 10)
     assert shared.busy[LOAD] == pytest.approx(10 * free.busy[LOAD])
     assert shared.busy[VECTOR] == free.busy[VECTOR]
+
+
+def test_loads_and_stores_share_a_cores_part_of_global_memory():
+    back = work(STORE, (("store_issue", 1),), RATE * 1000)
+    alone, _ = run(issue(LONG), rate=10)
+    both, _ = run(issue(LONG), issue(back), rate=10)
+    assert both.cycles >= 2 * 1000 * RATE / 10 > alone.cycles
+
+
+def test_a_flag_does_not_overtake_the_wait_before_it():
+    _, seen = run(
+        issue(VECTORS), signal(VECTOR, LOAD), wait(VECTOR, LOAD), signal(LOAD, STORE), wait(LOAD, STORE), issue(BACK)
+    )
+    (_, _, computed), (_, stored, _) = seen
+    assert stored >= computed + FIGURES["vector_drain"] + 2 * FIGURES["flag"]
+
+
+def test_a_barrier_of_all_pipes_waits_for_waits():
+    trace = [issue(VECTORS), signal(VECTOR, LOAD), wait(VECTOR, LOAD), (BARRIER, "ALL"), issue(BACK)]
+    _, seen = run(*trace)
+    assert seen[1][1] >= seen[0][2] + FIGURES["vector_drain"] + FIGURES["flag"]
+
+
+def test_what_the_scalar_unit_does_for_a_pipe_is_its_own_time():
+    fallback = work(VECTOR, (("scalar_local", 100), ("repeat_unary", 10)), blocks=True)
+    timeline, _ = run(issue(fallback))
+    assert timeline.busy[SCALAR] == pytest.approx(100 * FIGURES["scalar_local"] + FIGURES["scalar_issue"])
+    assert timeline.busy[VECTOR] == pytest.approx(10 * FIGURES["repeat_unary"])
 
 
 @pytest.mark.parametrize(
