@@ -14,22 +14,6 @@ from .frontend import describe_exit
 from .installation import Toolchain
 from .options import CompileOptions
 
-CHIPS = (
-    "Ascend910B1",
-    "Ascend910B2",
-    "Ascend910B2C",
-    "Ascend910B3",
-    "Ascend910B4",
-    "Ascend910B4-1",
-    "Ascend910_9362",
-    "Ascend910_9372",
-    "Ascend910_9381",
-    "Ascend910_9382",
-    "Ascend910_9391",
-    "Ascend910_9392",
-)
-"""The A2 and A3 devices by the compiler's names."""
-
 # What triton-ascend's driver passes for every Triton kernel, whatever the options.
 _DRIVER_FLAGS = [
     "--enable-auto-bind-sub-block=True",

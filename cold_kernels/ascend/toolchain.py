@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 from ..source import kernel_source
 from . import cache
-from .bishengir import CHIPS, Compiler
+from .bishengir import Compiler
+from .chips import chip_named
 from .errors import CompilationFailed
 from .frontend import frontend
 from .installation import find_toolchain, mixed_triton, toolchain_problem, toolchain_versions
@@ -15,7 +16,6 @@ from .specialization import specialize
 from .worker import in_worker
 
 __all__ = [
-    "CHIPS",
     "CompileOptions",
     "compile_kernel",
     "find_toolchain",
@@ -44,7 +44,7 @@ def compile_kernel(
         fn: A kernel at the top level of a file, wrapped by `triton.jit`, compiled or interpreted.
         signature: The run-time arguments and their types: `{"x_ptr": "*fp16", "n": "i32"}`.
         constants: The values of the `tl.constexpr` parameters, and of others that shall be fixed.
-        chip: One of `CHIPS`.
+        chip: A name in `chips.CHIPS`.
         options: Compiler switches.
         attrs: What a launch promises of run-time arguments. 16: divisible by 16, which is carried along and
             was not seen to change an operation. 1: an integer equal to one, which makes it a constant.
@@ -55,8 +55,11 @@ def compile_kernel(
         ToolchainMissing: The compiler is not installed.
         CompilationFailed: The kernel does not compile; `UnifiedBufferOverflow` if its tiles are too large.
     """
-    if chip not in CHIPS:
-        raise ValueError(f"unknown chip {chip!r}; known: {', '.join(CHIPS)}")
+    chip_named(chip)
+    if not isinstance(options, CompileOptions):
+        raise ValueError(f"options must be CompileOptions, not {type(options).__name__}")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise ValueError(f"timeout is {timeout!r}; it must be a number of seconds above 0")
     chosen = specialize(fn, signature, constants, attrs)
     source = kernel_source(fn)
     if "<locals>" in source.qualname:

@@ -87,7 +87,7 @@ def _describe(error: Exception) -> tuple[str, bool]:
     """The message, and whether it is the kernel's fault: an import may fail for want of something else."""
     if isinstance(error, subprocess.CalledProcessError):
         return error.stderr.decode(errors="replace").strip() or str(error), error.returncode > 0
-    if type(error).__name__ == "CompilationError":
+    if any(kind.__name__ == "CompilationError" for kind in type(error).__mro__):
         while type(error.__cause__) is type(error):  # in a helper: what wraps it quotes it unreadably
             error = error.__cause__
         return str(error), True

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from cold_kernels.ascend import CompileOptions, compile_kernel
-from cold_kernels.ascend.bishengir import CHIPS, Compiler, driver_flags
+from cold_kernels.ascend.bishengir import Compiler, driver_flags
 from cold_kernels.ascend.cache import cache_folder
+from cold_kernels.ascend.chips import CHIPS
 from cold_kernels.ascend.errors import (
     CompilationFailed,
     CompilerDied,
@@ -114,7 +115,7 @@ def test_bad_arguments_start_nothing(signature, constants, attrs, message):
 
 
 def test_unknown_chip():
-    with pytest.raises(ValueError, match="unknown chip '910B3'; known: Ascend910B1, "):
+    with pytest.raises(ValueError, match="unknown chip '910B3'; use one of Ascend910B1, "):
         compile_add(chip="910B3")
 
 
@@ -349,3 +350,18 @@ def test_triton_ascend_in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("COLD_KERNELS_TRITON_ASCEND", str(tmp_path))
     there = compile_add()
     assert there.hivm == here.hivm and str(tmp_path) in there.versions["triton-ascend"]
+
+
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        (dict(options={"multi_buffer": True}), "options must be CompileOptions, not dict"),
+        (dict(timeout=0), "timeout is 0; it must be a number of seconds above 0"),
+        (dict(timeout=-1.0), "timeout is -1.0"),
+        (dict(timeout="x"), "timeout is 'x'"),
+        (dict(timeout=True), "timeout is True"),
+    ],
+)
+def test_options_and_time_limits_that_are_none(wrong, complaint):
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        compile_kernel(add_offset, {}, {}, **wrong)

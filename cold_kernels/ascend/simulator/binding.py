@@ -61,6 +61,8 @@ def detached(args: Sequence) -> list:
 def _tensor(name: str, element: str, tensor: Any) -> MemRef:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"argument {name} must be a tensor of {element}, not {type(tensor).__name__}")
+    if tensor.layout != torch.strided:
+        raise ValueError(f"argument {name} is {tensor.layout}; the simulator takes strided tensors")
     if tensor.device.type != "cpu":
         raise ValueError(f"argument {name} is on {tensor.device}; the simulator takes CPU tensors")
     if TORCH_TYPES.get(tensor.dtype) != element:

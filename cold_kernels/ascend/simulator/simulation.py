@@ -93,6 +93,8 @@ def simulate(
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """
+    if not isinstance(program, Program):
+        raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
     chip = chip_named(chip or program.chip) if not isinstance(chip, Chip) else chip
     return timed(execute(program, args, grid, values), chip)
 
@@ -169,9 +171,9 @@ def timed(execution: Execution, chip: Chip) -> Simulation:
 
 
 def _grid(grid: Sequence[int]) -> tuple[int, int, int]:
-    sizes = tuple(grid)
-    if not 1 <= len(sizes) <= 3 or any(not isinstance(size, int) or size < 1 for size in sizes):
-        raise ValueError(f"grid {sizes} must be one to three positive integers")
+    sizes = tuple(grid) if isinstance(grid, Sequence) else ()
+    if not 1 <= len(sizes) <= 3 or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"grid {grid!r} must be a sequence of one to three positive integers")
     if math.prod(sizes) > MAX_PROGRAMS:
         raise ValueError(f"grid {sizes} has {math.prod(sizes)} programs; a launch has at most {MAX_PROGRAMS}")
     return (*sizes, *[1] * (3 - len(sizes)))

@@ -343,3 +343,21 @@ def test_a_flag_that_nothing_sets_is_a_deadlock():
     end = program.hivm.index("\n", place)
     with pytest.raises(Deadlock, match="which nothing has set"):
         simulate(replace(program, hivm=program.hivm[:place] + program.hivm[end:]), args, grid)
+
+
+@pytest.mark.parametrize("grid", [4, (), (0,), (True,), (1.0,), (1, 1, 1, 1), "4"])
+def test_a_grid_that_is_none(grid):
+    program, args, _ = sums()
+    with pytest.raises(ValueError, match="must be a sequence of one to three positive integers"):
+        simulate(program, args, grid)
+
+
+def test_something_else_than_a_program():
+    with pytest.raises(ValueError, match="takes what compile_kernel returns, not NoneType"):
+        simulate(None, [], (1,))
+
+
+def test_a_sparse_tensor():
+    program, args, grid = sums()
+    with pytest.raises(ValueError, match="is torch.sparse_coo; the simulator takes strided tensors"):
+        simulate(program, [args[0].to_sparse(), *args[1:]], grid)
