@@ -6,6 +6,8 @@ _HOMES = {
     "bgmv_expand": "ops.lora",
     "bgmv_expand_slice": "ops.lora",
     "bgmv_shrink": "ops.lora",
+    "contrastive_argmax": "ops.contrastive",
+    "contrastive_score": "ops.contrastive",
     "sgmv_expand": "ops.prefill",
     "sgmv_expand_slice": "ops.prefill",
     "sgmv_shrink": "ops.prefill",

@@ -42,7 +42,7 @@ class Case:
         """Read ``text``; what it does not mention is as in ``spec.typical``.
 
         Raises:
-            ValueError: a word that is none of the above, a negative size, an unknown type.
+            ValueError: a word that is none of the above, a negative size, one above its limit, an unknown type.
         """
         indices = {name: "all" for name, arg in spec.operands.items() if arg.role == "index"}
         sizes: dict[str, int] = {}
@@ -69,6 +69,7 @@ class Case:
                 )
         if missing := [dim for dim in spec.dims if dim not in sizes]:
             raise ValueError(f"{spec.name}: typical case {spec.typical!r} lacks {', '.join(missing)}")
+        spec.check_limits(sizes)
         return cls(Record(sizes), names["dtype"], names["index"], Record(indices), Record(scalars), strided)
 
     def __str__(self) -> str:

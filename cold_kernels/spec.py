@@ -1,6 +1,7 @@
 """A kernel, declared once: what tests, tuner, simulator and launches all read."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ class KernelSpec:
     tensor; a *config* is a `Record` of the tunables' values.
 
     Args:
-        name: What tables, reports and the command line call it.
+        name: What tables, reports and the command line call it; also the name of a file.
         stages: The launches, in order.
         args: Tensors and scalars by name, in the operator's order.
         space: Tunables by name.
@@ -37,6 +38,7 @@ class KernelSpec:
         typical: A case in the language of `cases.Case`; others say how they differ from it.
         hard: Cases that hurt.
         targets: Cases that ``python -m tuner autotune`` tunes for unless told otherwise.
+        limits: The largest size of a dimension, by name, where the kernel has one whatever its configuration.
     """
 
     name: str
@@ -53,17 +55,33 @@ class KernelSpec:
     targets: tuple[str, ...]
     require: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and re.fullmatch(r"\w[\w.-]*", self.name)):
+            raise ValueError(f"name {self.name!r} is no file name: use letters, digits, '_', '-' and '.'")
         for name in self.invariant:
             if name not in self.space:
                 raise ValueError(f"{self.name}: invariant {name!r} is no tunable of {', '.join(self.space)}")
-        for name in (*self.group, *self.bucket):
+        for name in (*self.group, *self.bucket, *self.limits):
             if name not in self.dims:
                 raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
         scalars = [name for name in self.args if name not in self.tensors]
         for stage in self.stages:
             stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space])
+        self._check_cases()
+
+    def _check_cases(self) -> None:
+        from .cases import Case  # which imports this module
+
+        for field_name, texts in (("typical", ("",)), ("hard", self.hard), ("targets", self.targets)):
+            if isinstance(texts, str):
+                raise ValueError(f"{self.name}: {field_name} is one text, but must be a tuple of them: {texts!r}")
+            for text in texts:
+                try:
+                    Case.parse(text, self)
+                except ValueError as error:
+                    raise ValueError(f"{self.name}: {field_name}: {error}") from error
 
     @property
     def tensors(self) -> dict[str, TensorArg]:
@@ -112,8 +130,15 @@ class KernelSpec:
             for dim, size in zip(arg.dims, tensor.shape, strict=True):
                 if sizes.setdefault(dim, size) != size:
                     raise ValueError(f"{name} has {dim} = {size}, but {dim} = {sizes[dim]} elsewhere")
+        self.check_limits(sizes)
         first = next(iter(self.operands))
         return Record(sizes, dtype=dtype_name(operands[first].dtype))
+
+    def check_limits(self, sizes: Mapping[str, int]) -> None:
+        """Raise ValueError for a size above its limit."""
+        for dim, limit in self.limits.items():
+            if sizes[dim] > limit:
+                raise ValueError(f"{self.name}: {dim} = {sizes[dim]}, but it takes {dim} up to {limit}")
 
     def key(self, shape: Record) -> Record:
         """What of a shape a tuned configuration may depend on."""
@@ -123,11 +148,15 @@ class KernelSpec:
         """Every constraint's signed excess; the configuration is legal where none is above 0."""
         return {name: excess(config, shape) for name, excess in self.require.items()}
 
-    def configs(self, shape: Record) -> Iterator[Record]:
-        """All legal configurations for a shape, in the order of the space."""
+    def allows(self, config: Record, *shapes: Record) -> bool:
+        """Whether a configuration is legal for all of ``shapes``."""
+        return all(excess <= 0 for shape in shapes for excess in self.excess(config, shape).values())
+
+    def configs(self, *shapes: Record) -> Iterator[Record]:
+        """The configurations that are legal for all of ``shapes``, in the order of the space."""
         for values in itertools.product(*(tunable.values for tunable in self.space.values())):
             config = Record(dict(zip(self.space, values, strict=True)))
-            if all(excess <= 0 for excess in self.excess(config, shape).values()):
+            if self.allows(config, *shapes):
                 yield config
 
     def calls(self, args: Mapping[str, Any], config: Record, backend: str, cores: int) -> list[StageCall]:

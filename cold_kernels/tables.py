@@ -93,17 +93,17 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
     kept: tuple[Entry, ...] = ()
     if path.exists() and (old := _read(path, spec, table.chip)):
         mine = {entry.shape for entry in table.entries}
-        shaping = {_group(spec, entry.shape): _shaping(spec, entry) for entry in table.entries}
+        shaping = {group_of(spec, entry.shape): _shaping(spec, entry) for entry in table.entries}
         kept = tuple(
             entry if old.versions == table.versions else replace(entry, evidence=RUNGS[0])
             for entry in old.entries
             if entry.shape not in mine
-            and shaping.get(_group(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
+            and shaping.get(group_of(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
         )
     record = asdict(replace(table, entries=()))
     record["entries"] = [
         {"shape": dict(e.shape), "config": dict(e.config), "evidence": e.evidence, "details": e.details}
-        for e in sorted((*kept, *table.entries), key=lambda e: (_group(spec, e.shape), *e.shape.values()))
+        for e in sorted((*kept, *table.entries), key=lambda e: (group_of(spec, e.shape), *e.shape.values()))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -138,7 +138,7 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
     """
     tables = read(spec, chip)
     for table, path in tables:
-        group = [entry for entry in table.entries if _group(spec, entry.shape) == _group(spec, shape)]
+        group = [entry for entry in table.entries if group_of(spec, entry.shape) == group_of(spec, shape)]
         if group:
             entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
             exact = entry.shape == spec.key(shape)
@@ -150,24 +150,22 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
     return Selection(default(spec, shape), RUNGS[0], f"default: {reason}")
 
 
-def default(spec: KernelSpec, shape: Record) -> Record:
-    """The spec's default, or the legal configuration fewest steps away from it, where it is illegal."""
-    if all(excess <= 0 for excess in spec.excess(spec.default, shape).values()):
+def default(spec: KernelSpec, *shapes: Record) -> Record:
+    """The spec's default, or where one of ``shapes`` forbids it the legal configuration fewest steps away."""
+    if spec.allows(spec.default, *shapes):
         return spec.default
-    return _nearest_legal(spec, shape)
 
-
-def _nearest_legal(spec: KernelSpec, shape: Record) -> Record:
     def steps(config: Record) -> int:
         return sum(abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in spec.space.items())
 
-    nearest = min(spec.configs(shape), key=steps, default=None)
+    nearest = min(spec.configs(*shapes), key=steps, default=None)
     if nearest is None:
-        raise ValueError(f"{spec.name}: no configuration is legal for {shape}")
+        raise ValueError(f"{spec.name}: no configuration is legal for {' and '.join(map(str, shapes))}")
     return nearest
 
 
-def _group(spec: KernelSpec, shape: Record) -> tuple:
+def group_of(spec: KernelSpec, shape: Record) -> tuple:
+    """What shapes have in common whose entries a launch reads from the same table."""
     return (*(shape[dim] for dim in spec.group), shape.dtype)
 
 
@@ -212,7 +210,7 @@ def _parse(data: dict, spec: KernelSpec) -> Table:
         if illegal := [name for name, excess in spec.excess(entry.config, entry.shape).items() if excess > 0]:
             raise ValueError(f"{entry.config} breaks {', '.join(illegal)} for {entry.shape}")
         chosen = _shaping(spec, entry)
-        if shaping.setdefault(_group(spec, entry.shape), chosen) != chosen:
+        if shaping.setdefault(group_of(spec, entry.shape), chosen) != chosen:
             raise ValueError(f"{', '.join(spec.invariant)} differ among shapes like {entry.shape}")
         entries.append(entry)
     return Table(data["kernel"], data["chip"], data["source"], data["versions"], tuple(entries))

@@ -1,50 +1,36 @@
-"""Run by test_interpreter.py under TRITON_INTERPRET=1."""
+"""Run by test_interpreter.py under TRITON_INTERPRET=1: every registered kernel, and what only this path shows."""
 
 import itertools
 
 import pytest
 import torch
 
-from cold_kernels import bgmv_shrink
-from cold_kernels.bgmv.shrink import bgmv_shrink as spec
-from cold_kernels.cases import Case, errors
+from cold_kernels import bgmv_expand, bgmv_shrink
+from cold_kernels.bgmv.expand import bgmv_expand as expand
+from cold_kernels.bgmv.shrink import bgmv_shrink as shrink
+from cold_kernels.devices import Device
+from cold_kernels.launch import run
+from cold_kernels.ops import lora
 from cold_kernels.record import Record
+from tests.every_kernel import SPECS, EveryKernel, bits, extreme_configs, for_each, some_rows, tensors
 
 DTYPES = ("fp16", "bf16", "fp32")
 
 
-def tensors(text):
-    return Case.parse(text, spec).tensors(spec)
+class Interpreted(EveryKernel):
+    def run(self, spec, args, config, cores):
+        run(spec, args, config, Device("interpreter", "interpreter", cores))
 
 
-def operator(args):
-    bgmv_shrink(args["x"], args["a"], args["y"], args["idx"], args["scale"])
-    return args["y"]
+class TestInterpreted(Interpreted):
+    @for_each("text, config, dtype", lambda spec: extreme_configs(spec, "interpreter"))
+    def test_extreme_configurations(self, spec, text, config, dtype):
+        self.check_extreme(spec, text, config, dtype)
 
 
-def launch(args, cores=3, **config):
-    for call in spec.calls(args, Record(spec.default, **config), "interpreter", cores):
-        call.run()
-    return args["y"]
-
-
-def test_the_kernel_is_interpreted():
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_the_kernel_is_interpreted(spec):
     assert all(type(stage.kernel).__name__ == "InterpretedFunction" for stage in spec.stages)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", spec.hard)
-def test_operator_over_hard_cases(case, dtype):
-    args = tensors(f"{case} dtype={dtype}")
-    operator(args)
-    assert errors(spec, args)["y"] <= 1
-
-
-@pytest.mark.parametrize("text", ["T=0", "T=3 H=0 R=2", "T=3 L=0 H=40 R=2 idx=none"])
-def test_edges(text):
-    args = tensors(text)
-    operator(args)
-    assert errors(spec, args)["y"] <= 1
 
 
 CONFIGS = [
@@ -56,42 +42,44 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("text, config", CONFIGS, ids=lambda item: str(item).replace(" ", "-"))
-def test_configurations(text, config):
-    args = tensors(text)
-    launch(args, **config)
-    assert errors(spec, args)["y"] <= 1
+def test_shrink_in_parts(text, config):
+    config = Record(shrink.default, **config)
+    args = tensors(shrink, text)
+    Interpreted().check(shrink, args, config=config)
+    batch = some_rows(shrink, args, torch.tensor([3, 1, 2, 2]))
+    Interpreted().launch(shrink, batch, config, cores=7)
+    assert torch.equal(batch["y"], args["y"][[3, 1, 2, 2]])
 
 
-@pytest.mark.parametrize("split", [1, 4])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_row_does_not_depend_on_the_others(dtype, split):
-    args = tensors(f"T=6 L=3 H=1100 R=5 idx=0/-1/2/2 dtype={dtype}")
-    together = launch(args, TILE_H=256, SPLIT_H=split).clone()
-    some = torch.tensor([5, 1, 3, 3])
-    batch = args | dict(x=args["x"][some], idx=args["idx"][some], y=torch.full((4, 5), torch.nan))
-    assert torch.equal(launch(batch, cores=7, TILE_H=256, SPLIT_H=split), together[some])
+@pytest.mark.parametrize("spec", [shrink, expand], ids=["shrink", "expand"])
+def test_more_rows_than_a_launch_counts(spec, monkeypatch):
+    args = tensors(spec, "T=7 L=3 H=40 R=5 idx=0/-1/2")
+
+    def operate(y):
+        if spec is shrink:
+            bgmv_shrink(args["x"], args["a"], y, args["idx"])
+        else:
+            bgmv_expand(args["x"], args["b"], y, args["idx"])
+        return y
+
+    launched = []
+
+    def recorded(spec, args, *how):
+        launched.append(len(args["y"]))
+        run(spec, args, *how)
+
+    monkeypatch.setattr("cold_kernels.launch.run", recorded)
+    together = operate(args["y"].clone())
+    monkeypatch.setattr(lora, "MAX_ITEMS", {shrink: 80, expand: 35}[spec])
+    in_parts = operate(args["y"].clone())
+    assert torch.equal(together, in_parts)
+    assert launched == ([7, 2, 2, 2, 1] if spec is shrink else [7, 3, 3, 1])
 
 
-@pytest.mark.parametrize("split", [1, 2])
-def test_an_index_past_the_last_slot_is_a_base_row_in_the_kernel(split):
-    args = tensors("T=4 L=3 H=600 R=5 idx=0/-1/2")
-    args["idx"][0], args["idx"][3] = 3, -2
-    assert not launch(args, TILE_H=256, SPLIT_H=split)[[0, 1, 3]].any()
-    assert errors(spec, args)["y"] <= 1
-
-
-def test_the_operator_checks_indices_on_the_cpu():
-    args = tensors("T=4 L=3 H=64 R=5")
-    args["idx"][2] = 3
-    with pytest.raises(IndexError, match="holds 3"):
-        operator(args)
-    assert args["y"].isnan().all()
-
-
-def test_weights_and_output_of_any_stride():
-    args = tensors("T=4 L=3 H=600 R=5 idx=0/-1/2")
-    args["y"] = torch.full((5, 4), torch.nan).T
-    args["a"] = args["a"].transpose(1, 2).contiguous().transpose(1, 2)
-    args["x"] = args["x"].T.contiguous().T
-    operator(args)
-    assert errors(spec, args)["y"] <= 1
+def test_nan_of_any_bits_stay_as_they_are():
+    args = tensors(expand, "T=3 L=2 H=33 R=4 dtype=bf16 idx=-1/0")
+    args["y"][:, ::2] = torch.tensor(0x7F81, dtype=torch.int16).view(torch.bfloat16)
+    before = args["y"].clone()
+    bgmv_expand(args["x"], args["b"], args["y"], args["idx"])
+    assert torch.equal(bits(args["y"][::2]), bits(before[::2]))
+    assert args["y"][1, ::2].isnan().all() and not args["y"][1, 1::2].isnan().any()

@@ -1,4 +1,7 @@
-"""The Triton source itself, interpreted: Triton decides at its import, so the tests run in a process of their own."""
+"""The Triton source itself, interpreted: Triton decides at its import, so the tests run in a process of their own.
+
+The tests of the operators run there once more.
+"""
 
 import os
 import subprocess
@@ -12,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_interpreted():
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests" / "interpreted.py")]
+    tests = [str(ROOT / "tests" / name) for name in ("interpreted.py", "ops")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("triton")
 from cold_kernels.arguments import In, Out, Scalar
+from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.stage import Stage
 from tests.specs import copies, copy_rows, declared, first_part, rows
@@ -47,6 +48,53 @@ def test_an_unknown_invariant():
 def test_an_unknown_dimension(field):
     with pytest.raises(ValueError, match="'K' is no dimension of N, M"):
         declared(**{field: ("K",)})
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\\b", "a\n", None, 3])
+def test_a_name_that_is_no_file_name(name):
+    with pytest.raises(ValueError, match="is no file name"):
+        declared(name=name)
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (dict(typical="N=4"), "copy_rows: typical: copy_rows: typical case 'N=4' lacks M"),
+        (dict(typical="N=4 M=x"), "copy_rows: typical: .*cannot read 'M=x'"),
+        (dict(hard=("N=1", "K=3")), "copy_rows: hard: .*cannot read 'K=3'"),
+        (dict(targets=("N=-1",)), "copy_rows: targets: .*cannot read 'N=-1'"),
+        (dict(targets="N=1"), "copy_rows: targets is one text"),
+        (dict(limits=dict(M=7)), "copy_rows: typical: copy_rows: M = 8, but it takes M up to 7"),
+        (dict(limits=dict(K=7)), "'K' is no dimension of N, M"),
+    ],
+)
+def test_a_declaration_whose_cases_are_wrong(change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        declared(**change)
+
+
+def test_a_size_above_its_limit():
+    limited = declared(limits=dict(M=8))
+    assert limited.shape_of(operands(3, 8)).M == 8
+    with pytest.raises(ValueError, match="copy_rows: M = 9, but it takes M up to 8"):
+        limited.shape_of(operands(3, 9))
+    with pytest.raises(ValueError, match="copy_rows: M = 9, but it takes M up to 8"):
+        Case.parse("M=9", limited)
+
+
+def test_the_rank_of_bgmv_is_limited():
+    from cold_kernels.bgmv.expand import bgmv_expand
+    from cold_kernels.bgmv.shrink import bgmv_shrink
+
+    for spec in (bgmv_shrink, bgmv_expand):
+        with pytest.raises(ValueError, match="R = 257, but it takes R up to 256"):
+            Case.parse("R=257", spec)
+
+
+def test_legal_for_several_shapes():
+    shapes = [Record(N=3, M=m, dtype="fp32") for m in (4, 12)]
+    assert {config.TILE for config in copies.configs(*shapes)} == {16}
+    assert not copies.allows(copies.default, *shapes) and copies.allows(copies.default, shapes[0])
 
 
 def test_an_unknown_element_type():

@@ -5,11 +5,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from .registry import KERNELS, check_name, load
+from .registry import DEFAULT_CHIP, FAILED, INSTALL, INTERRUPTED, KERNELS, WRONG_INPUT, check_name, load
 
-TRIALS, QUICK_TRIALS = 64, 32
-DEFAULT_CHIP = "Ascend910B3"
-WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+TRIALS = 64
+QUICK_LEAST, QUICK_MOST, QUICK_SHARE = 8, 32, 1 / 16
+"""Trials of a quick look: this share of what is legal, within these bounds."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -27,8 +27,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
     )
-    parser.add_argument("--trials", type=int, metavar="N", help=f"per group of shapes; default: {TRIALS}")
-    parser.add_argument("--quick", action="store_true", help=f"the first group of targets only, {QUICK_TRIALS} trials")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a first look in minutes: of each kernel the first group of targets alone, with as many trials as a "
+        f"sixteenth of its legal configurations, from {QUICK_LEAST} to {QUICK_MOST}",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
     parser.set_defaults(run=run)
@@ -54,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
         import rich  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        print(f'autotune: {error}; python -m pip install "cold-kernels[ascend]"', file=sys.stderr)
+        print(f"autotune: {error}; {INSTALL}", file=sys.stderr)
         return FAILED
     from cold_kernels.ascend.chips import chip_named
     from cold_kernels.ascend.errors import ToolchainMissing
@@ -68,18 +78,23 @@ def _run(arguments: argparse.Namespace) -> int:
     output = arguments.output or user_directory()
     names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
     trials = arguments.trials
-    if trials is None:
-        trials = QUICK_TRIALS if arguments.quick else TRIALS
+
+    def trials_of(group) -> int:
+        if trials is not None:
+            return trials
+        return min(QUICK_MOST, max(QUICK_LEAST, int(len(group.legal) * QUICK_SHARE))) if arguments.quick else TRIALS
+
     with ExitStack() as held:
         try:
-            if trials < 1:
+            if trials is not None and trials < 1:
                 raise ValueError(f"--trials {trials}: must be 1 or more")
             chip_named(arguments.chip)
             for name in names:
                 check_name(name)
             machine = ascend_machine(arguments.chip)
             specs = dict.fromkeys(load(name) for name in names)
-            found = [groups_of(spec, arguments.shape) for spec in specs]
+            cores = machine.chip.vector_cores
+            found = [groups_of(spec, arguments.shape, cores) for spec in specs]
             if arguments.quick and not arguments.shape:
                 found = [groups[:1] for groups in found]
             jobs = jobs_for(sum(found, []), machine, output, arguments.seed, held)
@@ -89,4 +104,4 @@ def _run(arguments: argparse.Namespace) -> int:
         except ToolchainMissing as error:
             print(f"autotune: {error}", file=sys.stderr)
             return FAILED
-        return tune(jobs, trials, output)
+        return tune(jobs, trials_of, output)

@@ -19,12 +19,14 @@ from cold_kernels.tables import Entry
 
 from .group import Group
 from .robust import CHIPS, Decision
-from .trial import Outcome
+from .trial import Outcome, in_a_line
 
 PLAIN_EVERY = 8
 """Trials between two lines of progress where there is no terminal."""
 PLAIN_WIDTH = 150
-HEADER = ("kernel", "shape", "default us", "best us", "gain", "wins", "worst regret", "x floor", "bound")
+WHY_WIDTH = 120
+"""Characters of a failure in a line of progress; the decision says more of it."""
+HEADER = ("kernel", "shape", "default us", "best us", "gain", "wins", "worst regret", "x floor net", "bound")
 
 
 class Report:
@@ -88,6 +90,7 @@ class GroupProgress:
         self._best: float | None = None
         self._default: float | None = None
         self._unusable = 0
+        self._failure = self._default_failure = ""
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(),
             TextColumn("{task.fields[best]}"), TimeElapsedColumn(), TimeRemainingColumn(),
@@ -109,6 +112,9 @@ class GroupProgress:
         """Take note of an outcome: of an earlier run, or before `__call__` shows it."""
         if not outcome.us or outcome.failure:
             self._unusable += 1
+            self._failure = self._failure or outcome.failure
+            if is_default:
+                self._default_failure = outcome.failure
             return
         self._best = outcome.value if self._best is None else min(self._best, outcome.value)
         if is_default:
@@ -125,9 +131,17 @@ class GroupProgress:
         self._bar.update(self._task, best=f"{self._words()}; {what}")
 
     def _words(self) -> str:
-        words = "none works yet" if self._best is None else f"best {self._best:.2f} us"
-        if self._default is not None:
-            words += f" (default {self._default:.2f})"
+        if self._best is None:
+            words = "none works yet"
+            if self._failure:
+                why = f"the default {self._default_failure}" if self._default_failure else f"one {self._failure}"
+                words += f" ({in_a_line(why, WHY_WIDTH if self._report.plain else WHY_WIDTH // 2)})"
+        else:
+            words = f"best {self._best:.2f} us"
+            if self._default is not None:
+                words += f" (default {self._default:.2f})"
+            elif self._default_failure:
+                words += f" (the default {self._default_failure.partition(':')[0]})"
         return words + (f", {self._unusable} unusable" if self._unusable else "")
 
 
@@ -143,7 +157,7 @@ def cells(kernel: str, entry: Entry) -> list[str]:
     def figure(name: str, form: str) -> str:
         return "-" if kept.get(name) is None else form.format(kept[name])
 
-    floor, best = kept.get("floor_us"), kept.get("best_us")
+    floor, net = kept.get("floor_us"), kept.get("net_us")  # the floor has no launch in it
     return [
         kernel,
         str(kept.get("case", entry.shape)).replace(" index=int64", ""),
@@ -152,6 +166,6 @@ def cells(kernel: str, entry: Entry) -> list[str]:
         figure("gain", "{:.2f}x"),
         "default" if kept.get("wins") is None else f"{kept['wins']}/{kept['chips']}",
         figure("worst_regret", "{:.1%}"),
-        f"{best / floor:.2f}" if best and floor else "-",
+        f"{net / floor:.2f}" if net and floor else "-",
         figure("bound", "{}"),
     ]

@@ -10,6 +10,7 @@ from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.source import kernel_source
 from cold_kernels.spec import KernelSpec
+from cold_kernels.tables import default
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +20,14 @@ class Group:
     Args:
         spec: The kernel.
         key: Sizes of ``spec.group``, and ``dtype``.
-        cases: What is timed, in the order given.
+        cases: What is timed, ordered by what a table calls them.
+        known: Configurations that tables have for it; they are tried besides what a search is asked for.
     """
 
     spec: KernelSpec
     key: Record
     cases: tuple[Case, ...]
+    known: tuple[Record, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.spec.name} {self.key}"
@@ -32,15 +35,12 @@ class Group:
     @cached_property
     def legal(self) -> tuple[Record, ...]:
         """The configurations that every case allows, in the order of the space."""
-        first, *others = [case.shape() for case in self.cases]
-        return tuple(
-            config for config in self.spec.configs(first) if all(allows(self.spec, config, shape) for shape in others)
-        )
+        return tuple(self.spec.configs(*(case.shape() for case in self.cases)))
 
     @cached_property
     def default(self) -> Record:
         """The spec's default, or the legal configuration fewest steps away from it."""
-        return min(self.legal, key=lambda config: sum(map(abs, self._steps(config))))
+        return default(self.spec, *(case.shape() for case in self.cases))
 
     def point(self, config: Record) -> tuple[int, ...]:
         """Positions of the choices among the tunables' values: the coordinates of the search."""
@@ -68,10 +68,6 @@ class Group:
         parts += [repr(dict(self.spec.space)), *map(str, self.cases)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
-    def _steps(self, config: Record) -> list[int]:
-        default = self.point(self.spec.default)
-        return [mine - other for mine, other in zip(self.point(config), default, strict=True)]
-
 
 def groups(spec: KernelSpec, cases: Iterable[Case]) -> list[Group]:
     """The groups that ``cases`` fall into, in order of appearance.
@@ -90,16 +86,16 @@ def groups(spec: KernelSpec, cases: Iterable[Case]) -> list[Group]:
             other = mine[tuned_by]
             raise ValueError(f"{spec.name}: {case} and {other} are both {tuned_by} to a table; name one")
         mine[tuned_by] = case
-    found = [Group(spec, key, tuple(mine.values())) for key, mine in gathered.items()]
+    found = [Group(spec, key, in_order(spec, mine.values())) for key, mine in gathered.items()]
     for group in found:
         if not group.legal:
             raise ValueError(f"{group}: no configuration is legal for {' and '.join(map(str, group.cases))}")
     return found
 
 
-def allows(spec: KernelSpec, config: Record, shape: Record) -> bool:
-    """Whether the spec's constraints let ``config`` run ``shape``."""
-    return all(excess <= 0 for excess in spec.excess(config, shape).values())
+def in_order(spec: KernelSpec, cases: Iterable[Case]) -> tuple[Case, ...]:
+    """Cases of one group by their sizes, so that the same ones are the same search in whatever order they come."""
+    return tuple(sorted(cases, key=lambda case: [case.sizes[dim] for dim in spec.bucket]))
 
 
 def work(case: Case) -> int:

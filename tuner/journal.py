@@ -1,6 +1,7 @@
 """The file that keeps every trial: one writer at a time, and a kill at any moment leaves it readable."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,12 +40,24 @@ def journal(path: Path) -> Iterator[JournalStorage]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JournalBusy(f"another autotune writes to {path}; wait for it, or give --output") from None
-        _cut_half_a_line(file)
         try:
+            _check(file)
+            _cut_half_a_line(file)
             storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldThroughout(str(path))))
         except Exception as error:
             raise ValueError(f"{path} is no journal of trials ({error}); move it away") from error
         yield storage
+
+
+def _check(file) -> None:
+    """Raise unless all lines are records; the last may be the beginning of one."""
+    file.seek(0)
+    for number, line in enumerate(file, 1):
+        if line.endswith(b"\n"):
+            if not (isinstance(record := json.loads(line), dict) and "op_code" in record):
+                raise ValueError(f"line {number} is no record")
+        elif not line.startswith(b"{"):
+            raise ValueError(f"line {number} is no record")
 
 
 def _cut_half_a_line(file) -> None:

@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 KERNELS = {
     "bgmv_shrink": "cold_kernels.bgmv.shrink:bgmv_shrink",
     "bgmv_expand": "cold_kernels.bgmv.expand:bgmv_expand",
+    "contrastive_score": "cold_kernels.contrastive.score:contrastive_score",
+    "contrastive_argmax": "cold_kernels.contrastive.score:contrastive_argmax",
 }
 """Where each registered spec is: imported when it is asked for, as that imports Triton."""
+DEFAULT_CHIP = "Ascend910B3"
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes."""
+INSTALL = 'python -m pip install "cold-kernels[ascend]"'
 
 
 def check_name(name: str) -> None:

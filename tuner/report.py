@@ -4,10 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .registry import KERNELS, check_name, load
-
-WRONG_INPUT = 2
-DEFAULT_CHIP = "Ascend910B3"
+from .registry import DEFAULT_CHIP, FAILED, INSTALL, KERNELS, WRONG_INPUT, check_name, load
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -15,7 +12,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "report",
         help="what has been tuned so far",
-        description="Prints the tables that launches read, with the evidence behind every configuration.",
+        description="Prints what launches read from tables, with the evidence behind every configuration.",
     )
     parser.add_argument(
         "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
@@ -27,7 +24,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, or 2 for an unknown kernel or chip."""
+    """Runs the command; 0, 1 if something is not installed, 2 for an unknown kernel or chip."""
+    try:
+        return _run(arguments)
+    except ImportError as error:
+        print(f"report: {error}; {INSTALL}", file=sys.stderr)
+        return FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from cold_kernels import tables
     from cold_kernels.ascend.chips import chip_named
 
@@ -44,10 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     folders = [arguments.tables] if arguments.tables else None
     rows, configs, places = [], [], []
     for spec in specs:
+        seen: set[tuple] = set()
         for table, path in tables.read(spec, arguments.chip, folders and tuple(folders)):
-            places.append(str(path))
-            rows += [cells(spec.name, entry) for entry in table.entries]
-            configs += [f"{spec.name} {entry.shape}: {entry.config} ({entry.evidence})" for entry in table.entries]
+            # A launch reads a whole group from the first table that has it.
+            entries = [entry for entry in table.entries if tables.group_of(spec, entry.shape) not in seen]
+            hidden = len(table.entries) - len(entries)
+            places.append(f"{path}" + (f"; {hidden} of its entries not, as their groups are above" * bool(hidden)))
+            seen |= {tables.group_of(spec, entry.shape) for entry in entries}
+            rows += [cells(spec.name, entry) for entry in entries]
+            configs += [f"{spec.name} {entry.shape}: {entry.config} ({entry.evidence})" for entry in entries]
     if arguments.markdown:
         print(markdown(heading(arguments.chip), HEADER, rows))
         return 0

@@ -11,9 +11,9 @@ from cold_kernels.record import Record
 from cold_kernels.tables import Entry
 
 from .evaluate import Evaluator, Timed, geomean
-from .group import Group, allows
+from .group import Group
 from .sampler import LegalSampler
-from .trial import decided, problem, recorded
+from .trial import Outcome, commonest, decided, in_a_line, problem, recorded
 from .winner import TIE, Times, candidates, judge, wins, worst_regret
 
 CHIPS = 32
@@ -30,6 +30,8 @@ class Row:
         config: What the table will say.
         default_us: Time of the default; None if it is unusable.
         best_us: Time of ``config``, nominal chip.
+        default_net_us: Time of the default without the fixed cost of its launches; None if it is unusable.
+        net_us: The same of ``config``.
         wins: Chips, of `CHIPS`, on which it is strictly faster than the default; None if it is the default.
         worst_regret: Over the chips, the most that it costs relative to the better of it and the default.
         floor_us: Time of the bytes that must move.
@@ -40,6 +42,8 @@ class Row:
     config: Record
     default_us: float | None
     best_us: float
+    default_net_us: float | None
+    net_us: float
     wins: int | None
     worst_regret: float
     floor_us: float
@@ -55,6 +59,8 @@ class Row:
             "case": str(self.case),
             "default_us": _rounded(self.default_us),
             "best_us": _rounded(self.best_us),
+            "default_net_us": _rounded(self.default_net_us),
+            "net_us": _rounded(self.net_us),
             "gain": _rounded(self.gain),
             "wins": self.wins,
             "chips": CHIPS,
@@ -90,12 +96,13 @@ class Referee:
         Raises:
             ToolchainMissing: the compiler went away.
         """
-        times = self._times()
+        outcomes = self._outcomes()
+        times = {config: dict(one.us) for config, one in outcomes.items() if one.us and not one.failure}
         default = self.group.default
-        note = "" if default in times else "the default does not run; "
+        why = outcomes[default].failure if default in outcomes else "was not tried"
         if default in times and (why := self._wrong(default, self.group.cases)):
             del times[default]
-            note = f"the default is wrong ({why}); "
+        note = f"the default {in_a_line(why)}; " if why else ""
         while times:
             chosen, reason = self._best(times)
             wrong, why = self._first_wrong(chosen)
@@ -103,14 +110,15 @@ class Referee:
                 rows = tuple(self._row(case, config, default in times) for case, config in chosen.items())
                 return Decision(self.group, rows, note + reason)
             del times[wrong]
-            note += f"{wrong} is wrong ({why}); "
-        return Decision(self.group, (), f"{note}no configuration that was tried works")
+            note += f"{wrong} {in_a_line(why)}; "
+        others = commonest([outcome for config, outcome in outcomes.items() if config != default])
+        reason = f"{note}no configuration that was tried works" + (f"; of the others {others}" if others else "")
+        return Decision(self.group, (), reason)
 
-    def _times(self) -> dict[Record, dict[str, float]]:
+    def _outcomes(self) -> dict[Record, Outcome]:
         sampler = self.study.sampler
         assert isinstance(sampler, LegalSampler)
-        outcomes = {sampler.config(trial): recorded(trial) for trial in decided(self.study)}
-        return {config: dict(one.us) for config, one in outcomes.items() if one.us and not one.failure}
+        return {sampler.config(trial): recorded(trial) for trial in decided(self.study)}
 
     def _best(self, times: Times) -> tuple[dict[Case, Record], str]:
         """A configuration for each case, by `judge`'s rules the fastest on the nominal chip; and the reason."""
@@ -151,7 +159,7 @@ class Referee:
 
     def _wrong(self, config: Record, cases: Iterable[Case]) -> str:
         """What speaks against ``config`` on all hard cases that it may run and on ``cases``; else ""."""
-        hard = [case for case in self.group.hard if allows(self.group.spec, config, case.shape())]
+        hard = [case for case in self.group.hard if self.group.spec.allows(config, case.shape())]
         for case in (*hard, *cases):
             name = f"checked {config} on {case}"
             failure = self.study.user_attrs.get(name)
@@ -174,15 +182,18 @@ class Referee:
     def _row(self, case: Case, config: Record, default_works: bool) -> Row:
         timed, mine = self._time(config, case)
         same = config == self.group.default
-        default_us, default = None, [math.inf] * CHIPS
+        chip = self.evaluator.machine.chip
+        default_us, default_net_us, default = None, None, [math.inf] * CHIPS
         if default_works:
             nominal, default = self._time(self.group.default, case)
-            default_us = nominal.microseconds
+            default_us, default_net_us = nominal.microseconds, nominal.net(chip)
         return Row(
             case=case,
             config=config,
             default_us=default_us,
             best_us=timed.microseconds,
+            default_net_us=default_net_us,
+            net_us=timed.net(chip),
             wins=None if same else wins(mine, default),
             worst_regret=worst_regret(mine, default),
             floor_us=self.evaluator.floor_microseconds(case),

@@ -17,7 +17,7 @@ STARTUP_TRIALS = 10
 
 
 class LegalSampler(BaseSampler):
-    """Proposes the default, then random legal configurations, then what TPE likes best.
+    """Proposes the default, what tables know, then random legal configurations, then what TPE likes best.
 
     TPE works on positions among the tunables' values. Its proposal moves to the nearest legal configuration
     that was not tried yet, so a trial's parameters are always what ran.
@@ -42,6 +42,11 @@ class LegalSampler(BaseSampler):
         """The configuration that a trial's parameters stand for."""
         return self._points[self._point(trial.params)]
 
+    def pending(self, study: optuna.Study) -> list[Record]:
+        """What tables know and the study has not tried."""
+        tried = {self.config(trial) for trial in decided(study)}
+        return [config for config in self._group.known if config not in tried]
+
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
 
@@ -52,6 +57,8 @@ class LegalSampler(BaseSampler):
         free = [point for point in self._points if point not in tried]
         if not tried:
             return self._params(self._group.point(self._group.default))
+        if known := self.pending(study):
+            return self._params(self._group.point(known[0]))
         if not free:
             raise RuntimeError(f"{self._group}: all {len(tried)} legal configurations were tried")
         draw = random.Random(f"{self._seed}/{len(tried)}")

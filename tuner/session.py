@@ -1,7 +1,7 @@
 """A run of the tuner: searches group after group, and writes each one's table as soon as it is decided."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,39 +14,47 @@ from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Table, path_of, source_digest, write
 
 from .display import Report
+from .dry_run import dry_run
 from .evaluate import Evaluator
-from .group import Group, groups
+from .group import Group, groups, work
 from .interrupt import Interrupt
 from .journal import journal
+from .known import with_known
 from .machine import Machine
+from .registry import FAILED, INTERRUPTED
 from .robust import Decision, Referee
-from .study import open_study, search
+from .study import open_study, planned, search
 from .trial import decided, recorded
-
-FAILED, INTERRUPTED = 1, 130
 
 
 @dataclass(frozen=True)
 class Job:
-    """One group to search, with everything that it takes."""
+    """One group to search, with everything that it takes; ``joined`` are the cases that tables brought in."""
 
     group: Group
     evaluator: Evaluator
     study: optuna.Study
+    joined: tuple[Case, ...] = ()
 
 
-def groups_of(spec: KernelSpec, shapes: Sequence[str] | None) -> list[Group]:
+def groups_of(spec: KernelSpec, shapes: Sequence[str] | None, cores: int) -> list[Group]:
     """The groups of ``shapes``, in the language of `cold_kernels.cases.Case`; None: of the spec's targets.
 
+    The spec's functions have been called once when this returns.
+
     Raises:
-        ValueError: a shape cannot be read, made or tuned.
+        ValueError: a shape cannot be read, made or tuned, or a function of the spec fails.
     """
     cases = [Case.parse(text, spec) for text in shapes or spec.targets]
+    if not cases:
+        raise ValueError(f"{spec.name}: targets is empty; name a shape")
     for case in cases if shapes else ():
         try:
             case.tensors(spec)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{spec.name}: cannot make tensors for {case}: {error}") from error
+    if all(size for case in cases for size in case.sizes.values()):  # if not, `groups` says so
+        dry_run(spec, min(cases, key=work), cores)
     return groups(spec, cases)
 
 
@@ -54,7 +62,7 @@ def jobs_for(found: Iterable[Group], machine: Machine, output: Path, seed: int, 
     """Everything that can fail before the first trial; the journals stay open as long as ``held``.
 
     Raises:
-        ValueError: two kernels of one name, or a file that is no journal.
+        ValueError: two kernels of one name, a file that is no journal, or a table that cannot be written.
         OSError, JournalBusy: a journal cannot be written.
     """
     opened: dict[str, tuple[Evaluator, optuna.storages.BaseStorage]] = {}
@@ -62,17 +70,24 @@ def jobs_for(found: Iterable[Group], machine: Machine, output: Path, seed: int, 
     for group in found:
         spec = group.spec
         if spec.name not in opened:
-            path = path_of(output, machine.chip.name, spec.name).with_suffix(".journal")
-            opened[spec.name] = Evaluator(spec, machine), held.enter_context(journal(path))
+            path = path_of(output, machine.chip.name, spec.name)
+            if path.is_dir():
+                raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
+            trials = path.with_name(f"{spec.name}.journal")
+            opened[spec.name] = Evaluator(spec, machine), held.enter_context(journal(trials))
         evaluator, storage = opened[spec.name]
         if evaluator.spec is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
-        jobs.append(Job(group, evaluator, open_study(group, evaluator, storage, seed)))
+        group, joined = with_known(group, machine.chip.name, output)
+        jobs.append(Job(group, evaluator, open_study(group, evaluator, storage, seed), joined))
     return jobs
 
 
-def tune(jobs: Sequence[Job], trials: int, output: Path) -> int:
+def tune(jobs: Sequence[Job], trials: Callable[[Group], int], output: Path) -> int:
     """Search every job, writing its kernel's table as soon as it is done; prints as it goes.
+
+    Args:
+        trials: How many a group is worth.
 
     Returns:
         The exit code.
@@ -87,7 +102,9 @@ def tune(jobs: Sequence[Job], trials: int, output: Path) -> int:
     try:
         with Interrupt() as interrupt:
             for job in jobs:
-                decision, stopped = _search(job, trials, interrupt, report)
+                if known := _known(job):
+                    report.say(known)
+                decision, stopped = _search(job, trials(job.group), interrupt, report)
                 if decision is not None:
                     decisions.append(decision)
                     if decision.rows:
@@ -109,7 +126,7 @@ def tune(jobs: Sequence[Job], trials: int, output: Path) -> int:
 def _search(job: Job, trials: int, interrupt: Interrupt, report: Report) -> tuple[Decision | None, bool]:
     """Search and decide one group; and whether Ctrl-C stopped it."""
     sampler = job.study.sampler
-    total = min(trials, len(job.group.legal))
+    total = planned(job.study, job.group, trials)
     earlier = decided(job.study)
     decision, stopped = None, False
     with report.progress(job.group, min(len(earlier), total), total) as progress:
@@ -123,8 +140,11 @@ def _search(job: Job, trials: int, interrupt: Interrupt, report: Report) -> tupl
         try:
             search(job.study, job.group, job.evaluator, trials, interrupt, show)
         except KeyboardInterrupt:
-            report.say(f"{job.group}: interrupted; deciding on what is there, Ctrl-C again skips that")
             stopped = True
+            if sampler.pending(job.study):
+                report.say(f"{job.group}: interrupted before all that tables know was tried; they stay as they are")
+                return None, stopped
+            report.say(f"{job.group}: interrupted; deciding on what is there, Ctrl-C again skips that")
         interrupt.forget()
         progress.stage("checking the winner")
         try:
@@ -134,6 +154,19 @@ def _search(job: Job, trials: int, interrupt: Interrupt, report: Report) -> tupl
         except KeyboardInterrupt:
             stopped = True
     return decision, stopped
+
+
+def _known(job: Job) -> str:
+    """What tables add to the search; "" if that is nothing."""
+    group, pending = job.group, job.study.sampler.pending(job.study)
+    said = []
+    if job.joined:
+        shapes = ", ".join(" ".join(f"{dim}={case.sizes[dim]}" for dim in group.spec.bucket) for case in job.joined)
+        said.append(f"{shapes}, tuned before, are judged along, as launches read a group from one table")
+    if pending:
+        count = "1 configuration" if len(pending) == 1 else f"{len(pending)} configurations"
+        said.append(f"{count} of earlier tables tried after the default, besides --trials")
+    return f"{group}: {'; '.join(said)}" if said else ""
 
 
 def _write(job: Job, decision: Decision, output: Path) -> Path:

@@ -16,6 +16,9 @@ from .interrupt import Interrupt
 from .sampler import LegalSampler
 from .trial import Outcome, abandon, attempt, decided, record
 
+KNOWN = "known"
+"""Marks a trial of what a table knew: it is none of those asked for."""
+
 
 def open_study(group: Group, evaluator: Evaluator, storage: BaseStorage, seed: int) -> optuna.Study:
     """The group's study in ``storage``, made or resumed.
@@ -47,6 +50,16 @@ def open_study(group: Group, evaluator: Evaluator, storage: BaseStorage, seed: i
     return study
 
 
+def planned(study: optuna.Study, group: Group, trials: int) -> int:
+    """How many trials are decided when a search for ``trials`` is over.
+
+    What tables know is tried besides, and ``trials`` that earlier runs did count.
+    """
+    done = decided(study)
+    besides = sum(KNOWN in trial.user_attrs for trial in done)
+    return min(len(group.legal), max(trials + besides, len(done)) + len(study.sampler.pending(study)))
+
+
 def search(
     study: optuna.Study,
     group: Group,
@@ -55,7 +68,7 @@ def search(
     interrupt: Interrupt,
     report: Callable[[int, Record, Outcome], None],
 ) -> None:
-    """Run trials until ``trials`` are decided, those of earlier runs included, or nothing legal is left.
+    """Run trials until as many are decided as are `planned`, or nothing legal is left.
 
     Args:
         report: Called with the number of decided trials, the latest configuration and its outcome.
@@ -64,11 +77,14 @@ def search(
         KeyboardInterrupt: Ctrl-C; the running trial was abandoned, the others are on disk.
     """
     sampler = study.sampler
-    done = len(decided(study))
+    done, total = len(decided(study)), planned(study, group, trials)
     best = min((trial.value for trial in decided(study) if trial.state == TrialState.COMPLETE), default=None)
-    while done < min(trials, len(group.legal)):
+    while done < total:
+        known = sampler.pending(study)
         trial = study.ask(sampler.distributions)
         config = sampler.config(trial)
+        if config in known:
+            trial.set_user_attr(KNOWN, True)
         try:
             with interrupt.allowed():
                 outcome = attempt(group, evaluator, config, best)

@@ -1,16 +1,25 @@
 """One trial: the rungs that a configuration climbs, and how the outcome is kept in the study."""
 
+import textwrap
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from cold_kernels.ascend.errors import AscendError, ToolchainMissing, UnifiedBufferOverflow
+from cold_kernels.ascend.errors import (
+    STAGES,
+    AscendError,
+    CompilationFailed,
+    ToolchainMissing,
+    UnifiedBufferOverflow,
+)
 from cold_kernels.record import Record
 
 from .evaluate import Evaluator, geomean
-from .group import Group, allows
+from .group import Group
 
 WORTH_CHECKING = 1.5
 """A configuration slower than this times the best so far is timed and not checked."""
@@ -25,7 +34,7 @@ class Outcome:
     Args:
         rung: The highest of `cold_kernels.tables.RUNGS` that it reached.
         us: Simulated microseconds by case; empty if it does not compile.
-        failure: Why it cannot be used; empty if it can.
+        failure: Why it cannot be used, as what follows "it": ``is wrong: ...``; empty if it can.
         excess_bits: For tiles that do not fit the unified buffer: bits required minus available.
         checked: The cases on which its values agreed with float64.
     """
@@ -57,18 +66,18 @@ def attempt(group: Group, evaluator: Evaluator, config: Record, best: float | No
         timed = Outcome("compiles", us)
         if best is not None and timed.value > WORTH_CHECKING * best and config != group.default:
             return timed
-        hard = [case for case in group.hard if allows(group.spec, config, case.shape())]
+        hard = [case for case in group.hard if group.spec.allows(config, case.shape())]
         for case in (group.smallest, *hard[:1]):
             failure = problem(evaluator, config, case, needed=case is group.smallest)
             if failure:
                 return Outcome("compiles", us, failure, checked=tuple(checked))
             checked.append(str(case))
     except UnifiedBufferOverflow as error:
-        return Outcome("legal", failure=str(error), excess_bits=error.required_bits - error.available_bits)
+        return Outcome("legal", failure=_why(error), excess_bits=error.required_bits - error.available_bits)
     except ToolchainMissing:
         raise
     except AscendError as error:
-        return Outcome("legal", failure=str(error))
+        return Outcome("legal", failure=_why(error))
     return Outcome("simulated", us, checked=tuple(checked))
 
 
@@ -79,13 +88,38 @@ def problem(evaluator: Evaluator, config: Record, case: Any, *, needed: bool) ->
     the shapes that the configuration is for.
     """
     try:
-        return evaluator.wrong(config, case)
+        wrong = evaluator.wrong(config, case)
+        return f"is wrong: {wrong}" if wrong else None
     except ToolchainMissing:
         raise
     except AscendError as error:
         if isinstance(error, UnifiedBufferOverflow) and not needed:
             return None
-        return f"{error} (on {case})"
+        return f"{_why(error)} (on {case})"
+
+
+def commonest(outcomes: Collection[Outcome]) -> str:
+    """The kind of failure that most of ``outcomes`` share, by the first of them; "" if none failed."""
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    if not failures:
+        return ""
+    (kind, count), *_ = Counter(failure.partition(":")[0] for failure in failures).most_common()
+    example = next(failure for failure in failures if failure.partition(":")[0] == kind)
+    return f"{count} of {len(outcomes)}: {in_a_line(example)}"
+
+
+def in_a_line(failure: str, width: int = 240) -> str:
+    """A failure for a line of text; the whole one is in the study."""
+    return textwrap.shorten(failure, width, placeholder=" ...")
+
+
+def _why(error: AscendError) -> str:
+    if isinstance(error, UnifiedBufferOverflow):
+        return f"does not fit: {error}"
+    if isinstance(error, CompilationFailed):
+        said = "\n".join(error.diagnostics) or "no diagnostics"
+        return f"does not compile: {STAGES[error.stage]} says: {said}"
+    return f"cannot be simulated: {error}"
 
 
 def record(study: optuna.Study, trial: optuna.Trial, config: Record, outcome: Outcome) -> None:

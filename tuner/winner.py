@@ -11,7 +11,11 @@ from .evaluate import geomean
 from .group import Group
 
 TIE = 0.005
-"""Relative difference in time below which the order of the space decides."""
+"""Relative difference in time below which the order of the space decides.
+
+Of the total time, the launch's fixed cost included: that is what a caller waits for, and a difference below this
+is none to him, however large it is beside the time without the launch.
+"""
 WINS = 0.9
 """Share of the plausible chips on which a winner must be strictly faster than the default."""
 LOSS = 0.02

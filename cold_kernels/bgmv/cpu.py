@@ -11,16 +11,17 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, idx: torch.Tensor,
     """``y[t] = scale * a[idx[t]] @ x[t]`` in float32, rows of zeros where ``idx[t]`` is -1.
 
     The sum over the hidden dimension is torch's reduction of the last axis, which treats every output alike.
-    A matrix product would be faster on many rows, but its order of summation changes with their number.
+    A matrix product would be faster on many rows, but its order of summation changes with their number. The
+    operands are made contiguous, since the order also follows from strides.
     """
     y.zero_()
     for slot in idx.unique().tolist():
         if slot < 0:
             continue
-        weights = a[slot].float()
+        weights = a[slot].float().contiguous()
         rows = (idx == slot).nonzero()[:, 0]
         for some in rows.split(max(1, CHUNK // max(1, weights.numel()))):
-            products = x[some].float()[:, None, :] * weights
+            products = x[some].float().contiguous()[:, None, :] * weights
             if len(some) * len(weights) == 1:  # torch sums a single output in an order of its own
                 products = products.expand(2, -1, -1)
             y[some] = products.sum(-1)[: len(some)] * scale

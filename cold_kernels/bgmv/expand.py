@@ -90,6 +90,7 @@ bgmv_expand = KernelSpec(
     reference=reference.expand,
     bound=reference.expand_bound,
     minimal_bytes=reference.expand_bytes,
+    limits=dict(R=256),
     typical="T=16 L=4 H=4096 R=16",
     hard=(
         "T=1 H=1 R=1 L=1",

@@ -19,7 +19,9 @@ def gathered(a: torch.Tensor, idx: torch.Tensor) -> torch.Tensor:
 
 def shrink(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:
     """``y[t] = scale * a[idx[t]] @ x[t]``: [T, R] in float64, zero where ``idx[t]`` names no slot."""
-    return {"y": scale * torch.einsum("trh,th->tr", gathered(a, idx), x.double())}
+    valid = ((idx >= 0) & (idx < a.shape[0]))[:, None]
+    product = torch.einsum("trh,th->tr", gathered(a, idx), x.double())
+    return {"y": torch.where(valid, scale * product, 0.0)}
 
 
 def shrink_bound(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:

@@ -103,6 +103,7 @@ bgmv_shrink = KernelSpec(
     reference=reference.shrink,
     bound=reference.shrink_bound,
     minimal_bytes=reference.shrink_bytes,
+    limits=dict(R=256),
     typical="T=16 L=4 H=4096 R=16",
     hard=(
         "T=1 H=1 R=1 L=1",

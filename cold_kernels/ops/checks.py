@@ -1,5 +1,7 @@
 """Checks of operator arguments: every error names the value and what would be right."""
 
+import math
+
 import torch
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32)
@@ -38,8 +40,36 @@ def check_same(what: str, name: str, mine: object, other: str, theirs: object) -
 
 
 def check_written_once(name: str, tensor: torch.Tensor) -> None:
-    if any(size > 1 and not stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+    """Raise where two elements of a matrix share a place: steps i and j with ``i * strides[0] == j * strides[1]``."""
+    (rows, columns), (down, right) = tensor.shape, tensor.stride()
+    shared = math.gcd(down, right) or 1
+    if tensor.numel() > 1 and right // shared < rows and down // shared < columns:
         raise ValueError(f"{name} repeats memory (strides {tensor.stride()}); it must have an element per place")
+
+
+def check_apart(name: str, output: torch.Tensor, other: str, tensor: torch.Tensor) -> None:
+    """Raise where the matrix ``output`` overlaps ``tensor``, which must be side by side or elsewhere.
+
+    Refuses besides what overlaps only what is interlaced in other ways than two column ranges of one matrix.
+    """
+    start, end = _bytes(output)
+    other_start, other_end = _bytes(tensor)
+    if end <= other_start or other_end <= start:
+        return
+    pitch = output.stride(0) * output.element_size()
+    if pitch and pitch == tensor.stride(0) * tensor.element_size():
+        widths = [(t.shape[1] - 1) * t.stride(1) * t.element_size() + t.element_size() for t in (output, tensor)]
+        ahead = (other_start - start) % pitch
+        if widths[0] <= ahead and ahead + widths[1] <= pitch:
+            return
+    raise ValueError(f"{name} shares memory with {other}; it must not, as it is written while {other} is read")
+
+
+def _bytes(matrix: torch.Tensor) -> tuple[int, int]:
+    """Where a matrix starts and ends in memory."""
+    (rows, columns), (down, right), start = matrix.shape, matrix.stride(), matrix.data_ptr()
+    elements = (rows - 1) * down + (columns - 1) * right + 1 if rows and columns else 0
+    return start, start + elements * matrix.element_size()
 
 
 def check_indices(indices: torch.Tensor, slots: int) -> None:

@@ -1,5 +1,8 @@
 """LoRA operators on many adapters at once, with the argument order of vLLM and vllm-ascend."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from ..bgmv import cpu
@@ -7,6 +10,7 @@ from ..devices import interpreting
 from .checks import (
     FLOATS,
     INDICES,
+    check_apart,
     check_float,
     check_indices,
     check_same,
@@ -17,7 +21,8 @@ from .checks import (
 )
 
 MAX_RANK = 256
-MAX_ROWS = 1 << 23
+MAX_ITEMS = (1 << 31) - (1 << 16)
+"""What a launch may have of tiles: kernels count them, and the elements of a workspace, in 32 bits."""
 
 
 def bgmv_shrink(
@@ -56,21 +61,17 @@ def bgmv_shrink(
         raise TypeError(f"scaling must be a number, not {type(scaling).__name__}")
     if not inputs.shape[0]:
         return
+    check_apart("output_tensor", output_tensor, "inputs", inputs)
     if _runs_in_torch(lora_indices_tensor, slots):
         cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
         return
     from ..bgmv import shrink
-    from ..launch import launch
 
-    launch(
+    _launch(
         shrink.bgmv_shrink,
-        dict(
-            x=rows_contiguous(inputs),
-            a=rows_contiguous(weights),
-            y=output_tensor,
-            idx=lora_indices_tensor.contiguous(),
-            scale=float(scaling),
-        ),
+        dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
+        dict(a=rows_contiguous(weights), scale=float(scaling)),
+        rank * 8,  # a tile for each rank and part of the hidden size at worst
     )
 
 
@@ -110,21 +111,17 @@ def bgmv_expand(
         raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
     if not inputs.shape[0] or not hidden:
         return
+    check_apart("output_tensor", output_tensor, "inputs", inputs)
     if _runs_in_torch(lora_indices_tensor, slots):
         cpu.expand(weights, inputs, output_tensor, lora_indices_tensor, bool(add_inputs))
         return
     from ..bgmv import expand
-    from ..launch import launch
 
-    launch(
+    _launch(
         expand.bgmv_expand,
-        dict(
-            b=rows_contiguous(weights),
-            x=inputs,
-            y=output_tensor,
-            idx=lora_indices_tensor.contiguous(),
-            add=bool(add_inputs),
-        ),
+        dict(x=inputs, y=output_tensor, idx=lora_indices_tensor.contiguous()),
+        dict(b=rows_contiguous(weights), add=bool(add_inputs)),
+        hidden // 4 + 1,  # a tile has 4 outputs or more
     )
 
 
@@ -173,9 +170,19 @@ def _check_rows(
     check_same("number of rows", "lora_indices_tensor", indices.shape[0], "inputs", inputs.shape[0])
     if not 1 <= rank <= MAX_RANK:
         raise ValueError(f"{name} has rank {rank}; it must be from 1 to {MAX_RANK}")
-    if inputs.shape[0] >= MAX_ROWS:
-        raise ValueError(f"inputs has {inputs.shape[0]} rows; at most {MAX_ROWS - 1} go into one call")
     check_written_once("output_tensor", output)
+
+
+def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
+    """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
+    from ..launch import launch
+
+    rows, most = by_row["idx"].shape[0], max(1, MAX_ITEMS // items)
+    if rows <= most:
+        launch(spec, {**others, **by_row})
+        return
+    for first in range(0, rows, most):
+        launch(spec, {**others, **{name: tensor[first : first + most] for name, tensor in by_row.items()}})
 
 
 def _runs_in_torch(indices: torch.Tensor, slots: int) -> bool:

@@ -2,7 +2,7 @@
 
 import torch
 
-from .checks import INDICES, check_same, check_tensor
+from .checks import INDICES, check_float, check_same, check_tensor
 from .lora import bgmv_expand, bgmv_expand_slice, bgmv_shrink
 
 
@@ -72,6 +72,7 @@ def sgmv_expand_slice(
 def _indices_by_row(
     inputs: torch.Tensor, lengths: torch.Tensor, indices: torch.Tensor, batches: int, rows: int
 ) -> torch.Tensor:
+    check_float("inputs", inputs, 2)
     check_tensor("seq_len_tensor", lengths, 1, INDICES)
     check_tensor("lora_indices_tensor", indices, 1, INDICES)
     check_same("number of sequences", "seq_len_tensor", lengths.shape[0], "batches", batches)

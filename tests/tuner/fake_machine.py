@@ -38,7 +38,7 @@ class FakeSimulation:
     def microseconds(self) -> float:
         tiles = -(-self.size // self.program.tile)
         latency = self.chip.constants["load_latency"] * (1 if self.program.multibuffer else 1.6)
-        return 2 + 1e-3 * (tiles * latency + self.program.tile)
+        return self.chip.constants["launch_us"] + 1e-3 * (tiles * latency + self.program.tile)
 
     @property
     def pipes(self) -> dict[str, float]:

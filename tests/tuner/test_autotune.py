@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from cold_kernels import tables
+from cold_kernels.ascend.chips import CONSTANTS
 from cold_kernels.ascend.installation import toolchain_problem
 from cold_kernels.record import Record
 from tuner.__main__ import main
@@ -82,7 +83,13 @@ def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
         assert entry["details"]["wins"] == entry["details"]["chips"] == 32
         assert entry["details"]["worst_regret"] == 0
         assert entry["details"]["bound"] == "MTE2"
-        assert entry["details"]["best_us"] < entry["details"]["default_us"]
+        details = entry["details"]
+        assert details["best_us"] < details["default_us"]
+        launch = CONSTANTS["launch_us"].nominal
+        assert details["net_us"] == pytest.approx(details["best_us"] - launch, abs=1e-3)
+        assert details["default_net_us"] == pytest.approx(details["default_us"] - launch, abs=1e-3)
+        assert f"{details['net_us'] / details['floor_us']:.1f}" in said
+    assert "x floor net" in said
 
 
 def test_launches_find_what_was_tuned(faked, tmp_path, monkeypatch):
@@ -123,7 +130,10 @@ def test_one_shape_of_many(faked, tmp_path):
 
 def test_a_group_without_a_working_configuration(faked, tmp_path, capsys):
     assert main(["autotune", SPEC, "--output", str(tmp_path), "--shape", "N=60"]) == 1
-    assert "no configuration that was tried works" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "none works yet (the default does not compile: Triton IR -> Linalg" in said
+    assert "the default does not compile: Triton IR -> Linalg (triton-adapter-opt) says: no such luck; no conf" in said
+    assert "no configuration that was tried works; of the others 1 of 1: does not compile: " in said
     assert not (tmp_path / CHIP / "tiny_add.json").exists()
 
 
@@ -167,11 +177,28 @@ def test_output_that_cannot_be_written(faked, tmp_path, capsys):
     assert "Not a directory" in capsys.readouterr().err
 
 
-def test_a_journal_that_is_none(faked, tmp_path, capsys):
-    (tmp_path / CHIP).mkdir()
-    (tmp_path / CHIP / "tiny_add.journal").write_text("not JSON\nat all\n")
+@pytest.mark.parametrize("text", ["not JSON\nat all\n", "garbage\n", "garbage", "7\n", "{}\n", "\n"])
+def test_a_journal_that_is_none(faked, tmp_path, capsys, text):
+    path = tmp_path / CHIP / "tiny_add.journal"
+    path.parent.mkdir()
+    path.write_text(text)
     assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 2
-    assert "is no journal of trials" in capsys.readouterr().err
+    assert f"{path} is no journal of trials" in capsys.readouterr().err
+    assert path.read_text() == text
+
+
+def test_a_folder_in_the_place_of_the_table(faked, tmp_path, capsys):
+    (tmp_path / CHIP / "tiny_add.json").mkdir(parents=True)
+    assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert f"{tmp_path / CHIP / 'tiny_add.json'} is a folder" in said.err and not said.out
+
+
+def test_quick_is_fewer_trials_unless_told(faked, tmp_path):
+    assert main(["autotune", SPEC, "--quick", "--output", str(tmp_path / "quick")]) == 0
+    assert len(study_of(tmp_path / "quick").trials) == 8
+    assert main(["autotune", SPEC, "--quick", "--trials", "3", "--output", str(tmp_path / "three")]) == 0
+    assert len(study_of(tmp_path / "three").trials) == 3
 
 
 def test_two_at_once_do_not_share_a_journal(faked, tmp_path, capsys):

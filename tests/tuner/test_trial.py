@@ -49,7 +49,7 @@ def test_a_compiler_failure_is_kept_with_its_diagnosis(group, evaluator):
 def test_wrong_values_are_kept_with_the_case(group, evaluator):
     outcome = attempt(group, evaluator, config(WRONG_TILE), None)
     assert outcome.rung == "compiles"
-    assert outcome.failure.startswith("z is inf times the allowed error off float64 on N=8192")
+    assert outcome.failure.startswith("is wrong: z is inf times the allowed error off float64 on N=8192")
 
 
 def test_a_slow_configuration_is_timed_and_not_checked(group, evaluator):

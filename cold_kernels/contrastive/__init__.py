@@ -1,0 +1,1 @@
+"""The contrastive score: what an expert's logits say beyond an amateur's, and the token that they choose."""

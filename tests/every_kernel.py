@@ -1,0 +1,196 @@
+"""What every registered kernel must do, in whichever way it is run: interpreted or compiled."""
+
+import functools
+import math
+import mmap
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cold_kernels.cases import Case, errors
+from cold_kernels.dtypes import TORCH
+from cold_kernels.tables import default
+from tuner.registry import KERNELS, load
+
+SPECS = {name: load(name) for name in KERNELS}
+FAR = 2**30 + 8, 2**31 + 8
+"""Strides that leave 32 bits in the third row, and at once."""
+
+
+def tensors(spec, text, seed=0):
+    return Case.parse(text, spec).tensors(spec, seed)
+
+
+def assert_right(spec, args):
+    wrong = {name: error for name, error in errors(spec, args).items() if error > 1}
+    assert not wrong, f"errors in units of their bounds: {wrong}"
+
+
+def bits(tensor):
+    """The tensor's bits as integers, so that equal NaN are equal."""
+    return tensor.contiguous().view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.itemsize])
+
+
+def far(tensor, stride=FAR[0]):
+    """The same values in rows that many elements apart, in memory that takes no room until it is touched."""
+    strides = (stride, *torch.empty(tensor.shape[1:]).stride())
+    extent = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE, which Python names from 3.13 on
+    memory = mmap.mmap(-1, extent * tensor.element_size(), flags=flags)
+    return torch.frombuffer(memory, dtype=tensor.dtype).as_strided(tensor.shape, strides).copy_(tensor)
+
+
+def dtypes(spec):
+    return next(iter(spec.operands.values())).dtypes
+
+
+def rows_of(spec):
+    """The dimension of which the outputs have a row each."""
+    return spec.operands[spec.outputs[0]].dims[0]
+
+
+def size(spec, text):
+    return math.prod(Case.parse(text, spec).sizes.values())
+
+
+def some_rows(spec, args, some):
+    """``args`` with these rows alone, outputs full of NaN or as they were before."""
+    batch = dict(args)
+    for name, arg in spec.operands.items():
+        if arg.dims[0] != rows_of(spec):
+            continue
+        if arg.role == "inout":
+            batch[f"{name}_before"] = args[f"{name}_before"][some]
+            batch[name] = batch[f"{name}_before"].clone()
+        elif arg.role == "output":
+            fill = torch.nan if args[name].is_floating_point() else -7
+            batch[name] = torch.full_like(args[name][some], fill)
+        else:
+            batch[name] = args[name][some]
+    return batch
+
+
+@functools.cache
+def legal(spec, text):
+    return list(spec.configs(Case.parse(text, spec).shape()))
+
+
+def extreme_configs(spec, backend):
+    """``(case, config, dtype)`` with each tunable at either end, others near the default, and with all at an end.
+
+    The case is the second hard one, else the smallest declared one for which that is legal, of few rows.
+    Configurations that are the same on the back end count once.
+    """
+    declared = sorted((spec.typical, *spec.hard, *spec.targets), key=lambda text: size(spec, text))
+    texts = [f"{text} {rows_of(spec)}=3" for text in (spec.hard[1], *declared)]
+    wanted = [(name, t.values[end]) for name, t in spec.space.items() for end in (0, -1)]
+    found = {}
+
+    def add(text, configs, aim):
+        def steps(config):
+            return sum(abs(t.values.index(config[name]) - aim(t)) for name, t in spec.space.items())
+
+        config = min(configs, key=steps)
+        items = [(t.constants(name, config[name], backend), t.options(config[name], backend))
+                 for name, t in spec.space.items()]  # fmt: skip
+        found.setdefault(str(items), (text, config))
+
+    for name, value in wanted:
+        fitting = ([config for config in legal(spec, text) if config[name] == value] for text in texts)
+        text, configs = next((text, configs) for text, configs in zip(texts, fitting, strict=True) if configs)
+        add(text, configs, lambda t: t.values.index(t.default))
+    add(texts[0], legal(spec, texts[0]), lambda t: 0)
+    add(texts[0], legal(spec, texts[0]), lambda t: len(t.values) - 1)
+    return [(text, config, dtypes(spec)[i % len(dtypes(spec))]) for i, (text, config) in enumerate(found.values())]
+
+
+def for_each(names, make):
+    """Parametrize by ``spec`` and the names, with the tuples that ``make(spec)`` lists."""
+    listed = [(spec, *items) for spec in SPECS.values() for items in make(spec)]
+    ids = ["-".join(getattr(item, "name", str(item).replace(" ", ",")) for item in items) for items in listed]
+    return pytest.mark.parametrize(f"spec, {names}", listed, ids=ids)
+
+
+def free_types(spec):
+    """Operands whose element type does not follow from the first one's, with what they may be."""
+    free = [(name, arg) for name, arg in list(spec.operands.items())[1:] if arg.role != "index" and not arg.same_dtype]
+    return [(name, dtype) for name, arg in free for dtype in arg.dtypes]
+
+
+def indices(spec):
+    return [(name,) for name, arg in spec.operands.items() if arg.role == "index" and arg.none is not None]
+
+
+def far_matrices(spec):
+    return [(name, stride) for name, arg in spec.operands.items() if len(arg.dims) > 1 for stride in FAR]
+
+
+class EveryKernel:
+    """A subclass runs a kernel its own way, and has `check_extreme` called with the `extreme_configs` there."""
+
+    def run(self, spec, args, config, cores):
+        raise NotImplementedError
+
+    def launch(self, spec, args, config=None, cores=3):
+        """Run with ``config``, by default what an untuned launch takes, and with workspaces full of NaN."""
+        torch.use_deterministic_algorithms(True)  # fills what torch.empty makes
+        try:
+            assert torch.empty(1).isnan()
+            return self.run(spec, args, config or default(spec, spec.shape_of(args)), cores)
+        finally:
+            torch.use_deterministic_algorithms(False)
+
+    def check(self, spec, args, **how):
+        self.launch(spec, args, **how)
+        assert_right(spec, args)
+
+    @for_each("text, dtype", lambda spec: [(text, dtype) for text in spec.hard for dtype in dtypes(spec)])
+    def test_hard_cases(self, spec, text, dtype):
+        self.check(spec, tensors(spec, f"{text} dtype={dtype}"))
+
+    @for_each("dtype", lambda spec: [(dtype,) for dtype in dtypes(spec)])
+    def test_memory_between_rows_is_left_alone(self, spec, dtype):
+        args = tensors(spec, f"{spec.hard[1]} strided dtype={dtype}")
+        wholes = {name: args[name]._base for name in spec.outputs if args[name]._base is not None}
+        self.check(spec, args)
+        for name, whole in wholes.items():
+            assert whole[..., args[name].shape[-1] :].isnan().all()
+
+    @for_each("name, dtype", free_types)
+    def test_other_element_types(self, spec, name, dtype):
+        args = tensors(spec, spec.hard[1])
+        args |= {key: args[key].to(TORCH[dtype]) for key in (name, f"{name}_before") if key in args}
+        self.check(spec, args)
+
+    @for_each("name, stride", far_matrices)
+    def test_offsets_of_more_than_32_bits(self, spec, name, stride):
+        args = tensors(spec, f"{spec.hard[1]} {rows_of(spec)}=3")
+        args[name] = far(args[name], stride)
+        self.check(spec, args)
+
+    @for_each("name", indices)
+    def test_an_index_out_of_range_points_nowhere(self, spec, name):
+        slots = Case.parse(spec.hard[1], spec).sizes[spec.operands[name].into]
+        args = tensors(spec, f"{spec.hard[1]} {rows_of(spec)}=5")
+        args[name] = torch.tensor([0, slots, -2, 1 << 40, slots - 1])
+        self.check(spec, args)
+
+    @settings(deadline=None, max_examples=12)
+    @given(data=st.data(), spec=st.sampled_from(list(SPECS.values())))
+    def test_a_row_does_not_depend_on_the_others(self, data, spec):
+        rows = data.draw(st.integers(1, 6), label="rows")
+        dtype = data.draw(st.sampled_from(dtypes(spec)), label="dtype")
+        small = sorted(spec.hard, key=lambda text: size(spec, text))[1:4]
+        text = f"{data.draw(st.sampled_from(small))} {rows_of(spec)}={rows} dtype={dtype}"
+        args = tensors(spec, text, seed=data.draw(st.integers(0, 99)))
+        self.check(spec, args)
+        some = torch.tensor(data.draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=8)))
+        batch = some_rows(spec, args, some)
+        self.launch(spec, batch, cores=data.draw(st.sampled_from([1, 3, 40])))
+        for name in spec.outputs:
+            assert torch.equal(bits(batch[name]), bits(args[name][some]))
+
+    def check_extreme(self, spec, text, config, dtype):
+        self.check(spec, tensors(spec, f"{text} dtype={dtype}"), config=config)

@@ -1,0 +1,119 @@
+"""What tables know is judged again, and a small run destroys nothing."""
+
+import json
+import signal
+
+import pytest
+
+from cold_kernels import tables
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.tables import Entry, Table, path_of, source_digest, write
+from tuner.__main__ import main
+from tuner.group import groups
+from tuner.known import with_known
+from tuner.registry import load
+
+from .test_autotune import CHIP, SPEC, faked, start, study_of, wait_for_trials  # noqa: F401
+
+TUNED = Record(TILE=4096, AUTO=True)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "SHIPPED", tmp_path / "shipped")
+    tables.read.cache_clear()
+    yield tmp_path / "shipped"
+    tables.read.cache_clear()
+
+
+def tabled(directory, *sizes, config=TUNED, **details):
+    spec = load(SPEC)
+    entries = tuple(
+        Entry(Record(N=size, dtype="fp32"), config, "simulated", {"case": f"N={size} strided", **details})
+        for size in sizes
+    )
+    return write(directory, spec, Table(spec.name, CHIP, source_digest(spec), {"fake": "1"}, entries))
+
+
+def configs(directory):
+    entries = json.loads(path_of(directory, CHIP, "tiny_add").read_text())["entries"]
+    return {entry["shape"]["N"]: entry["config"] for entry in entries}
+
+
+@pytest.mark.parametrize("where", ["output", "shipped"])
+def test_one_trial_keeps_a_tuned_group(faked, shipped, tmp_path, capsys, where):  # noqa: F811
+    tabled(tmp_path / where, 20000, 40000, 80000)
+    command = ["autotune", SPEC, "--shape", "N=40000", "--trials", "1", "--output", str(tmp_path / "output")]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "tiny_add dtype=fp32: N=20000, N=80000, tuned before, are judged along" in said
+    assert "1 configuration of earlier tables tried after the default, besides --trials" in said
+    assert "2/2 trials" in said
+    assert configs(tmp_path / "output") == dict.fromkeys((20000, 40000, 80000), dict(TUNED))
+    before = path_of(tmp_path / "output", CHIP, "tiny_add").read_bytes()
+    assert main(command) == 0
+    assert path_of(tmp_path / "output", CHIP, "tiny_add").read_bytes() == before
+    assert len(study_of(tmp_path / "output").trials) == 2
+
+
+def test_trials_come_on_top(faked, shipped, tmp_path):  # noqa: F811
+    tabled(shipped, 40000)
+    for trials, decided in ((3, 4), (2, 4), (5, 6)):
+        main(["autotune", SPEC, "--shape", "N=40000", "--trials", str(trials), "--output", str(tmp_path)])
+        tried = [trial.user_attrs for trial in study_of(tmp_path).trials]
+        assert len(tried) == decided
+    assert [one["config"] for one in tried][:2] == [{"TILE": 256, "AUTO": True}, dict(TUNED)]
+    assert ["known" in one for one in tried] == [False, True, False, False, False, False]
+
+
+def test_an_interrupt_before_they_are_tried_writes_nothing(faked, tmp_path):  # noqa: F811
+    path = tabled(tmp_path, 40000)
+    before = path.read_bytes()
+    process = start(tmp_path, 0.3, "--trials", 10)
+    wait_for_trials(process, tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "interrupted before all that tables know was tried" in said
+    assert path.read_bytes() == before
+
+
+def group_of(*texts):
+    spec = load(SPEC)
+    (group,) = groups(spec, [Case.parse(text, spec) for text in texts])
+    return group
+
+
+def test_the_nearest_source_of_a_case_counts(shipped, tmp_path):
+    tabled(tmp_path, 9000, config=Record(TILE=64, AUTO=False), case="N=9000 strided")
+    tabled(shipped, 9000, 12000)
+    group, joined = with_known(group_of("N=500"), CHIP, tmp_path)
+    assert [str(case) for case in group.cases] == [
+        "N=500 dtype=fp32 index=int64",
+        "N=9000 dtype=fp32 index=int64 strided",
+        "N=12000 dtype=fp32 index=int64 strided",
+    ]
+    assert joined == group.cases[1:]
+    # What one of the shapes forbids, here a tile of 4096 for 500 elements, is not tried.
+    assert group.known == (Record(TILE=64, AUTO=False),)
+
+
+@pytest.mark.parametrize("case", ["N=1", "K=7", None, 3, "N=-1"])
+def test_a_case_that_cannot_be_read_is_a_plain_one(shipped, tmp_path, case):
+    tabled(tmp_path, 9000, case=case)
+    _, (joined,) = with_known(group_of("N=8192"), CHIP, tmp_path)
+    assert str(joined) == "N=9000 dtype=fp32 index=int64"
+
+
+def test_another_group_or_source_adds_nothing(shipped, tmp_path):
+    path = tabled(tmp_path, 9000)
+    path.write_text(path.read_text().replace(source_digest(load(SPEC)), "0123"))
+    tables.read.cache_clear()
+    group = group_of("N=8192")
+    with pytest.warns(UserWarning, match="another source"):
+        assert with_known(group, CHIP, tmp_path)[0].cases == group.cases
+
+
+def test_a_group_is_the_same_in_any_order():
+    assert group_of("N=9000", "N=500").cases == group_of("N=500", "N=9000").cases
