@@ -1,6 +1,7 @@
 """Launches of a declared kernel: the configuration tuned for the shape, on the device of its tensors."""
 
 import functools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from .devices import Device, device_of
 from .record import Record
 from .spec import KernelSpec
 from .tables import Selection, select
+
+log = logging.getLogger(__name__)
 
 
 def launch(spec: KernelSpec, args: Mapping[str, Any]) -> None:
@@ -57,9 +60,12 @@ def _widened(args: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
     """The configuration that a launch for ``key`` (see `KernelSpec.key`) takes on ``device``, and why.
 
-    Kept until the process ends: a table written meanwhile is seen by the next process.
+    Kept until the process ends: a table written meanwhile is seen by the next process. The logger
+    ``cold_kernels.launch`` says each choice once, at level INFO.
     """
-    return select(spec, key, device.chip, _versions() if device.backend == "ascend" else None)
+    chosen = select(spec, key, device.chip, _versions() if device.backend == "ascend" else None)
+    log.info("%s %s on %s: %s (%s; %s)", spec.name, key, device.chip, chosen.config, chosen.evidence, chosen.reason)
+    return chosen
 
 
 @functools.cache

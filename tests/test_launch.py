@@ -36,11 +36,14 @@ def test_a_device_gets_the_shipped_configuration(monkeypatch):
     assert call.grid == (40,)
 
 
-def test_selection_knows_the_compiler_of_an_npu():
+def test_selection_knows_the_compiler_of_an_npu(caplog):
     pytest.importorskip("ascendnpuir")
-    chosen = launch.selection(bgmv_shrink, Case.parse("T=13 H=4096 R=16", bgmv_shrink).shape(), NPU)
+    caplog.set_level("INFO", "cold_kernels")
+    chosen = launch.selection(bgmv_shrink, bgmv_shrink.key(Case.parse("T=13 H=4096 R=16", bgmv_shrink).shape()), NPU)
     assert chosen.evidence == "simulated"
     assert "nearest bucket, T=16" in chosen.reason
+    (said,) = caplog.messages
+    assert said.startswith("bgmv_shrink T=13 H=4096 R=16") and chosen.reason in said
 
 
 def test_other_tensors_are_refused():

@@ -6,11 +6,14 @@ import torch
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 INDICES = (torch.int32, torch.int64)
+FLOAT32_MAX = torch.finfo(torch.float32).max
 
 
 def three_dimensional(name: str, weights: torch.Tensor) -> torch.Tensor:
     if isinstance(weights, torch.Tensor) and weights.dim() == 4 and weights.shape[1] == 1:
         weights = weights.squeeze(1)
+    elif isinstance(weights, torch.Tensor) and weights.dim() != 3:
+        raise ValueError(f"{name} must be [slots, …, …] or [slots, 1, …, …], not shape {list(weights.shape)}")
     check_float(name, weights, 3)
     return weights
 
@@ -27,6 +30,8 @@ def check_float(name: str, tensor: torch.Tensor, dim: int) -> None:
 def check_tensor(name: str, tensor: torch.Tensor, dim: int, dtypes: tuple[torch.dtype, ...]) -> None:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
+    if tensor.layout != torch.strided:
+        raise ValueError(f"{name} is {tensor.layout}; it must be torch.strided (call .to_dense())")
     if tensor.dim() != dim:
         raise ValueError(f"{name} must have {dim} dimensions, not shape {list(tensor.shape)}")
     if tensor.dtype not in dtypes:
@@ -37,6 +42,15 @@ def check_same(what: str, name: str, mine: object, other: str, theirs: object) -
     if mine != theirs:
         kind = TypeError if what == "dtype" else ValueError
         raise kind(f"{name} has {what} {mine}, but {other} has {theirs}; they must be equal")
+
+
+def check_number(name: str, value: object) -> float:
+    """The float32 number that a kernel gets; infinities and NaN are numbers too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be an int or a float, not {type(value).__name__}")
+    if FLOAT32_MAX < abs(value) != math.inf:
+        raise ValueError(f"{name} is beyond the largest float32, {FLOAT32_MAX:.3g}")
+    return float(value)
 
 
 def check_written_once(name: str, tensor: torch.Tensor) -> None:
@@ -76,4 +90,5 @@ def check_indices(indices: torch.Tensor, slots: int) -> None:
     low, high = map(int, indices.aminmax())
     if low < -1 or high >= slots:
         wrong = high if high >= slots else low
-        raise IndexError(f"lora_indices_tensor holds {wrong}; it must be from -1 (base) to {slots - 1}")
+        right = f"from -1 (base) to {slots - 1}" if slots else "-1 (base), as there are no slots"
+        raise IndexError(f"lora_indices_tensor holds {wrong}; it must be {right}")

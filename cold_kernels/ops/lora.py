@@ -13,6 +13,7 @@ from .checks import (
     check_apart,
     check_float,
     check_indices,
+    check_number,
     check_same,
     check_tensor,
     check_written_once,
@@ -57,20 +58,19 @@ def bgmv_shrink(
     check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
     check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
     _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    if not isinstance(scaling, (int, float)):
-        raise TypeError(f"scaling must be a number, not {type(scaling).__name__}")
+    factor = check_number("scaling", scaling)
     if not inputs.shape[0]:
         return
     check_apart("output_tensor", output_tensor, "inputs", inputs)
     if _runs_in_torch(lora_indices_tensor, slots):
-        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
+        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, factor)
         return
     from ..bgmv import shrink
 
     _launch(
         shrink.bgmv_shrink,
         dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
-        dict(a=rows_contiguous(weights), scale=float(scaling)),
+        dict(a=rows_contiguous(weights), scale=factor),
         rank * 8,  # a tile for each rank and part of the hidden size at worst
     )
 

@@ -231,7 +231,12 @@ BAD = {
     "inputs-double": ("x", lambda t: t.double(), TypeError, "inputs must be .*float32, not torch.float64"),
     "inputs-dims": ("x", lambda t: t[None], ValueError, r"inputs must have 2 dimensions, not shape \[1, 4, 6\]"),
     "weights-int": ("b", lambda t: t.int(), TypeError, "lora_b_weights must be .* not torch.int32"),
-    "weights-dims": ("b", lambda t: t[0], ValueError, "lora_b_weights must have 3 dimensions"),
+    "weights-dims": (
+        "b",
+        lambda t: t[0],
+        ValueError,
+        r"lora_b_weights must be \[slots, …, …\] or \[slots, 1, …, …\], not shape",
+    ),
     "weights-middle": ("b", lambda t: t[:, None].expand(3, 2, 70, 6), ValueError, r"not shape \[3, 2, 70, 6\]"),
     "rank": ("b", lambda t: t[..., 1:], ValueError, "lora_b_weights has rank 5, but inputs has 6"),
     "size": ("b", lambda t: t[:, 1:], ValueError, "lora_b_weights has output size 69, but output_tensor has 70"),

@@ -157,7 +157,12 @@ BAD = {
     "inputs-dtype": ("x", lambda t: t.double(), TypeError, "inputs must be .*float16.* not torch.float64"),
     "inputs-dims": ("x", lambda t: t[0], ValueError, r"inputs must have 2 dimensions, not shape \[70\]"),
     "weights-dtype": ("a", lambda t: t.bfloat16(), TypeError, "lora_a_weights has dtype torch.bfloat16, but inputs"),
-    "weights-dims": ("a", lambda t: t[0], ValueError, "lora_a_weights must have 3 dimensions"),
+    "weights-dims": (
+        "a",
+        lambda t: t[0],
+        ValueError,
+        r"lora_a_weights must be \[slots, …, …\] or \[slots, 1, …, …\], not shape",
+    ),
     "weights-middle": ("a", lambda t: t[:, None].expand(3, 2, 6, 70), ValueError, r"not shape \[3, 2, 6, 70\]"),
     "hidden": ("a", lambda t: t[..., 1:], ValueError, "hidden size 69, but inputs has 70"),
     "output-dtype": ("y", lambda t: t.half(), TypeError, "output_tensor must be torch.float32, not torch.float16"),
@@ -169,7 +174,10 @@ BAD = {
     "index-dtype": ("idx", lambda t: t.short(), TypeError, "torch.int32 or torch.int64, not torch.int16"),
     "index-rows": ("idx", lambda t: t[1:], ValueError, "lora_indices_tensor has number of rows 3, but inputs has 4"),
     "index-dims": ("idx", lambda t: t[:, None], ValueError, "lora_indices_tensor must have 1 dimensions"),
-    "scaling": ("scale", str, TypeError, "scaling must be a number, not str"),
+    "scaling-flag": ("scale", lambda s: True, TypeError, "scaling must be an int or a float, not bool"),
+    "scaling-huge": ("scale", lambda s: 10**400, ValueError, "scaling is beyond the largest float32, 3.4e"),
+    "sparse": ("x", lambda t: t.to_sparse(), ValueError, "inputs is torch.sparse_coo; it must be torch.strided"),
+    "scaling": ("scale", str, TypeError, "scaling must be an int or a float, not str"),
 }
 
 
