@@ -8,6 +8,7 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Depth, PowerOf2
 from . import reference
+from .targets import LLAMA_2_7B_DECODING
 
 
 @triton.jit(do_not_specialize=["T", "L"])
@@ -103,10 +104,5 @@ bgmv_expand = KernelSpec(
         "T=4 H=70 R=100 strided",
         "T=4 H=200 R=64",
     ),
-    targets=tuple(
-        f"T={rows} H={hidden} R={rank} idx={idx}"
-        for hidden in (4096, 11008)
-        for rank in (16, 64)
-        for rows, idx in ((8, "all"), (32, "all"), (16, "half"), (64, "half"))
-    ),
+    targets=LLAMA_2_7B_DECODING,
 )

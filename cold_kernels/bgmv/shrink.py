@@ -8,6 +8,7 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
+from .targets import LLAMA_2_7B_DECODING
 
 
 @triton.jit(do_not_specialize=["T", "L"])
@@ -113,10 +114,5 @@ bgmv_shrink = KernelSpec(
         "T=7 H=1100 R=3 idx=none",
         "T=45 H=130 R=8 L=3 idx=half index=int32 strided",
     ),
-    targets=tuple(
-        f"T={rows} H={hidden} R={rank} idx={idx}"
-        for hidden in (4096, 11008)
-        for rank in (16, 64)
-        for rows, idx in ((8, "all"), (32, "all"), (16, "half"), (64, "half"))
-    ),
+    targets=LLAMA_2_7B_DECODING,
 )
