@@ -7,9 +7,10 @@ import torch
 
 from ..contrastive import cpu
 from ..devices import interpreting
-from .checks import check_float, check_same, check_tensor, rows_contiguous
+from .checks import check_float, check_number, check_same, check_tensor, rows_contiguous
 
 MAX_VOCABULARY = 1 << 24
+OR_BY_ROW = " or a tensor [B]"
 RATIOS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -93,7 +94,7 @@ def _log_alpha(alpha: object, expert: torch.Tensor) -> torch.Tensor:
             raise ValueError(f"alpha holds {low if not low > 0 else high}; it must be {wanted}")
         wide = alpha.double() if alpha.device.type == "cpu" else alpha.float()  # one rounding, where it is free
         return wide.log().float()
-    _check_number("alpha", alpha)
+    check_number("alpha", alpha, OR_BY_ROW)
     if not 0 < alpha <= 1:
         raise ValueError(f"alpha must be {wanted}, not {alpha}")
     return _constant(math.log(alpha), expert.device).expand(expert.shape[0])
@@ -108,7 +109,7 @@ def _beta(beta: object, expert: torch.Tensor) -> torch.Tensor:
         if not (low >= 0 and high < math.inf):
             raise ValueError(f"beta holds {low if not low >= 0 else high}; it must be {wanted}")
         return beta
-    _check_number("beta", beta)
+    check_number("beta", beta, OR_BY_ROW)
     if not 0 <= beta <= torch.finfo(torch.float32).max:
         raise ValueError(f"beta must be {wanted}, not {beta}")
     return _constant(float(beta), expert.device).expand(expert.shape[0])
@@ -118,11 +119,6 @@ def _check_by_row(name: str, value: torch.Tensor, expert: torch.Tensor) -> None:
     check_tensor(name, value, 1, RATIOS)
     check_same("device", name, value.device, "expert_logits", expert.device)
     check_same("number of rows", name, value.shape[0], "expert_logits", expert.shape[0])
-
-
-def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number or a tensor [B], not {type(value).__name__}")
 
 
 def _extremes(values: torch.Tensor) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """LoRA operators on many adapters at once, with the argument order of vLLM and vllm-ascend."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from .checks import (
     three_dimensional,
 )
 
+FLOAT32_MAX = torch.finfo(torch.float32).max
 MAX_RANK = 256
 MAX_ITEMS = (1 << 31) - (1 << 16)
 """What a launch may have of tiles: kernels count them, and the elements of a workspace, in 32 bits."""
@@ -58,19 +60,21 @@ def bgmv_shrink(
     check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
     check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
     _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    factor = check_number("scaling", scaling)
+    check_number("scaling", scaling)
+    if FLOAT32_MAX < abs(scaling) != math.inf:
+        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
     if not inputs.shape[0]:
         return
     check_apart("output_tensor", output_tensor, "inputs", inputs)
     if _runs_in_torch(lora_indices_tensor, slots):
-        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, factor)
+        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
         return
     from ..bgmv import shrink
 
     _launch(
         shrink.bgmv_shrink,
         dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
-        dict(a=rows_contiguous(weights), scale=factor),
+        dict(a=rows_contiguous(weights), scale=float(scaling)),
         rank * 8,  # a tile for each rank and part of the hidden size at worst
     )
 
