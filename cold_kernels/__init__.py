@@ -1,20 +1,29 @@
-"""LoRA kernels for Ascend NPUs: batched gather matrix-vector products, tuned with or without a device."""
+"""LoRA kernels for Ascend NPUs: batched gather matrix-vector products, tuned with or without a device.
+
+Importing the package registers the operators as ``torch.ops.cold_kernels.*`` as well. With ``COLD_KERNELS_LAZY=1`` that,
+and the import of torch, wait until an operator is asked for: for tools that only look at the installation.
+"""
+
+import os
+from importlib.util import find_spec
 
 from .lazy import lazy_exports
 
-_HOMES = {
-    "bgmv_expand": "ops.lora",
-    "bgmv_expand_slice": "ops.lora",
-    "bgmv_shrink": "ops.lora",
-    "contrastive_argmax": "ops.contrastive",
-    "contrastive_score": "ops.contrastive",
-    "sgmv_expand": "ops.prefill",
-    "sgmv_expand_slice": "ops.prefill",
-    "sgmv_shrink": "ops.prefill",
-}
+_OPERATORS = (
+    "bgmv_expand",
+    "bgmv_expand_slice",
+    "bgmv_shrink",
+    "contrastive_argmax",
+    "contrastive_score",
+    "sgmv_expand",
+    "sgmv_expand_slice",
+    "sgmv_shrink",
+)
 
-# Late, so that a tool that only looks at the installation does not wait for torch.
-__getattr__, __all__ = lazy_exports(__name__, _HOMES)
+__getattr__, __all__ = lazy_exports(__name__, dict.fromkeys(_OPERATORS, "ops"))
+
+if os.environ.get("COLD_KERNELS_LAZY") != "1" and find_spec("torch"):
+    from . import ops  # noqa: F401
 
 
 def __dir__() -> list[str]:

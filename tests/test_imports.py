@@ -54,7 +54,7 @@ def test_operators_launches_tables_in_this_order():
     for name, higher in above.items():
         seen = imports(ROOT / "cold_kernels" / f"{name}.py")
         assert not inside(seen, *(f"cold_kernels.{module}" for module in higher)), name
-    assert inside(imports(ROOT / "cold_kernels" / "ops" / "lora.py"), "cold_kernels.launch")
+    assert inside(imports(ROOT / "cold_kernels" / "ops" / "run.py"), "cold_kernels.launch")
     assert inside(imports(ROOT / "cold_kernels" / "launch.py"), "cold_kernels.tables")
     assert inside(imports(ROOT / "cold_kernels" / "tables.py"), "cold_kernels.spec")
 

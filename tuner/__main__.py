@@ -5,6 +5,8 @@ import os
 import sys
 from importlib import import_module
 
+os.environ.setdefault("COLD_KERNELS_LAZY", "1")  # the doctor must work where `import torch` does not
+
 COMMANDS = ("doctor", "autotune", "report")
 
 

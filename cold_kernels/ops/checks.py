@@ -6,15 +6,16 @@ import torch
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 INDICES = (torch.int32, torch.int64)
+FLOAT32_MAX = torch.finfo(torch.float32).max
 
 
 def three_dimensional(name: str, weights: torch.Tensor) -> torch.Tensor:
-    if isinstance(weights, torch.Tensor) and weights.dim() == 4 and weights.shape[1] == 1:
-        weights = weights.squeeze(1)
-    elif isinstance(weights, torch.Tensor) and weights.dim() != 3:
-        raise ValueError(f"{name} must be [slots, …, …] or [slots, 1, …, …], not shape {list(weights.shape)}")
-    check_float(name, weights, 3)
-    return weights
+    """Weights ``[slots, 1, …, …]`` as ``[slots, …, …]``."""
+    if not isinstance(weights, torch.Tensor) or weights.dim() == 3:
+        return weights
+    if weights.dim() == 4 and weights.shape[1] == 1:
+        return weights.squeeze(1)
+    raise ValueError(f"{name} must be [slots, …, …] or [slots, 1, …, …], not shape {list(weights.shape)}")
 
 
 def rows_contiguous(tensor: torch.Tensor) -> torch.Tensor:
@@ -82,8 +83,8 @@ def _bytes(matrix: torch.Tensor) -> tuple[int, int]:
     return start, start + elements * matrix.element_size()
 
 
-def check_indices(indices: torch.Tensor, slots: int) -> None:
-    low, high = map(int, indices.aminmax())
+def check_slots(indices: list[int], slots: int) -> None:
+    low, high = min(indices), max(indices)
     if low < -1 or high >= slots:
         wrong = high if high >= slots else low
         right = f"from -1 (base) to {slots - 1}" if slots else "-1 (base), as there are no slots"

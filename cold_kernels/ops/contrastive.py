@@ -2,19 +2,65 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 
 from ..contrastive import cpu
 from ..devices import interpreting
-from .checks import check_float, check_number, check_same, check_tensor, rows_contiguous
+from .checks import FLOATS, FLOAT32_MAX, check_float, check_number, check_same, check_tensor, rows_contiguous
+from .library import define, explained
 
 MAX_VOCABULARY = 1 << 24
+ALPHAS, BETAS = "above 0 and at most 1", "0 or more, and finite in float32"
 OR_BY_ROW = " or a tensor [B]"
 RATIOS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+OVERLOADS = {
+    (False, False): ("", "float alpha, float beta"),
+    (False, True): (".Scalar_Tensor", "float alpha, Tensor beta"),
+    (True, False): (".Tensor_Scalar", "Tensor alpha, float beta"),
+    (True, True): (".Tensor", "Tensor alpha, Tensor beta"),
+}
+"""By whether alpha and beta are tensors."""
 
 
-@torch.no_grad()
+def _operator(check: Callable) -> Callable[[Callable], Callable]:
+    """Registers the decorated function with each of `OVERLOADS`; gives back what calls the one that fits."""
+
+    def register(function: Callable) -> Callable:
+        name = function.__name__
+        for overload, numbers in OVERLOADS.values():
+            schema = f"(Tensor expert_logits, Tensor amateur_logits, {numbers}) -> Tensor"
+            define(name + overload, schema, function, check)
+        packet = getattr(torch.ops.cold_kernels, name)
+        found = {kind: getattr(packet, overload[1:] or "default") for kind, (overload, _) in OVERLOADS.items()}
+
+        @explained(function, check)
+        def call(
+            expert_logits: torch.Tensor,
+            amateur_logits: torch.Tensor,
+            alpha: float | torch.Tensor,
+            beta: float | torch.Tensor,
+        ) -> torch.Tensor:
+            operator = found[isinstance(alpha, torch.Tensor), isinstance(beta, torch.Tensor)]
+            return operator(expert_logits, amateur_logits, alpha, beta)
+
+        return call
+
+    return register
+
+
+def _check_score(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> torch.Tensor:
+    _check(expert, amateur, alpha, beta)
+    return torch.empty(expert.shape, dtype=torch.float32, device=expert.device)
+
+
+def _check_argmax(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> torch.Tensor:
+    _check(expert, amateur, alpha, beta)
+    return torch.empty(expert.shape[0], dtype=torch.int64, device=expert.device)
+
+
+@_operator(_check_score)
 def contrastive_score(
     expert_logits: torch.Tensor,
     amateur_logits: torch.Tensor,
@@ -41,12 +87,12 @@ def contrastive_score(
         TypeError, ValueError: an argument of a wrong type, shape, device or value; the values of tensors are looked
             at on the CPU alone, since elsewhere looking would cost a synchronisation.
     """
-    args = _checked(expert_logits, amateur_logits, alpha, beta)
+    _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     score = torch.empty(expert_logits.shape, dtype=torch.float32, device=expert_logits.device)
-    return _run("contrastive_score", cpu.score, args, score=score)
+    return _run("contrastive_score", cpu.score, expert_logits, amateur_logits, alpha, beta, score=score)
 
 
-@torch.no_grad()
+@_operator(_check_argmax)
 def contrastive_argmax(
     expert_logits: torch.Tensor,
     amateur_logits: torch.Tensor,
@@ -58,13 +104,33 @@ def contrastive_argmax(
     As torch's argmax on them: of equal scores the lowest id wins, of a row that is all -inf it is 0. A row with NaN
     in the expert chooses the first NaN's id. Arguments and errors are those of `contrastive_score`.
     """
-    args = _checked(expert_logits, amateur_logits, alpha, beta)
+    _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     choice = torch.empty(expert_logits.shape[0], dtype=torch.int64, device=expert_logits.device)
-    return _run("contrastive_argmax", cpu.argmax, args, choice=choice)
+    return _run("contrastive_argmax", cpu.argmax, expert_logits, amateur_logits, alpha, beta, choice=choice)
 
 
-def _checked(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> dict[str, torch.Tensor]:
-    """The kernels' operands."""
+def _check_unless_fit(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
+    """`_check`, after a quick proof for numbers that it would pass."""
+    try:
+        shape = expert.shape
+        _, vocabulary = shape
+        fit = (
+            0 < alpha <= 1
+            and 0 <= beta <= FLOAT32_MAX
+            and shape == amateur.shape
+            and 0 < vocabulary < MAX_VOCABULARY
+            and expert.dtype is amateur.dtype
+            and expert.dtype in FLOATS
+            and expert.get_device() == amateur.get_device()
+        )
+    except (ValueError, TypeError, AttributeError, RuntimeError):  # alpha or beta is a tensor, logits are none
+        fit = False
+    if not fit or isinstance(alpha, torch.Tensor) or isinstance(beta, torch.Tensor):
+        _check(expert, amateur, alpha, beta)
+
+
+def _check(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
+    """Raise what the operators raise of types, shapes, devices and numbers."""
     check_float("expert_logits", expert, 2)
     check_float("amateur_logits", amateur, 2)
     for what, mine, theirs in (
@@ -77,74 +143,81 @@ def _checked(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: o
         raise ValueError(
             f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {MAX_VOCABULARY - 1}"
         )
-    return dict(
-        expert=expert,
-        amateur=amateur,
-        log_alpha=_log_alpha(alpha, expert),
-        beta=_beta(beta, expert),
-    )
+    for name, value, low, high, wanted in (
+        ("alpha", alpha, math.ulp(0), 1, ALPHAS),
+        ("beta", beta, 0, FLOAT32_MAX, BETAS),
+    ):
+        if isinstance(value, torch.Tensor):
+            check_tensor(name, value, 1, RATIOS)
+            check_same("device", name, value.device, "expert_logits", expert.device)
+            check_same("number of rows", name, value.shape[0], "expert_logits", expert.shape[0])
+        else:
+            check_number(name, value, OR_BY_ROW)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be {wanted}, not {value}")
 
 
-def _log_alpha(alpha: object, expert: torch.Tensor) -> torch.Tensor:
-    wanted = "above 0 and at most 1"
+def _log_alpha(alpha: float | torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
     if isinstance(alpha, torch.Tensor):
-        _check_by_row("alpha", alpha, expert)
-        low, high = _extremes(alpha)
-        if not (low > 0 and high <= 1):
-            raise ValueError(f"alpha holds {low if not low > 0 else high}; it must be {wanted}")
+        _check_values("alpha", alpha, lambda low, high: low > 0 and high <= 1, ALPHAS)
         wide = alpha.double() if alpha.device.type == "cpu" else alpha.float()  # one rounding, where it is free
         return wide.log().float()
-    check_number("alpha", alpha, OR_BY_ROW)
-    if not 0 < alpha <= 1:
-        raise ValueError(f"alpha must be {wanted}, not {alpha}")
-    return _constant(math.log(alpha), expert.device).expand(expert.shape[0])
+    return _constant(math.log(alpha), expert.shape[0], expert.device)
 
 
-def _beta(beta: object, expert: torch.Tensor) -> torch.Tensor:
-    wanted = "0 or more, and finite in float32"
+def _beta(beta: float | torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
     if isinstance(beta, torch.Tensor):
-        _check_by_row("beta", beta, expert)
         beta = beta.float()
-        low, high = _extremes(beta)
-        if not (low >= 0 and high < math.inf):
-            raise ValueError(f"beta holds {low if not low >= 0 else high}; it must be {wanted}")
+        _check_values("beta", beta, lambda low, high: low >= 0 and high < math.inf, BETAS)
         return beta
-    check_number("beta", beta, OR_BY_ROW)
-    if not 0 <= beta <= torch.finfo(torch.float32).max:
-        raise ValueError(f"beta must be {wanted}, not {beta}")
-    return _constant(float(beta), expert.device).expand(expert.shape[0])
+    return _constant(float(beta), expert.shape[0], expert.device)
 
 
-def _check_by_row(name: str, value: torch.Tensor, expert: torch.Tensor) -> None:
-    check_tensor(name, value, 1, RATIOS)
-    check_same("device", name, value.device, "expert_logits", expert.device)
-    check_same("number of rows", name, value.shape[0], "expert_logits", expert.shape[0])
+def _check_values(name: str, values: torch.Tensor, right: Callable[[float, float], bool], wanted: str) -> None:
+    """Raise unless lowest and highest value, both NaN if there is one, are right. Looks on the CPU alone."""
+    if values.device.type != "cpu":
+        return
+    low, high = map(float, values.aminmax())
+    if not right(low, high):
+        wrong = low if not right(low, low) else high
+        raise ValueError(f"{name} holds {wrong}; it must be {wanted}")
 
 
-def _extremes(values: torch.Tensor) -> tuple[float, float]:
-    """Lowest and highest value, both NaN if there is one; those that pass every check where looking costs."""
-    if values.device.type != "cpu" or not values.numel():
-        return 1.0, 1.0
-    low, high = values.aminmax()
-    return float(low), float(high)
+def _constant(value: float, rows: int, device: torch.device) -> torch.Tensor:
+    """A number for each row, kept on the device: to send it anew would be a launch.
+
+    Not kept from within a graph's capture: what is written there holds nothing before the graph runs.
+    """
+    if device.type != "cpu" and getattr(torch, device.type).is_current_stream_capturing():
+        return _full.__wrapped__(value, rows, device)
+    return _full(value, rows, device)
 
 
 @functools.lru_cache(maxsize=1024)
-def _constant(value: float, device: torch.device) -> torch.Tensor:
-    """A number on the device, kept there: to send it anew would be a launch."""
-    return torch.full([1], value, dtype=torch.float32, device=device)
+def _full(value: float, rows: int, device: torch.device) -> torch.Tensor:
+    return torch.full([rows], value, dtype=torch.float32, device=device)
 
 
-def _run(name: str, in_torch, args: dict[str, torch.Tensor], **output: torch.Tensor) -> torch.Tensor:
+@torch.no_grad()
+def _run(
+    name: str,
+    in_torch: Callable,
+    expert: torch.Tensor,
+    amateur: torch.Tensor,
+    alpha: float | torch.Tensor,
+    beta: float | torch.Tensor,
+    **output: torch.Tensor,
+) -> torch.Tensor:
     (result,) = output.values()
     if not result.numel():
         return result
+    numbers = dict(log_alpha=_log_alpha(alpha, expert), beta=_beta(beta, expert))
     if result.device.type == "cpu" and not interpreting():
-        in_torch(**args, **output)
+        in_torch(expert, amateur, **output, **numbers)
         return result
     from ..contrastive import score
     from ..launch import launch
 
-    logits = {key: rows_contiguous(args[key]) for key in ("expert", "amateur")}
-    launch(getattr(score, name), args | logits | output)
+    logits = dict(expert=rows_contiguous(expert), amateur=rows_contiguous(amateur))
+    launch(getattr(score, name), {**logits, **output, **numbers})
     return result

@@ -1,33 +1,78 @@
 """LoRA operators on many adapters at once, with the argument order of vLLM and vllm-ascend."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 
-from ..bgmv import cpu
-from ..devices import interpreting
-from .checks import (
-    FLOATS,
-    INDICES,
-    check_apart,
-    check_float,
-    check_indices,
-    check_number,
-    check_same,
-    check_tensor,
-    check_written_once,
-    rows_contiguous,
-    three_dimensional,
-)
-
-FLOAT32_MAX = torch.finfo(torch.float32).max
-MAX_RANK = 256
-MAX_ITEMS = (1 << 31) - (1 << 16)
-"""What a launch may have of tiles: kernels count them, and the elements of a workspace, in 32 bits."""
+from .checks import FLOAT32_MAX, FLOATS, INDICES, check_float, check_number, check_same, check_tensor, three_dimensional
+from .library import operator
+from .matrices import EXPAND, MAX_RANK, SHRINK, fit
+from .run import expand, shrink
 
 
+def check_shrink(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    scaling: float = 1.0,
+) -> None:
+    """Raise what `bgmv_shrink` raises of types, shapes, devices and numbers."""
+    weights = three_dimensional("lora_a_weights", lora_a_weights)
+    check_float("lora_a_weights", weights, 3)
+    check_float("inputs", inputs, 2)
+    check_tensor("output_tensor", output_tensor, 2, (torch.float32,))
+    _, rank, hidden = weights.shape
+    check_same("dtype", "lora_a_weights", weights.dtype, "inputs", inputs.dtype)
+    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
+    check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
+    _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
+    check_number("scaling", scaling)
+    if FLOAT32_MAX < abs(scaling) != math.inf:
+        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
+
+
+def check_expand(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    add_inputs: bool = True,
+) -> None:
+    """Raise what `bgmv_expand` raises of types, shapes and devices."""
+    weights = three_dimensional("lora_b_weights", lora_b_weights)
+    check_float("lora_b_weights", weights, 3)
+    check_float("inputs", inputs, 2)
+    check_tensor("output_tensor", output_tensor, 2, FLOATS)
+    _, hidden, rank = weights.shape
+    if inputs.dtype not in (torch.float32, weights.dtype):
+        raise TypeError(f"inputs is {inputs.dtype}; it must be torch.float32 or the weights' {weights.dtype}")
+    check_same("rank", "lora_b_weights", rank, "inputs", inputs.shape[1])
+    check_same("output size", "lora_b_weights", hidden, "output_tensor", output_tensor.shape[1])
+    _check_rows("lora_b_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
+    if not isinstance(add_inputs, (bool, int)):
+        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
+
+
+def _check_rows(
+    name: str,
+    weights: torch.Tensor,
+    rank: int,
+    inputs: torch.Tensor,
+    output: torch.Tensor,
+    indices: torch.Tensor,
+) -> None:
+    """What all operators ask of rows, indices, devices and rank."""
+    check_tensor("lora_indices_tensor", indices, 1, INDICES)
+    for other, tensor in ((name, weights), ("output_tensor", output), ("lora_indices_tensor", indices)):
+        check_same("device", other, tensor.device, "inputs", inputs.device)
+    check_same("number of rows", "output_tensor", output.shape[0], "inputs", inputs.shape[0])
+    check_same("number of rows", "lora_indices_tensor", indices.shape[0], "inputs", inputs.shape[0])
+    if not 1 <= rank <= MAX_RANK:
+        raise ValueError(f"{name} has rank {rank}; it must be from 1 to {MAX_RANK}")
+
+
+@operator(check_shrink, mutates=("output_tensor",))
 def bgmv_shrink(
     inputs: torch.Tensor,
     lora_a_weights: torch.Tensor,
@@ -52,33 +97,14 @@ def bgmv_shrink(
         IndexError: an index below -1 or past the last slot, on CPU tensors; on a device, where looking would
             cost a synchronisation, such a row is a base row.
     """
-    weights = three_dimensional("lora_a_weights", lora_a_weights)
-    check_float("inputs", inputs, 2)
-    check_tensor("output_tensor", output_tensor, 2, (torch.float32,))
-    slots, rank, hidden = weights.shape
-    check_same("dtype", "lora_a_weights", weights.dtype, "inputs", inputs.dtype)
-    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
-    check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
-    _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    check_number("scaling", scaling)
-    if FLOAT32_MAX < abs(scaling) != math.inf:
-        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
-    if not inputs.shape[0]:
-        return
-    check_apart("output_tensor", output_tensor, "inputs", inputs)
-    if _runs_in_torch(lora_indices_tensor, slots):
-        cpu.shrink(inputs, weights, output_tensor, lora_indices_tensor, float(scaling))
-        return
-    from ..bgmv import shrink
-
-    _launch(
-        shrink.bgmv_shrink,
-        dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
-        dict(a=rows_contiguous(weights), scale=float(scaling)),
-        rank * 8,  # a tile for each rank and part of the hidden size at worst
-    )
+    tensors = inputs, lora_a_weights, output_tensor, lora_indices_tensor
+    if not (fit(SHRINK, *tensors) and abs(scaling) <= FLOAT32_MAX):
+        check_shrink(*tensors, scaling)
+    if inputs.shape[0]:
+        shrink(*tensors, scaling)
 
 
+@operator(check_expand, mutates=("output_tensor",))
 def bgmv_expand(
     inputs: torch.Tensor,
     lora_b_weights: torch.Tensor,
@@ -102,33 +128,35 @@ def bgmv_expand(
         TypeError, ValueError: an argument of a wrong type, shape, device or stride.
         IndexError: as in `bgmv_shrink`.
     """
-    weights = three_dimensional("lora_b_weights", lora_b_weights)
-    check_float("inputs", inputs, 2)
+    tensors = inputs, lora_b_weights, output_tensor, lora_indices_tensor
+    if not fit(EXPAND, *tensors):
+        check_expand(*tensors, add_inputs)
+    if inputs.shape[0]:
+        expand(*tensors, add_inputs)
+
+
+def check_expand_slice(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_offset: int,
+    slice_size: int,
+    add_inputs: bool = True,
+) -> None:
+    """Raise what `bgmv_expand_slice` raises of types, shapes, devices and columns."""
     check_tensor("output_tensor", output_tensor, 2, FLOATS)
-    slots, hidden, rank = weights.shape
-    if inputs.dtype not in (torch.float32, weights.dtype):
-        raise TypeError(f"inputs is {inputs.dtype}; it must be torch.float32 or the weights' {weights.dtype}")
-    check_same("rank", "lora_b_weights", rank, "inputs", inputs.shape[1])
-    check_same("output size", "lora_b_weights", hidden, "output_tensor", output_tensor.shape[1])
-    _check_rows("lora_b_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    if not isinstance(add_inputs, (bool, int)):
-        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
-    if not inputs.shape[0] or not hidden:
-        return
-    check_apart("output_tensor", output_tensor, "inputs", inputs)
-    if _runs_in_torch(lora_indices_tensor, slots):
-        cpu.expand(weights, inputs, output_tensor, lora_indices_tensor, bool(add_inputs))
-        return
-    from ..bgmv import expand
-
-    _launch(
-        expand.bgmv_expand,
-        dict(x=inputs, y=output_tensor, idx=lora_indices_tensor.contiguous()),
-        dict(b=rows_contiguous(weights), add=bool(add_inputs)),
-        hidden // 4 + 1,  # a tile has 4 outputs or more
-    )
+    for name, value in (("slice_offset", slice_offset), ("slice_size", slice_size)):
+        if not isinstance(value, (int, torch.SymInt)) or value < 0:
+            raise ValueError(f"{name} is {value!r}; it must be an integer from 0")
+    width, end = output_tensor.shape[1], slice_offset + slice_size
+    if end > width:
+        raise ValueError(f"columns {slice_offset} to {end} are not within output_tensor's {width}")
+    columns = output_tensor.narrow(1, slice_offset, slice_size)
+    check_expand(inputs, lora_b_weights, columns, lora_indices_tensor, add_inputs)
 
 
+@operator(check_expand_slice, mutates=("output_tensor",))
 def bgmv_expand_slice(
     inputs: torch.Tensor,
     lora_b_weights: torch.Tensor,
@@ -145,53 +173,9 @@ def bgmv_expand_slice(
     Raises:
         ValueError: a slice outside the output, besides what `bgmv_expand` raises.
     """
-    check_tensor("output_tensor", output_tensor, 2, FLOATS)
-    width = output_tensor.shape[1]
-    for name, value in (("slice_offset", slice_offset), ("slice_size", slice_size)):
-        if not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} is {value!r}; it must be an integer from 0")
-    if slice_offset + slice_size > width:
-        raise ValueError(
-            f"columns {slice_offset} to {slice_offset + slice_size} are not within output_tensor's {width}"
-        )
-    columns = output_tensor.narrow(1, slice_offset, slice_size)
-    bgmv_expand(inputs, lora_b_weights, columns, lora_indices_tensor, add_inputs)
-
-
-def _check_rows(
-    name: str,
-    weights: torch.Tensor,
-    rank: int,
-    inputs: torch.Tensor,
-    output: torch.Tensor,
-    indices: torch.Tensor,
-) -> None:
-    """What all operators ask of rows, indices, devices and rank."""
-    check_tensor("lora_indices_tensor", indices, 1, INDICES)
-    for other, tensor in ((name, weights), ("output_tensor", output), ("lora_indices_tensor", indices)):
-        check_same("device", other, tensor.device, "inputs", inputs.device)
-    check_same("number of rows", "output_tensor", output.shape[0], "inputs", inputs.shape[0])
-    check_same("number of rows", "lora_indices_tensor", indices.shape[0], "inputs", inputs.shape[0])
-    if not 1 <= rank <= MAX_RANK:
-        raise ValueError(f"{name} has rank {rank}; it must be from 1 to {MAX_RANK}")
-    check_written_once("output_tensor", output)
-
-
-def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
-    """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
-    from ..launch import launch
-
-    rows, most = by_row["idx"].shape[0], max(1, MAX_ITEMS // items)
-    if rows <= most:
-        launch(spec, {**others, **by_row})
-        return
-    for first in range(0, rows, most):
-        launch(spec, {**others, **{name: tensor[first : first + most] for name, tensor in by_row.items()}})
-
-
-def _runs_in_torch(indices: torch.Tensor, slots: int) -> bool:
-    """Whether CPU tensors go through torch and not through a kernel; on CPU tensors checks the indices."""
-    if indices.device.type != "cpu":
-        return False
-    check_indices(indices, slots)
-    return not interpreting()
+    tensors = inputs, lora_b_weights, output_tensor, lora_indices_tensor
+    if not fit(EXPAND, *tensors, columns=(slice_offset, slice_size)):
+        check_expand_slice(*tensors, slice_offset, slice_size, add_inputs)
+    if inputs.shape[0]:
+        columns = output_tensor.narrow(1, slice_offset, slice_size)
+        expand(inputs, lora_b_weights, columns, lora_indices_tensor, add_inputs)

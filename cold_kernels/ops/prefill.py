@@ -1,11 +1,48 @@
 """The prefill forms of vLLM's LoRA operators: an adapter for each sequence rather than for each row."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
-from .checks import INDICES, check_float, check_same, check_tensor
-from .lora import bgmv_expand, bgmv_expand_slice, bgmv_shrink
+from .checks import FLOAT32_MAX, INDICES, check_float, check_same, check_tensor
+from .library import operator
+from .lora import check_expand, check_expand_slice, check_shrink
+from .matrices import EXPAND, SHRINK, Form, fit
+from .run import expand, shrink
 
 
+def _of_sequences(check: Callable) -> Callable:
+    """The check of a prefill form, from that of the decode form."""
+
+    def checked(
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        output: torch.Tensor,
+        starts: torch.Tensor,
+        lengths: torch.Tensor,
+        indices: torch.Tensor,
+        batches: int,
+        longest: int,
+        rows: int,
+        *others: Any,
+    ) -> None:
+        check_float("inputs", inputs, 2)
+        check_tensor("seq_len_tensor", lengths, 1, INDICES)
+        check_tensor("lora_indices_tensor", indices, 1, INDICES)
+        check_same("device", "seq_len_tensor", lengths.device, "inputs", inputs.device)
+        check_same("number of sequences", "seq_len_tensor", lengths.shape[0], "batches", batches)
+        check_same("number of sequences", "lora_indices_tensor", indices.shape[0], "batches", batches)
+        check_same("number of rows", "inputs", inputs.shape[0], "token_nums", rows)
+        check(inputs, weights, output, indices.new_empty(rows), *others)
+
+    return checked
+
+
+_check_shrink, _check_expand, _check_slice = map(_of_sequences, (check_shrink, check_expand, check_expand_slice))
+
+
+@operator(_check_shrink, mutates=("output_tensor",))
 def sgmv_shrink(
     inputs: torch.Tensor,
     lora_a_weights: torch.Tensor,
@@ -29,10 +66,17 @@ def sgmv_shrink(
 
     The other arguments and errors are `bgmv_shrink`'s.
     """
-    rows = _indices_by_row(inputs, seq_len_tensor, lora_indices_tensor, batches, token_nums)
-    bgmv_shrink(inputs, lora_a_weights, output_tensor, rows, scaling)
+    tensors, lengths = (inputs, lora_a_weights, output_tensor), seq_len_tensor
+    if not (_fit(SHRINK, tensors, lora_indices_tensor, lengths, batches, token_nums) and abs(scaling) <= FLOAT32_MAX):
+        _check_shrink(
+            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, scaling
+        )
+    if token_nums:
+        shrink(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), scaling)
 
 
+
+@operator(_check_expand, mutates=("output_tensor",))
 def sgmv_expand(
     inputs: torch.Tensor,
     lora_b_weights: torch.Tensor,
@@ -46,10 +90,17 @@ def sgmv_expand(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    rows = _indices_by_row(inputs, seq_len_tensor, lora_indices_tensor, batches, token_nums)
-    bgmv_expand(inputs, lora_b_weights, output_tensor, rows, add_inputs)
+    tensors, lengths = (inputs, lora_b_weights, output_tensor), seq_len_tensor
+    if not _fit(EXPAND, tensors, lora_indices_tensor, lengths, batches, token_nums):
+        _check_expand(
+            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, add_inputs
+        )
+    if token_nums:
+        expand(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), add_inputs)
 
 
+
+@operator(_check_slice, mutates=("output_tensor",))
 def sgmv_expand_slice(
     inputs: torch.Tensor,
     lora_b_weights: torch.Tensor,
@@ -65,21 +116,41 @@ def sgmv_expand_slice(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand_slice` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    rows = _indices_by_row(inputs, seq_len_tensor, lora_indices_tensor, batches, token_nums)
-    bgmv_expand_slice(inputs, lora_b_weights, output_tensor, rows, slice_offset, slice_size, add_inputs)
+    tensors, lengths = (inputs, lora_b_weights, output_tensor), seq_len_tensor
+    columns = slice_offset, slice_size
+    if not _fit(EXPAND, tensors, lora_indices_tensor, lengths, batches, token_nums, columns):
+        numbers = slice_offset, slice_size, add_inputs
+        _check_slice(
+            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, *numbers
+        )
+    if token_nums:
+        output = output_tensor.narrow(1, slice_offset, slice_size)
+        expand(inputs, lora_b_weights, output, _by_row(lora_indices_tensor, lengths, token_nums), add_inputs)
 
 
-def _indices_by_row(
-    inputs: torch.Tensor, lengths: torch.Tensor, indices: torch.Tensor, batches: int, rows: int
-) -> torch.Tensor:
-    check_float("inputs", inputs, 2)
-    check_tensor("seq_len_tensor", lengths, 1, INDICES)
-    check_tensor("lora_indices_tensor", indices, 1, INDICES)
-    check_same("number of sequences", "seq_len_tensor", lengths.shape[0], "batches", batches)
-    check_same("number of sequences", "lora_indices_tensor", indices.shape[0], "batches", batches)
-    check_same("number of rows", "inputs", inputs.shape[0], "token_nums", rows)
+def _fit(
+    form: Form,
+    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    indices: torch.Tensor,
+    lengths: torch.Tensor,
+    batches: int,
+    rows: int,
+    columns: tuple[int, int] | None = None,
+) -> bool:
+    """`fit` for an index and a length for each sequence."""
+    return (
+        fit(form, *tensors, indices, sequences=batches, columns=columns)
+        and tensors[0].shape[0] == rows
+        and lengths.shape == indices.shape
+        and lengths.dtype in INDICES
+        and lengths.get_device() == indices.get_device()
+    )
+
+
+def _by_row(indices: torch.Tensor, lengths: torch.Tensor, rows: int) -> torch.Tensor:
+    """Each row's index. Lengths are looked at on the CPU alone."""
     if lengths.device.type == "cpu":
-        if batches and int(lengths.min()) < 0:
+        if int(lengths.min()) < 0:
             raise ValueError(f"seq_len_tensor holds {int(lengths.min())}; lengths are 0 or more")
         check_same("number of rows", "seq_len_tensor in all", int(lengths.sum()), "token_nums", rows)
     return torch.repeat_interleave(indices, lengths, output_size=rows)

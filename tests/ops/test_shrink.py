@@ -174,7 +174,6 @@ BAD = {
     "index-dtype": ("idx", lambda t: t.short(), TypeError, "torch.int32 or torch.int64, not torch.int16"),
     "index-rows": ("idx", lambda t: t[1:], ValueError, "lora_indices_tensor has number of rows 3, but inputs has 4"),
     "index-dims": ("idx", lambda t: t[:, None], ValueError, "lora_indices_tensor must have 1 dimensions"),
-    "scaling-flag": ("scale", lambda s: True, TypeError, "scaling must be a number \\(int or float\\), not bool"),
     "scaling-huge": ("scale", lambda s: 10**400, ValueError, "scaling is beyond the largest float32, 3.4e"),
     "sparse": ("x", lambda t: t.to_sparse(), ValueError, "inputs is torch.sparse_coo; it must be torch.strided"),
     "scaling": ("scale", str, TypeError, "scaling must be a number \\(int or float\\), not str"),

@@ -1,0 +1,72 @@
+"""Registration of the operators as ``torch.ops.cold_kernels.*``."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+DEVICES = ("CPU", "PrivateUse1", "CUDA")
+"""Dispatch keys that the operators are registered for; an NPU is PrivateUse1."""
+
+_library = torch.library.Library("cold_kernels", "DEF")
+
+
+def operator(check: Callable, mutates: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
+    """Register the decorated function for `DEVICES`, and give back what calls it through the dispatcher.
+
+    Args:
+        check: Takes the operator's arguments by position, raises if they do not go together and returns what the
+            operator would as far as shapes and types go. Sees fake tensors too, so that it must not look at values
+            or addresses.
+        mutates: Names of the tensors that are written.
+    """
+
+    def register(function: Callable) -> Callable:
+        name = function.__name__
+        define(name, torch.library.infer_schema(function, mutates_args=mutates), function, check)
+        return explained(function, check)(getattr(torch.ops.cold_kernels, name).default)
+
+    return register
+
+
+def define(name: str, schema: str, function: Callable, check: Callable) -> None:
+    """Define ``cold_kernels::name``, in which an overload's name may follow after a dot."""
+    _library.define(name + schema)
+    for key in DEVICES:
+        _library.impl(name, function, key)
+    _library.impl(name, torch.library.fallthrough_kernel, "Autograd")  # not differentiable
+    torch.library.register_fake(f"cold_kernels::{name}", _by_position(function, check), lib=_library)
+
+
+def explained(function: Callable, check: Callable) -> Callable[[Callable], Callable]:
+    """Decorates what hands arguments of ``function`` to the dispatcher.
+
+    What the dispatcher refuses, being no tensor or on a device without kernels, is refused in our words.
+    """
+    check = _by_position(function, check)
+
+    def decorate(operator: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return operator(*args, **kwargs)
+            except RuntimeError:
+                check(*args, **kwargs)
+                raise
+
+        return call
+
+    return decorate
+
+
+def _by_position(function: Callable, check: Callable) -> Callable:
+    signature = inspect.signature(function)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return check(*bound.args)
+
+    return call

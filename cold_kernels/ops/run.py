@@ -1,0 +1,91 @@
+"""LoRA operators on arguments that go together: the CPU path, or launches of the tuned kernel."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..bgmv import cpu
+from ..devices import interpreting
+from .checks import check_apart, check_slots, check_written_once, rows_contiguous, three_dimensional
+
+MAX_ITEMS = (1 << 31) - (1 << 16)
+"""What a launch may have of tiles: kernels count them, and the elements of a workspace, in 32 bits."""
+
+
+def shrink(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    scaling: float,
+) -> None:
+    """`bgmv_shrink` of at least one row."""
+    weights = three_dimensional("lora_a_weights", lora_a_weights)
+    slots = _slots_for_torch(inputs, weights, output_tensor, lora_indices_tensor)
+    if slots is not None:
+        cpu.shrink(inputs, weights, output_tensor, slots, scaling)
+        return
+    from ..bgmv.shrink import bgmv_shrink
+
+    _launch(
+        bgmv_shrink,
+        dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
+        dict(a=rows_contiguous(weights), scale=float(scaling)),
+        weights.shape[1] * 8,  # a tile for each rank and part of the hidden size at worst
+    )
+
+
+def expand(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    add_inputs: bool,
+) -> None:
+    """`bgmv_expand` of at least one row."""
+    weights = three_dimensional("lora_b_weights", lora_b_weights)
+    if not output_tensor.shape[1]:
+        return
+    slots = _slots_for_torch(inputs, weights, output_tensor, lora_indices_tensor)
+    if slots is not None:
+        cpu.expand(weights, inputs, output_tensor, slots, add_inputs)
+        return
+    from ..bgmv.expand import bgmv_expand
+
+    _launch(
+        bgmv_expand,
+        dict(x=inputs, y=output_tensor, idx=lora_indices_tensor.contiguous()),
+        dict(b=rows_contiguous(weights), add=bool(add_inputs)),
+        output_tensor.shape[1] // 4 + 1,  # a tile has 4 outputs or more
+    )
+
+
+def _slots_for_torch(
+    inputs: torch.Tensor, weights: torch.Tensor, output: torch.Tensor, indices: torch.Tensor
+) -> list[int] | None:
+    """Each row's slot where torch does the work, None where a kernel does.
+
+    Checks memory on every device, and the indices where looking at them costs nothing.
+    """
+    check_written_once("output_tensor", output)
+    check_apart("output_tensor", output, "inputs", inputs)
+    if not output.is_inference():
+        torch.autograd.graph.increment_version(output)
+    if indices.device.type != "cpu":
+        return None
+    slots = indices.tolist()
+    check_slots(slots, weights.shape[0])
+    return None if interpreting() else slots
+
+
+def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
+    """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
+    from ..launch import launch
+
+    rows, most = by_row["idx"].shape[0], max(1, MAX_ITEMS // items)
+    if rows <= most:
+        launch(spec, {**others, **by_row})
+        return
+    for first in range(0, rows, most):
+        launch(spec, {**others, **{name: tensor[first : first + most] for name, tensor in by_row.items()}})
