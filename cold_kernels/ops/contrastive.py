@@ -89,7 +89,9 @@ def contrastive_score(
     """
     _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     score = torch.empty(expert_logits.shape, dtype=torch.float32, device=expert_logits.device)
-    return _run("contrastive_score", cpu.score, expert_logits, amateur_logits, alpha, beta, score=score)
+    if score.shape[0]:
+        _run("contrastive_score", cpu.score, expert_logits, amateur_logits, alpha, beta, score=score)
+    return score
 
 
 @_operator(_check_argmax)
@@ -106,7 +108,9 @@ def contrastive_argmax(
     """
     _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     choice = torch.empty(expert_logits.shape[0], dtype=torch.int64, device=expert_logits.device)
-    return _run("contrastive_argmax", cpu.argmax, expert_logits, amateur_logits, alpha, beta, choice=choice)
+    if choice.shape[0]:
+        _run("contrastive_argmax", cpu.argmax, expert_logits, amateur_logits, alpha, beta, choice=choice)
+    return choice
 
 
 def _check_unless_fit(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
@@ -207,17 +211,14 @@ def _run(
     alpha: float | torch.Tensor,
     beta: float | torch.Tensor,
     **output: torch.Tensor,
-) -> torch.Tensor:
-    (result,) = output.values()
-    if not result.numel():
-        return result
+) -> None:
+    """Write the output, of at least one row."""
     numbers = dict(log_alpha=_log_alpha(alpha, expert), beta=_beta(beta, expert))
-    if result.device.type == "cpu" and not interpreting():
+    if expert.device.type == "cpu" and not interpreting():
         in_torch(expert, amateur, **output, **numbers)
-        return result
+        return
     from ..contrastive import score
     from ..launch import launch
 
     logits = dict(expert=rows_contiguous(expert), amateur=rows_contiguous(amateur))
     launch(getattr(score, name), {**logits, **output, **numbers})
-    return result

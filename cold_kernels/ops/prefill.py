@@ -75,7 +75,6 @@ def sgmv_shrink(
         shrink(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), scaling)
 
 
-
 @operator(_check_expand, mutates=("output_tensor",))
 def sgmv_expand(
     inputs: torch.Tensor,
@@ -97,7 +96,6 @@ def sgmv_expand(
         )
     if token_nums:
         expand(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), add_inputs)
-
 
 
 @operator(_check_slice, mutates=("output_tensor",))

@@ -1,0 +1,56 @@
+"""What an operator costs before it does anything: with no rows, beside bare operators of its schema that do nothing."""
+
+import functools
+
+import pytest
+import torch
+
+import cold_kernels
+from bench.side_by_side import record, side_by_side
+
+SLOTS, HIDDEN, RANK = 4, 4096, 16
+NAMES = sorted(cold_kernels.__all__)
+
+
+def arguments(name):
+    if name.startswith("contrastive"):
+        return torch.empty(0, 32000), torch.empty(0, 32000), 0.1, 0.5
+    shrinks = name.endswith("shrink")
+    inner, outer = (HIDDEN, RANK) if shrinks else (RANK, HIDDEN)
+    none = torch.empty(0, dtype=torch.int64)
+    tensors = (
+        torch.empty(0, inner),
+        torch.empty(SLOTS, outer, inner),
+        torch.empty(0, outer + 8 * name.endswith("slice")),
+    )
+    prefill = (none, none, none, 0, 0, 0) if name.startswith("sgmv") else (none,)
+    return *tensors, *prefill, *((1.0,) if shrinks else (0, HIDDEN) if name.endswith("slice") else ())
+
+
+def nothing(name):
+    """What a bare operator does: it allocates what it must return."""
+    if name.startswith("contrastive"):
+        dtype = torch.float32 if name.endswith("score") else torch.int64
+        return lambda expert, *_: torch.empty(expert.shape[: expert.dim() - name.endswith("max")], dtype=dtype)
+    return lambda *_: None
+
+
+@functools.cache
+def bare(name):
+    """An operator by ``torch.library.Library``, the barest there is, and one by ``torch.library.custom_op``."""
+    schema = str(getattr(torch.ops.cold_kernels, name).default._schema).split("::")[1]
+    library = torch.library.Library("cold_kernels_bare", "FRAGMENT")
+    library.define(schema)
+    library.impl(name, nothing(name), "CPU")
+    written = () if name.startswith("contrastive") else ("output_tensor",)
+    custom = torch.library.custom_op(
+        f"cold_kernels_bare::{name}_custom", nothing(name), mutates_args=written, schema=schema.removeprefix(name)
+    )
+    return library, {"Library": getattr(torch.ops.cold_kernels_bare, name), "custom_op": custom}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dispatch(benchmark, name):
+    args, (_, operators) = arguments(name), bare(name)
+    ours = functools.partial(getattr(cold_kernels, name), *args)
+    record(benchmark, side_by_side(ours, {k: functools.partial(f, *args) for k, f in operators.items()}), ours)
