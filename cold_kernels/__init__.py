@@ -1,6 +1,6 @@
 """LoRA kernels for Ascend NPUs: batched gather matrix-vector products, tuned with or without a device.
 
-Importing the package registers the operators as ``torch.ops.cold_kernels.*`` as well. With ``COLD_KERNELS_LAZY=1`` that,
+Importing the package also registers the operators as ``torch.ops.cold_kernels.*``. With ``COLD_KERNELS_LAZY=1`` that,
 and the import of torch, wait until an operator is asked for: for tools that only look at the installation.
 """
 

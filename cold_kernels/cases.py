@@ -83,7 +83,7 @@ class Case:
         return Record(self.sizes, dtype=self.dtype)
 
     def tensors(self, spec: KernelSpec, seed: int = 0) -> dict[str, torch.Tensor | float]:
-        """Operands and scalars: zero-mean inputs, indices as asked for, outputs full of NaN.
+        """Operands and scalars: zero-mean inputs, indices as asked for, outputs `poisoned`.
 
         A tensor that is read and written is there twice, once as ``<name>_before`` for references.
         """
@@ -112,9 +112,8 @@ class Case:
 
     def _poisoned(self, size: list[int], dtype: torch.dtype) -> torch.Tensor:
         if not self.strided or not size:
-            return torch.full(size, torch.nan, dtype=dtype)
-        wide = torch.full([*size[:-1], size[-1] + GAP], torch.nan, dtype=dtype)
-        return wide[..., : size[-1]]
+            return poisoned(size, dtype)
+        return poisoned([*size[:-1], size[-1] + GAP], dtype)[..., : size[-1]]
 
     def _index(self, name: str, rows: int, slots: int) -> torch.Tensor:
         words = {"all": [], "half": [], "none": ["-1"]}.get(self.indices[name], self.indices[name].split("/"))
@@ -138,6 +137,11 @@ def _element_types(spec: KernelSpec, key: str) -> list[str]:
     listed = [arg for arg in operands if arg.role == "index"] if key == "index" else operands[:1]
     fits = [name for name in TORCH if all(name in (arg.dtypes or TORCH) for arg in listed)]
     return sorted(fits, key=lambda name: name != "int64") if key == "index" else fits
+
+
+def poisoned(size: list[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor full of NaN, or of the largest integer: what a kernel does not write is wrong, and what it adds to."""
+    return torch.full(size, torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max, dtype=dtype)
 
 
 def errors(spec: KernelSpec, args: dict[str, torch.Tensor | float]) -> dict[str, float]:

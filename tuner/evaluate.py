@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cold_kernels.cases import Case, errors
+from cold_kernels.cases import Case, errors, poisoned
 from cold_kernels.dtypes import TORCH
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
@@ -113,9 +113,7 @@ class Evaluator:
         made = {}
         for name, arg in self.spec.tensors.items():
             if arg.role == "workspace":
-                dtype = TORCH[arg.dtypes[0]]
-                poison = torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max
-                made[name] = torch.full([sizes[dim] for dim in arg.dims], poison, dtype=dtype)
+                made[name] = poisoned([sizes[dim] for dim in arg.dims], TORCH[arg.dtypes[0]])
         return made
 
 

@@ -8,7 +8,7 @@ import torch
 
 from ..contrastive import cpu
 from ..devices import interpreting
-from .checks import FLOATS, FLOAT32_MAX, check_float, check_number, check_same, check_tensor, rows_contiguous
+from .checks import FLOAT32_MAX, FLOATS, check_float, check_number, check_same, check_tensor, rows_contiguous
 from .library import define, explained
 
 MAX_VOCABULARY = 1 << 24
