@@ -1,0 +1,121 @@
+"""The next token of each request, from one pass's logits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from cold_kernels import contrastive_argmax, contrastive_score
+
+from .request import Request
+
+EVERYTHING = 2.0**-149
+"""An alpha that lets pass every token whose logit is within 103 of the highest: all that float32 can tell from never."""
+
+
+@dataclass
+class Choice:
+    """Tokens of a step, by request.
+
+    Args:
+        tokens: -1 where no token is legal.
+        expert, amateur: Their log-probabilities ``[requests, V]`` are worked out on demand from these logits.
+    """
+
+    tokens: list[int]
+    expert: torch.Tensor
+    amateur: torch.Tensor
+
+    def logprobs(self, row: int) -> tuple[float, float]:
+        """Of the chosen token, by expert and amateur."""
+        token = self.tokens[row]
+        return tuple(logits[row].float().log_softmax(-1)[token].item() for logits in (self.expert, self.amateur))
+
+
+class Chooser:
+    """Chooses for requests that are decoded together; keeps what their draws need."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._warpers = [_warpers(request) for request in requests]
+        self._generators = [_generator(request) for request in requests]
+
+    def choose(
+        self,
+        requests: Sequence[tuple[int, Request]],
+        texts: Sequence[list[int]],
+        expert: torch.Tensor,
+        amateur: torch.Tensor,
+    ) -> Choice:
+        """Choose a token for each of the requests that are left, given with their place among all.
+
+        Args:
+            texts: Prompt and new tokens of each; looked at by logits processors alone.
+            expert, amateur: Logits ``[requests, V]``; where a request has no amateur, anything.
+        """
+        expert = self._processed(requests, texts, expert)
+        if not any(request.contrasts or request.temperature for _, request in requests):
+            return _choice(expert.argmax(1), expert, amateur)
+        if expert.dtype != amateur.dtype:
+            amateur = amateur.to(expert.dtype)
+        alpha = _by_row([request.alpha or EVERYTHING for _, request in requests], expert)
+        beta = _by_row([request.beta if request.contrasts else 0.0 for _, request in requests], expert)
+        drawing = [row for row, (_, request) in enumerate(requests) if request.temperature > 0]
+        if len(drawing) < len(requests):
+            best = contrastive_argmax(expert, amateur, alpha, beta)
+        else:
+            best = torch.zeros(len(requests), dtype=torch.int64, device=expert.device)
+        if drawing:
+            rows = torch.tensor(drawing, device=expert.device)
+            scores = contrastive_score(expert[rows], amateur[rows], alpha[rows], beta[rows])
+            best[rows] = torch.stack([self._draw(requests[row][0], texts[row], s) for row, s in zip(drawing, scores)])
+        return _choice(best, expert, amateur)
+
+    def _processed(self, requests, texts, expert: torch.Tensor) -> torch.Tensor:
+        if not any(request.logits_processor for _, request in requests):
+            return expert
+        expert = expert.float().clone()
+        for row, (_, request) in enumerate(requests):
+            for processor in request.logits_processor:
+                ids = torch.tensor([texts[row]], device=expert.device)
+                expert[row] = processor(ids, expert[row : row + 1])[0]
+        return expert
+
+    def _draw(self, place: int, text: list[int], scores: torch.Tensor) -> torch.Tensor:
+        if not scores.isfinite().any() or scores.isnan().any():
+            return scores.argmax()
+        ids, scores = torch.tensor([text], device=scores.device), scores[None]
+        for warper in self._warpers[place]:
+            scores = warper(ids, scores)
+        # On the CPU, so that a seed draws the same on every device.
+        drawn = torch.multinomial(scores[0].softmax(-1).cpu(), 1, generator=self._generators[place])
+        return drawn[0].to(scores.device)
+
+
+def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor) -> Choice:
+    legal = expert.gather(1, tokens[:, None])[:, 0].isfinite()
+    return Choice(torch.where(legal, tokens, -1).tolist(), expert, amateur)
+
+
+def _by_row(values: list[float], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=like.device)
+
+
+def _warpers(request: Request) -> list:
+    warpers = []
+    if request.temperature not in (0.0, 1.0):
+        warpers.append(TemperatureLogitsWarper(float(request.temperature)))
+    if request.top_k is not None:
+        warpers.append(TopKLogitsWarper(request.top_k))
+    if request.top_p is not None and request.top_p < 1:
+        warpers.append(TopPLogitsWarper(request.top_p))
+    return [*warpers, *request.warpers]
+
+
+def _generator(request: Request) -> torch.Generator:
+    generator = torch.Generator()
+    if request.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(request.seed)
+    return generator
