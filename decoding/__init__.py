@@ -1,4 +1,4 @@
-"""Contrastive LoRA decoding over stock Hugging Face models and PEFT adapters: base weights held once, one pass a step."""
+"""Contrastive LoRA decoding of stock Hugging Face models with PEFT adapters: weights held once, one pass a step."""
 
 from cold_kernels.lazy import lazy_exports
 
