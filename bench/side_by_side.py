@@ -28,14 +28,19 @@ class Times:
         return min(self.others, key=self.others.get)
 
 
-def side_by_side(ours: Callable[[], object], others: Mapping[str, Callable[[], object]], rounds: int = 40) -> Times:
-    """Time ``ours`` and the ``others``: in each round, calls of every function for `ROUND` seconds, in turn."""
+def side_by_side(
+    ours: Callable[[], object],
+    others: Mapping[str, Callable[[], object]],
+    rounds: int = 40,
+    calls: int | None = None,
+) -> Times:
+    """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each, or `ROUND` seconds of them."""
     functions = {"": ours, **others}
-    calls = {name: _calls(function) for name, function in functions.items()}
+    counts = {name: calls or _calls(function) for name, function in functions.items()}
     seen: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            seen[name].append(_seconds(function, calls[name]))
+            seen[name].append(_seconds(function, counts[name]))
     medians = {name: statistics.median(times) for name, times in seen.items()}
     return Times(medians.pop(""), medians)
 

@@ -1,6 +1,6 @@
 """The next token of each request, from one pass's logits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from cold_kernels import contrastive_argmax, contrastive_score
 from .request import Request
 
 EVERYTHING = 2.0**-149
-"""An alpha that lets pass every token whose logit is within 103 of the highest: all that float32 can tell from never."""
+"""An alpha that lets pass every token whose logit is within 103 of the highest: all that are ever drawn."""
 
 
 @dataclass
@@ -43,14 +43,14 @@ class Chooser:
     def choose(
         self,
         requests: Sequence[tuple[int, Request]],
-        texts: Sequence[list[int]],
+        texts: Mapping[int, list[int]],
         expert: torch.Tensor,
         amateur: torch.Tensor,
     ) -> Choice:
         """Choose a token for each of the requests that are left, given with their place among all.
 
         Args:
-            texts: Prompt and new tokens of each; looked at by logits processors alone.
+            texts: Prompt and new tokens by place; looked at by logits processors alone.
             expert, amateur: Logits ``[requests, V]``; where a request has no amateur, anything.
         """
         expert = self._processed(requests, texts, expert)
@@ -68,16 +68,17 @@ class Chooser:
         if drawing:
             rows = torch.tensor(drawing, device=expert.device)
             scores = contrastive_score(expert[rows], amateur[rows], alpha[rows], beta[rows])
-            best[rows] = torch.stack([self._draw(requests[row][0], texts[row], s) for row, s in zip(drawing, scores)])
+            places = [requests[row][0] for row in drawing]
+            best[rows] = torch.stack([self._draw(place, texts[place], s) for place, s in zip(places, scores)])
         return _choice(best, expert, amateur)
 
     def _processed(self, requests, texts, expert: torch.Tensor) -> torch.Tensor:
         if not any(request.logits_processor for _, request in requests):
             return expert
         expert = expert.float().clone()
-        for row, (_, request) in enumerate(requests):
+        for row, (place, request) in enumerate(requests):
             for processor in request.logits_processor:
-                ids = torch.tensor([texts[row]], device=expert.device)
+                ids = torch.tensor([texts[place]], device=expert.device)
                 expert[row] = processor(ids, expert[row : row + 1])[0]
         return expert
 

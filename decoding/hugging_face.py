@@ -23,7 +23,7 @@ OURS = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MaxLengthCr
 
 
 class _OfRow:
-    """A processor of a whole batch, such as ``generate`` makes, on one row's logits; ``padding`` goes before its ids."""
+    """A processor of a whole batch, such as ``generate`` makes, on the logits of one row, padded as there."""
 
     def __init__(self, processor: Callable, row: int, rows: int, padding: torch.Tensor) -> None:
         self.processor, self.row, self.rows, self.padding = processor, row, rows, padding

@@ -58,7 +58,7 @@ class Request:
             (context and len(ids) > context, f"input_ids has {len(ids)} tokens; the model's context is {context}"),
             (self.adapter is not None and self.adapter not in adapters, f"adapter {self.adapter!r} is not loaded; "
              f"there are {', '.join(map(repr, adapters)) or 'none'}"),
-            (self.alpha is not None and not 0 < self.alpha <= 1, f"alpha is {self.alpha}; above 0 and at most 1, or None"),
+            (self.alpha is not None and not 0 < self.alpha <= 1, f"alpha is {self.alpha}; above 0 to 1, or None"),
             (not 0 <= self.beta <= torch.finfo(torch.float32).max, f"beta is {self.beta}; 0 or more, and finite"),
             (self.max_new_tokens < 0, f"max_new_tokens is {self.max_new_tokens}; 0 or more"),
             (not 0 <= self.temperature < math.inf, f"temperature is {self.temperature}; 0 or more, and finite"),

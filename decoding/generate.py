@@ -1,0 +1,125 @@
+"""`python -m decoding generate`: answers from the command line, and what CoLD changes about them."""
+
+import argparse
+import math
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(stderr=True)
+
+
+def add_parser(subparsers) -> None:
+    parser = subparsers.add_parser("generate", help="answer prompts", description=__doc__)
+    parser.add_argument(
+        "--model", required=True, help="folder, GGUF file, package:NAME that ships one, or a name on the hub"
+    )
+    parser.add_argument("--adapter", action="append", default=[], metavar="NAME=FOLDER", help="repeatable")
+    parser.add_argument("--prompt", action="append", required=True, help="repeatable")
+    parser.add_argument("--expert", metavar="NAME", help="the adapter that answers; default: the first")
+    parser.add_argument("--alpha", type=float, default=0.1, help="default: 0.1")
+    parser.add_argument("--beta", type=float, default=0.5, help="default: 0.5; 0 is plain LoRA")
+    parser.add_argument("--max-new-tokens", type=int, default=128, help="default: 128")
+    parser.add_argument("--temperature", type=float, default=0.0, help="default: 0, the best score")
+    parser.add_argument("--top-k", type=int)
+    parser.add_argument("--top-p", type=float)
+    parser.add_argument("--seed", type=int, help="of the draws")
+    parser.add_argument("--raw", action="store_true", help="the prompt as it is, without the chat template")
+    parser.add_argument("--compare", action="store_true", help="base model, LoRA and CoLD side by side")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    adapters = _adapters(options.adapter)
+    expert = options.expert or next(iter(adapters), None)
+    if expert is not None and expert not in adapters:
+        raise ValueError(f"--expert {expert} is none of {', '.join(adapters) or 'no adapters'}")
+    if options.compare and expert is None:
+        raise ValueError("--compare needs an --adapter NAME=FOLDER")
+    from .contrastive_lora import ContrastiveLoRA
+    from .models import load, prompt_ids
+
+    with console.status(f"loading {options.model}"):
+        model, tokenizer = load(options.model)
+        cold = ContrastiveLoRA(model, adapters)
+    for prompt in options.prompt:
+        ids = prompt_ids(tokenizer, prompt, not options.raw)
+        if options.compare:
+            _compare(cold, tokenizer, prompt, ids, expert, options)
+        else:
+            (tokens,) = _decode(cold, [_request(ids, options, expert)])[0]
+            print(tokenizer.decode(tokens, skip_special_tokens=True))
+    return 0
+
+
+def _compare(cold, tokenizer, prompt, ids, expert, options) -> None:
+    seen = _Expert()
+    requests = [
+        _request(ids, options, None),
+        _request(ids, options, expert, beta=0.0),
+        _request(ids, options, expert, logprobs=True, logits_processor=[seen]),
+    ]
+    tokens, (*_, logprobs) = _decode(cold, requests)
+    table = Table(title=escape(prompt), title_justify="left", expand=True)
+    for head in ("base model", f"LoRA {expert}", f"CoLD alpha={options.alpha:g} beta={options.beta:g}"):
+        table.add_column(head, ratio=1)
+    table.add_row(*(escape(tokenizer.decode(text, skip_special_tokens=True)) for text in tokens))
+    changes = Table(title="Where CoLD chose another token than its expert", title_justify="left")
+    for head in ("token", "CoLD", "p expert", "p base", "expert's choice", "p expert"):
+        changes.add_column(head, justify="left" if head in ("CoLD", "expert's choice") else "right")
+    for place, (token, (favourite, chance), (p, q)) in enumerate(zip(tokens[2], seen.steps, logprobs)):
+        if token != favourite:
+            chosen, other = (escape(repr(tokenizer.decode([each]))) for each in (token, favourite))
+            amateur = "" if q is None else f"{math.exp(q):.4f}"
+            changes.add_row(str(place + 1), chosen, f"{math.exp(p):.4f}", amateur, other, f"{chance:.4f}")
+    out = Console()
+    out.print(table)
+    out.print(changes if changes.row_count else "CoLD chose its expert's token throughout.")
+
+
+class _Expert:
+    """A logits processor that changes nothing and notes the expert's likeliest token and its probability."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, float]] = []
+
+    def __call__(self, ids, scores):
+        best = scores[0].argmax()
+        self.steps.append((int(best), float(scores[0].softmax(-1)[best])))
+        return scores
+
+
+def _decode(cold, requests) -> tuple[list[list[int]], list[list[tuple[float | None, float | None]]]]:
+    """New tokens and log-probabilities of each request, with progress on stderr."""
+    tokens, logprobs = [[] for _ in requests], [[] for _ in requests]
+    columns = TextColumn("tokens"), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=sum(request.max_new_tokens for request in requests))
+        for step in cold.stream(requests):
+            progress.advance(task)
+            if step.token is None:
+                print(f"python -m decoding: ended with {step.finish_reason}", file=sys.stderr)
+                continue
+            tokens[step.request].append(step.token)
+            logprobs[step.request].append((step.expert_logprob, step.amateur_logprob))
+    return tokens, logprobs
+
+
+def _request(ids, options, adapter, **changed):
+    from .request import Request
+
+    names = ("alpha", "beta", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
+    return Request(ids, adapter=adapter, **{**{name: getattr(options, name) for name in names}, **changed})
+
+
+def _adapters(given: list[str]) -> dict[str, str]:
+    adapters = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise ValueError(f"--adapter {text}: give NAME=FOLDER")
+        adapters[name] = folder
+    return adapters
