@@ -1,16 +1,17 @@
 """Run by test_interpreter.py under TRITON_INTERPRET=1: every registered kernel, and what only this path shows."""
 
 import itertools
+import os
 
 import pytest
 import torch
+import triton
 
 from cold_kernels import bgmv_expand, bgmv_shrink
 from cold_kernels.bgmv.expand import bgmv_expand as expand
 from cold_kernels.bgmv.shrink import bgmv_shrink as shrink
 from cold_kernels.devices import Device
 from cold_kernels.launch import run
-from cold_kernels.ops import lora
 from cold_kernels.record import Record
 from tests.every_kernel import SPECS, EveryKernel, bits, extreme_configs, for_each, some_rows, tensors
 
@@ -26,6 +27,11 @@ class TestInterpreted(Interpreted):
     @for_each("text, config, dtype", lambda spec: extreme_configs(spec, "interpreter"))
     def test_extreme_configurations(self, spec, text, config, dtype):
         self.check_extreme(spec, text, config, dtype)
+
+
+def test_triton_is_the_expected_one():
+    imported = f"{triton.__version__} {triton.__file__}"
+    assert imported == os.environ.get("INTERPRETED_TRITON", imported)  # not set by who runs this file by hand
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
@@ -70,7 +76,7 @@ def test_more_rows_than_a_launch_counts(spec, monkeypatch):
 
     monkeypatch.setattr("cold_kernels.launch.run", recorded)
     together = operate(args["y"].clone())
-    monkeypatch.setattr(lora, "MAX_ITEMS", {shrink: 80, expand: 35}[spec])
+    monkeypatch.setattr("cold_kernels.ops.run.MAX_ITEMS", {shrink: 80, expand: 35}[spec])
     in_parts = operate(args["y"].clone())
     assert torch.equal(together, in_parts)
     assert launched == ([7, 2, 2, 2, 1] if spec is shrink else [7, 3, 3, 1])
