@@ -61,7 +61,7 @@ def read_adapter(
                 f"{adapter}: {module} has rank {a.shape[0]} in {WEIGHTS} and {rank} in adapter_config.json"
             )
         scaling = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-        read[module] = LoRA(a, b * scaling)
+        read[module] = LoRA(a, _finite(adapter, f"{module}.lora_B times {scaling}", b * scaling))
     return read
 
 
@@ -71,7 +71,7 @@ def _inside(adapter: str, folder: Path, name: str) -> Path:
     if not file.is_file():
         raise FileNotFoundError(f"{adapter}: no file {file}")
     real, home = file.resolve(), folder.resolve()
-    allowed = [home] + [home.parents[1] / "blobs"] * (home.parent.name == "snapshots")
+    allowed = [home] + [place.parent / "blobs" for place in home.parents if place.name == "snapshots"]
     if not any(real.is_relative_to(place) for place in allowed):
         raise ValueError(f"{adapter}: {file} leads out of its folder, to {real}")
     return file
@@ -80,22 +80,25 @@ def _inside(adapter: str, folder: Path, name: str) -> Path:
 def _config(adapter: str, file: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{adapter}: {file.name} is not JSON: {error}") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, dict) else type(config).__name__
         raise ValueError(f"{adapter} has peft_type {kind!r}; only 'LORA' can be decoded with")
     if config.get("bias", "none") != "none":
         raise ValueError(f"{adapter} trains biases (bias={config['bias']!r}), which cannot be switched by row")
-    if str(config.get("init_lora_weights", True)).startswith(CHANGES_THE_BASE):
+    if str(config.get("init_lora_weights", True)).lower().startswith(CHANGES_THE_BASE):
         raise ValueError(f"{adapter} changes the base weights (init_lora_weights={config['init_lora_weights']!r})")
     known = HONOURED | HARMLESS | {"peft_type", "bias", "init_lora_weights"}
     for key in sorted(config.keys() - known):
         if config[key]:
             raise ValueError(f"{adapter} has {key}={config[key]!r}, which is not supported")
     for key, pattern in (("r", "rank_pattern"), ("lora_alpha", "alpha_pattern")):
-        values = [config.get(key), *(config.get(pattern) or {}).values()]
-        if not all(isinstance(value, (int, float)) and value > 0 for value in values):
+        patterns = config.get(pattern) or {}
+        if not isinstance(patterns, dict) or not all(map(_compiles, patterns)):
+            raise ValueError(f"{adapter} has {pattern}={patterns!r}; it must give numbers by regular expressions")
+        values = [config.get(key), *patterns.values()]
+        if not all(isinstance(value, (int, float)) and 0 < value < math.inf for value in values):
             raise ValueError(f"{adapter} has {key} {values}; they must be numbers above 0")
     return config
 
@@ -142,6 +145,14 @@ def _finite(adapter: str, key: str, tensor: torch.Tensor) -> torch.Tensor:
     if not wide.isfinite().all():
         raise ValueError(f"{adapter}: {key} holds {wide[~wide.isfinite()][0].item()}; all values must be finite")
     return wide
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def _by_pattern(patterns: dict[str, Any] | None, module: str, default: Any) -> Any:

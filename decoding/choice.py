@@ -1,5 +1,6 @@
 """The next token of each request, from one pass's logits."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from .request import Request
 
 EVERYTHING = 2.0**-149
 """An alpha that lets pass every token whose logit is within 103 of the highest: all that are ever drawn."""
+COLDEST = 1e-30
+"""A temperature by which differences of logits can be divided."""
 
 
 @dataclass
@@ -83,18 +86,21 @@ class Chooser:
         return expert
 
     def _draw(self, place: int, text: list[int], scores: torch.Tensor) -> torch.Tensor:
-        if not scores.isfinite().any() or scores.isnan().any():
-            return scores.argmax()
-        ids, scores = torch.tensor([text], device=scores.device), scores[None]
+        best = scores.argmax()
+        if not scores[best].isfinite():  # NaN, infinite, or no token is legal
+            return best
+        ids, scores = torch.tensor([text], device=scores.device), (scores - scores[best])[None]
         for warper in self._warpers[place]:
             scores = warper(ids, scores)
+        if not scores.isfinite().any():
+            return torch.full_like(best, -1)
         # On the CPU, so that a seed draws the same on every device.
         drawn = torch.multinomial(scores[0].softmax(-1).cpu(), 1, generator=self._generators[place])
         return drawn[0].to(scores.device)
 
 
 def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor) -> Choice:
-    legal = expert.gather(1, tokens[:, None])[:, 0].isfinite()
+    legal = (tokens >= 0) & (expert.gather(1, tokens.clamp(0)[:, None])[:, 0] > -math.inf)
     return Choice(torch.where(legal, tokens, -1).tolist(), expert, amateur)
 
 
@@ -105,7 +111,7 @@ def _by_row(values: list[float], like: torch.Tensor) -> torch.Tensor:
 def _warpers(request: Request) -> list:
     warpers = []
     if request.temperature not in (0.0, 1.0):
-        warpers.append(TemperatureLogitsWarper(float(request.temperature)))
+        warpers.append(TemperatureLogitsWarper(max(float(request.temperature), COLDEST)))
     if request.top_k is not None:
         warpers.append(TopKLogitsWarper(request.top_k))
     if request.top_p is not None and request.top_p < 1:
@@ -118,5 +124,5 @@ def _generator(request: Request) -> torch.Generator:
     if request.seed is None:
         generator.seed()
     else:
-        generator.manual_seed(request.seed)
+        generator.manual_seed(int(request.seed))
     return generator

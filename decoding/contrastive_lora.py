@@ -101,7 +101,8 @@ class ContrastiveLoRA:
         if self._injection is None:
             raise RuntimeError("the adapters have been removed; make a new ContrastiveLoRA")
         for name, module in self.model.named_modules():
-            if isinstance(module, nn.Dropout) and module.training and module.p > 0:
+            rate = module.p if isinstance(module, nn.Dropout) else getattr(module, "attention_dropout", None)
+            if module.training and isinstance(rate, (int, float)) and rate > 0:
                 raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
 
     def _steps(self, requests: Sequence[Request], stopping: Stopping) -> Iterator[Token]:

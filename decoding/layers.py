@@ -77,18 +77,18 @@ class _Group:
     def _add(self, layer: _Layer, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         if self.rows.slots is None:
             return output
-        slots = self.rows.by_token(x.numel() // x.shape[-1])
         if self._input is not x or layer not in self._left:
-            self._input, self._left = x, set(self.layers)
-            flat = x.reshape(-1, x.shape[-1])
+            flat = x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])
+            self._slots = self.rows.by_token(len(flat))
             self._shrunk = torch.empty(len(flat), self.a.shape[1], dtype=torch.float32, device=x.device)
-            bgmv_shrink(flat.to(self.a.dtype), self.a, self._shrunk, slots)
+            bgmv_shrink(flat.to(self.a.dtype), self.a, self._shrunk, self._slots)
+            self._input, self._left = x, set(self.layers)
         self._left.remove(layer)
-        columns = output.reshape(-1, output.shape[-1])  # a view of what a linear layer returns
-        bgmv_expand(self._shrunk[:, layer.ranks], layer.b, columns, slots)
+        output = output.contiguous()  # as a linear layer returns it
+        bgmv_expand(self._shrunk[:, layer.ranks], layer.b, output.view(-1, output.shape[-1]), self._slots)
         if not self._left:
             self._input = self._shrunk = None
-        return columns.view(output.shape)
+        return output
 
 
 class Injection:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import torch
 
@@ -64,13 +65,16 @@ class Request:
             (not 0 <= self.temperature < math.inf, f"temperature is {self.temperature}; 0 or more, and finite"),
             (self.top_k is not None and self.top_k < 1, f"top_k is {self.top_k}; 1 or more, or None"),
             (self.top_p is not None and not 0 < self.top_p <= 1, f"top_p is {self.top_p}; above 0 and at most 1"),
+            (self.seed is not None and not (isinstance(self.seed, Integral) and 0 <= self.seed < 1 << 64),
+             f"seed is {self.seed!r}; a whole number from 0 to 2 ** 64 - 1, or None"),
         )  # fmt: skip
         for wrong, complaint in ranges:
             if wrong:
                 raise ValueError(f"{which}: {complaint}")
         for token in ids:
-            if not 0 <= token < vocabulary:
-                raise ValueError(f"{which}: input_ids holds {token}; token ids are from 0 to {vocabulary - 1}")
+            if not isinstance(token, Integral) or not 0 <= token < vocabulary:
+                wanted = f"token ids are whole numbers from 0 to {vocabulary - 1}"
+                raise ValueError(f"{which}: input_ids holds {token!r}; {wanted}")
 
     def ids(self) -> list[int]:
         """The prompt as a list."""

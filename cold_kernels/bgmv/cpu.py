@@ -1,6 +1,6 @@
 """BGMV on CPU tensors, by matrix products, with a row's bits independent of the other rows."""
 
-from collections.abc import Iterator
+import functools
 
 import torch
 import torch.nn.functional as F
@@ -12,26 +12,25 @@ LEAST = 12
 another order; found by comparing rows of 40,000 random products with the same rows in other batches."""
 
 
-@torch.no_grad()
-def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: list[int], scale: float) -> None:
+def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], scale: float) -> None:
     """``y[t] = scale * a[slots[t]] @ x[t]`` in float32, rows of zeros where the slot is -1."""
     if -1 in slots:
         y.zero_()
     for slot, rows in _rows_by_slot(slots):
-        product = _row_by_row(_take(x, rows), a[slot])
+        product = _row_by_row(x[rows], a[slot])
         if scale != 1.0:
             product *= scale
-        _put(y, rows, product)
+        y[rows] = product
 
 
-@torch.no_grad()
-def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: list[int], add: bool) -> None:
+def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
     for slot, rows in _rows_by_slot(slots):
-        product = _together(x, rows, b[slot])
-        if add:
-            product += _take(y, rows)
-        _put(y, rows, product)
+        product = _together(x[rows], b[slot])
+        if add and y.dtype == torch.float32 and isinstance(rows, slice):
+            y[rows].add_(product)  # the same sum, in place: the way of a decode step
+        else:
+            y[rows] = (product.add_(y[rows]) if add else product).to(y.dtype)
 
 
 def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -49,35 +48,30 @@ def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return torch.bmm(x[:, None], weights.T.expand(count, inner + missing, outputs))[:, 0]
 
 
-def _together(x: torch.Tensor, rows: list[int], weights: torch.Tensor) -> torch.Tensor:
-    """``x[rows] @ weights.T`` in float32, for small K."""
-    count, (outputs, inner) = len(rows), weights.shape
-    x = _take(x, rows + rows[:1] * (LEAST - count)).float().contiguous()
-    weights = weights.float().contiguous()
+def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """``x @ weights.T`` in float32, for small K."""
+    (count, inner), outputs = x.shape, weights.shape[0]
+    x, weights = x.float(), weights.float().contiguous()
+    if count == 1:
+        x = x.expand(LEAST, inner)
+    elif count < LEAST:
+        x = F.pad(x, (0, 0, 0, LEAST - count))
     if outputs < LEAST and (outputs % 4 or inner % 4):
         weights = F.pad(weights, (0, 0, 0, LEAST - outputs))
-    return torch.mm(x, weights.T)[:count, :outputs]
+    product = torch.mm(x.contiguous(), weights.T)
+    return product if product.shape == (count, outputs) else product[:count, :outputs]
 
 
-def _rows_by_slot(slots: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Each slot that is used, and its rows."""
+@functools.lru_cache(maxsize=256)
+def _rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, slice | torch.Tensor], ...]:
+    """Each slot that is used, and its rows: a slice where they follow one another."""
     rows: dict[int, list[int]] = {}
     for row, slot in enumerate(slots):
         rows.setdefault(slot, []).append(row)
     rows.pop(-1, None)
-    return iter(rows.items())
+    return tuple((slot, _sliced(listed)) for slot, listed in rows.items())
 
 
-def _take(tensor: torch.Tensor, rows: list[int]) -> torch.Tensor:
-    first, last = rows[0], rows[-1]
-    if last - first == len(rows) - 1:
-        return tensor if len(rows) == len(tensor) else tensor[first : last + 1]
-    return tensor.index_select(0, torch.tensor(rows))
-
-
-def _put(tensor: torch.Tensor, rows: list[int], values: torch.Tensor) -> None:
-    first, last = rows[0], rows[-1]
-    if last - first == len(rows) - 1:
-        tensor[first : last + 1] = values
-    else:
-        tensor.index_copy_(0, torch.tensor(rows), values.to(tensor.dtype))
+def _sliced(rows: list[int]) -> slice | torch.Tensor:
+    first, end = rows[0], rows[-1] + 1
+    return slice(first, end) if end - first == len(rows) else torch.tensor(rows)

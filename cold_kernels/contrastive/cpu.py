@@ -8,7 +8,6 @@ CHUNK = 1 << 18
 """Logits worked on at a time: 1 MB of float32, which stays in a core's cache."""
 
 
-@torch.no_grad()
 def score(
     expert: torch.Tensor, amateur: torch.Tensor, score: torch.Tensor, log_alpha: torch.Tensor, beta: torch.Tensor
 ) -> None:
@@ -19,7 +18,6 @@ def score(
         score[rows] = scores
 
 
-@torch.no_grad()
 def argmax(
     expert: torch.Tensor, amateur: torch.Tensor, choice: torch.Tensor, log_alpha: torch.Tensor, beta: torch.Tensor
 ) -> None:

@@ -52,6 +52,8 @@ def check_number(name: str, value: object, or_else: str = "") -> None:
 
 def check_written_once(name: str, tensor: torch.Tensor) -> None:
     """Raise where two elements of a matrix share a place: steps i and j with ``i * strides[0] == j * strides[1]``."""
+    if tensor.is_contiguous():
+        return
     (rows, columns), (down, right) = tensor.shape, tensor.stride()
     shared = math.gcd(down, right) or 1
     if tensor.numel() > 1 and right // shared < rows and down // shared < columns:
@@ -83,7 +85,7 @@ def _bytes(matrix: torch.Tensor) -> tuple[int, int]:
     return start, start + elements * matrix.element_size()
 
 
-def check_slots(indices: list[int], slots: int) -> None:
+def check_slots(indices: tuple[int, ...], slots: int) -> None:
     low, high = min(indices), max(indices)
     if low < -1 or high >= slots:
         wrong = high if high >= slots else low

@@ -202,7 +202,6 @@ def _full(value: float, rows: int, device: torch.device) -> torch.Tensor:
     return torch.full([rows], value, dtype=torch.float32, device=device)
 
 
-@torch.no_grad()
 def _run(
     name: str,
     in_torch: Callable,

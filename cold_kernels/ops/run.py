@@ -63,20 +63,21 @@ def expand(
 
 def _slots_for_torch(
     inputs: torch.Tensor, weights: torch.Tensor, output: torch.Tensor, indices: torch.Tensor
-) -> list[int] | None:
+) -> tuple[int, ...] | None:
     """Each row's slot where torch does the work, None where a kernel does.
 
     Checks memory on every device, and the indices where looking at them costs nothing.
     """
     check_written_once("output_tensor", output)
     check_apart("output_tensor", output, "inputs", inputs)
+    if indices.device.type == "cpu":
+        slots = tuple(indices.tolist())
+        check_slots(slots, weights.shape[0])
+        if not interpreting():
+            return slots
     if not output.is_inference():
-        torch.autograd.graph.increment_version(output)
-    if indices.device.type != "cpu":
-        return None
-    slots = indices.tolist()
-    check_slots(slots, weights.shape[0])
-    return None if interpreting() else slots
+        torch.autograd.graph.increment_version(output)  # a kernel's writes are not seen by autograd
+    return None
 
 
 def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
