@@ -111,6 +111,7 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
         with os.fdopen(handle, "w") as file:
             json.dump({"format": FORMAT, **record}, file, indent=1)
             file.write("\n")
+        os.chmod(name, 0o644)  # whoever launches may be another user than who tuned
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -10,6 +10,8 @@ ALIGNMENT = 64
 LEAST = 12
 """Rows and columns of an expanding product, at least. For fewer, and for no other number, MKL has routines that sum in
 another order; found by comparing rows of 40,000 random products with the same rows in other batches."""
+SINGLE = 4
+"""Rows that a single row is repeated to: enough for the first of them to be summed as among `LEAST`."""
 
 
 def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], scale: float) -> None:
@@ -53,7 +55,7 @@ def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     (count, inner), outputs = x.shape, weights.shape[0]
     x, weights = x.float(), weights.float().contiguous()
     if count == 1:
-        x = x.expand(LEAST, inner)
+        x = x.expand(SINGLE, inner)
     elif count < LEAST:
         x = F.pad(x, (0, 0, 0, LEAST - count))
     if outputs < LEAST and (outputs % 4 or inner % 4):
