@@ -9,7 +9,7 @@ import torch
 from ..contrastive import cpu
 from ..devices import interpreting
 from .checks import FLOAT32_MAX, FLOATS, check_float, check_number, check_same, check_tensor, rows_contiguous
-from .library import define, explained
+from .library import define, explained, without_gradients
 
 MAX_VOCABULARY = 1 << 24
 ALPHAS, BETAS = "above 0 and at most 1", "0 or more, and finite in float32"
@@ -202,6 +202,7 @@ def _full(value: float, rows: int, device: torch.device) -> torch.Tensor:
     return torch.full([rows], value, dtype=torch.float32, device=device)
 
 
+@without_gradients
 def _run(
     name: str,
     in_torch: Callable,

@@ -35,7 +35,7 @@ def define(name: str, schema: str, function: Callable, check: Callable) -> None:
     """Define ``cold_kernels::name``, in which an overload's name may follow after a dot."""
     _library.define(name + schema)
     for key in DEVICES:
-        _library.impl(name, _without_gradients(function), key)
+        _library.impl(name, function, key)
     _library.impl(name, torch.library.fallthrough_kernel, "Autograd")  # not differentiable
     torch.library.register_fake(f"cold_kernels::{name}", _by_position(function, check), lib=_library)
 
@@ -61,8 +61,8 @@ def explained(function: Callable, check: Callable) -> Callable[[Callable], Calla
     return decorate
 
 
-def _without_gradients(function: Callable) -> Callable:
-    """``torch.no_grad`` where it is not in force already: entering it costs as much as a small operator."""
+def without_gradients(function: Callable) -> Callable:
+    """``torch.no_grad``, entered only where it is not in force: that costs as much as a small operator."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

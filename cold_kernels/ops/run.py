@@ -8,11 +8,13 @@ import torch
 from ..bgmv import cpu
 from ..devices import interpreting
 from .checks import check_apart, check_slots, check_written_once, rows_contiguous, three_dimensional
+from .library import without_gradients
 
 MAX_ITEMS = (1 << 31) - (1 << 16)
 """What a launch may have of tiles: kernels count them, and the elements of a workspace, in 32 bits."""
 
 
+@without_gradients
 def shrink(
     inputs: torch.Tensor,
     lora_a_weights: torch.Tensor,
@@ -36,6 +38,7 @@ def shrink(
     )
 
 
+@without_gradients
 def expand(
     inputs: torch.Tensor,
     lora_b_weights: torch.Tensor,
