@@ -14,7 +14,7 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser("example-adapter", help="train a small adapter to try", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the adapter is saved")
     parser.add_argument("--model", required=True, help="as in generate")
-    parser.add_argument("--steps", type=int, default=40, help="of 4 problems each; default: 40")
+    parser.add_argument("--steps", type=int, default=24, help="of 4 problems each; default: 24")
     parser.add_argument("--rank", type=int, default=8, help="default: 8")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.set_defaults(run=run)

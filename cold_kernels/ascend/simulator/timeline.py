@@ -135,7 +135,7 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
             else:
                 free[event[1]] = max(free[event[1]], done[event[1]])
         elif kind == SCALAR_ACCESS:
-            spent = cycles["scalar_local" if event[1] else "scalar_global"]
+            spent = event[2] * cycles["scalar_local" if event[1] else "scalar_global"]
             now += spent
             busy[SCALAR] += spent
         else:

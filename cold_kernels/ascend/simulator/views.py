@@ -208,7 +208,7 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = (SCALAR_ACCESS, local)
+    event = (SCALAR_ACCESS, local, 1)
 
     def step(env: list) -> None:
         element = _element(env[source], [env[index] for index in indices])
@@ -223,7 +223,7 @@ def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, (SCALAR_ACCESS, local)
+    core, event = translator.core, (SCALAR_ACCESS, local, 1)
 
     def step(env: list) -> None:
         element = _element(env[target], [env[index] for index in indices])
