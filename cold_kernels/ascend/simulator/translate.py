@@ -13,7 +13,17 @@ import numpy as np
 from xdsl.ir import Block, SSAValue
 
 from ..chips import UB_BYTES
-from . import arithmetic, control, copies, elementwise, placement, reductions, synchronization, views  # noqa: F401
+from . import (  # noqa: F401
+    arithmetic,
+    control,
+    copies,
+    elementwise,
+    ordering,
+    placement,
+    reductions,
+    synchronization,
+    views,
+)
 from .memory import Allocation
 from .operations import FREE, HANDLERS, Op, located, placed
 from .work import SCALAR_WORK
