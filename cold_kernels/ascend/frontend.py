@@ -115,6 +115,7 @@ class Frontend:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRITON_")}
         environment["TRITON_DISABLE_LINE_INFO"] = "false"
         environment["PYTHONSAFEPATH"] = "1"
+        environment["COLD_KERNELS_LAZY"] = "1"  # it compiles, and needs no operators
         folders = [str(PACKAGE_ROOT), environment.get("PYTHONPATH", "")]
         if toolchain.triton_folder is not None:
             folders.insert(0, str(toolchain.triton_folder))

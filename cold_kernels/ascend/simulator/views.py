@@ -51,6 +51,22 @@ def pointer_cast(translator, op: Op):
     return translator.pure(op, buffer)
 
 
+@handles("memref.view")
+@silent
+def view(translator, op: Op):
+    kind, dtype = op.results[0].type, element_type(op.results[0])
+
+    def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
+        given = iter(dynamic)
+        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
+        offset, rest = divmod(source.offset + start, dtype.itemsize)
+        if source.itemsize != 1 or rest:
+            raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
+        return MemRef(source.allocation, offset, shape, dense(shape), dtype)
+
+    return translator.pure(op, at)
+
+
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
     """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
     if len(op.operands) > 1:
