@@ -52,7 +52,8 @@ def record(benchmark, times: Times, ours: Callable[[], object]) -> None:
     )
     benchmark.extra_info |= {f"{name}_microseconds": round(value * 1e6, 2) for name, value in times.others.items()}
     benchmark.pedantic(ours, rounds=20, iterations=_calls(ours), warmup_rounds=1)
-    print(f"\n{benchmark.name}: {times.ours * 1e6:.1f} us, {times.ratio:.2f} times {times.best}", end="")
+    others = ", ".join(f"{times.ours / other:.2f} x {name}" for name, other in times.others.items())
+    print(f"\n{benchmark.name}: {times.ours * 1e6:.1f} us = {others}", end="")
 
 
 def geometric_mean(values: list[float]) -> float:

@@ -5,8 +5,6 @@ import os
 import sys
 from importlib import import_module
 
-os.environ.setdefault("COLD_KERNELS_LAZY", "1")  # the doctor must work where `import torch` does not
-
 COMMANDS = ("doctor", "autotune", "report")
 
 
@@ -35,4 +33,5 @@ def _run(arguments: list[str] | None) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("COLD_KERNELS_LAZY", "1")  # the doctor must work where `import torch` does not
     sys.exit(main())

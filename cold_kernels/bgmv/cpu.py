@@ -7,6 +7,8 @@ import torch.nn.functional as F
 
 ALIGNMENT = 64
 """Bytes. Where a row starts within a vector changes the order in which it is summed."""
+BATCHED = 400
+"""Multiplications of a product from which on torch hands it to the BLAS library also as one of a batch."""
 LEAST = 12
 """Rows and columns of an expanding product, at least. For fewer, and for no other number, MKL has routines that sum in
 another order; found by comparing rows of 40,000 random products with the same rows in other batches."""
@@ -47,20 +49,22 @@ def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     x, weights = x.contiguous(), weights.contiguous()
     if x.data_ptr() % ALIGNMENT:
         x = x.clone()
+    if count == 1 and inner * outputs >= BATCHED:
+        return F.linear(x, weights)  # what the batched product does with each row
     return torch.bmm(x[:, None], weights.T.expand(count, inner + missing, outputs))[:, 0]
 
 
 def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """``x @ weights.T`` in float32, for small K."""
     (count, inner), outputs = x.shape, weights.shape[0]
-    x, weights = x.float(), weights.float().contiguous()
+    x, weights = x.float().contiguous(), weights.float().contiguous()
     if count == 1:
         x = x.expand(SINGLE, inner)
     elif count < LEAST:
         x = F.pad(x, (0, 0, 0, LEAST - count))
     if outputs < LEAST and (outputs % 4 or inner % 4):
         weights = F.pad(weights, (0, 0, 0, LEAST - outputs))
-    product = torch.mm(x.contiguous(), weights.T)
+    product = torch.mm(x, weights.T)
     return product if product.shape == (count, outputs) else product[:count, :outputs]
 
 

@@ -62,14 +62,15 @@ def explained(function: Callable, check: Callable) -> Callable[[Callable], Calla
 
 
 def without_gradients(function: Callable) -> Callable:
-    """``torch.no_grad``, entered only where it is not in force: that costs as much as a small operator."""
+    """``torch.no_grad``, entered only where it changes something: that costs as much as a small operator."""
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return function(*args, **kwargs)
+    def call(*args: Any, **named: Any) -> Any:
+        tensors = (value for value in (*args, *named.values()) if isinstance(value, torch.Tensor))
+        if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in tensors):
+            return function(*args, **named)
         with torch.no_grad():
-            return function(*args, **kwargs)
+            return function(*args, **named)
 
     return call
 
