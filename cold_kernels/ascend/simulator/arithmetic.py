@@ -31,22 +31,7 @@ def signed(translator, op: Op):
         raise op.unsupported("a signed operation on i1")
     if op.name in ("arith.maxsi", "arith.minsi"):
         return translator.pure(op, function)
-    return translator.pure(op, lambda a, b: wrap(function(a, b)), scalars.integer_text(op.name, width))
-
-
-@handles("arith.mulsi_extended", "arith.mului_extended")
-@silent
-def multiply_extended(translator, op: Op):
-    """The low and the high half of the whole product."""
-    width = _width(op)
-    read = scalars.unsigned(width) if op.name == "arith.mului_extended" else int
-    wrap = scalars.wrap(width)
-
-    def halves(a: int, b: int) -> tuple[int, int]:
-        product = read(a) * read(b)
-        return wrap(product), wrap(product >> width)
-
-    return translator.pure(op, halves)
+    return translator.pure(op, lambda a, b: wrap(function(a, b)))
 
 
 @handles(*scalars.UNSIGNED)
@@ -60,9 +45,8 @@ def unsigned(translator, op: Op):
 @handles(*scalars.FLOAT)
 @silent
 def floating(translator, op: Op):
-    kind = type_name(op.results[0])
-    function, rounded = scalars.FLOAT[op.name], scalars.rounded(kind)
-    return translator.pure(op, lambda a, b: rounded(function(a, b)), scalars.float_text(op.name, kind))
+    function, rounded = scalars.FLOAT[op.name], scalars.rounded(type_name(op.results[0]))
+    return translator.pure(op, lambda a, b: rounded(function(a, b)))
 
 
 @handles(*scalars.FLOAT_UNARY)
@@ -88,7 +72,7 @@ def compare_integers(translator, op: Op):
     if predicate < scalars.FIRST_UNSIGNED_PREDICATE:
         if width == 1:  # a set bit is -1
             return translator.pure(op, lambda a, b: compare(-a, -b))
-        return translator.pure(op, compare, f"{{0}} {scalars.INTEGER_SYMBOLS[predicate]} {{1}}")
+        return translator.pure(op, compare)
     positive = scalars.unsigned(width)
     return translator.pure(op, lambda a, b: compare(positive(a), positive(b)))
 
@@ -96,33 +80,29 @@ def compare_integers(translator, op: Op):
 @handles("arith.cmpf")
 @silent
 def compare_floats(translator, op: Op):
-    predicate = op.number("predicate")
-    symbol = scalars.FLOAT_SYMBOLS.get(predicate)
-    return translator.pure(op, scalars.FLOAT_PREDICATES[predicate], f"{{0}} {symbol} {{1}}" if symbol else "")
+    return translator.pure(op, scalars.FLOAT_PREDICATES[op.number("predicate")])
 
 
 @handles("arith.select")
 @silent
 def select(translator, op: Op):
-    return translator.pure(op, lambda condition, a, b: a if condition else b, "{1} if {0} else {2}")
+    return translator.pure(op, lambda condition, a, b: a if condition else b)
 
 
 @handles("arith.index_cast", "arith.extsi", "arith.trunci")
 @silent
 def resize(translator, op: Op):
-    given, width = scalars.WIDTHS[type_name(op.operands[0])], _width(op)
-    sign = -1 if op.name == "arith.extsi" and given == 1 else 1
-    wrap = scalars.wrap(width)
-    return translator.pure(op, lambda value: wrap(sign * value), "{0}" if 1 < given <= width else "")
+    sign = -1 if op.name == "arith.extsi" and type_name(op.operands[0]) == "i1" else 1
+    wrap = scalars.wrap(_width(op))
+    return translator.pure(op, lambda value: wrap(sign * value))
 
 
 @handles("arith.extui", "arith.index_castui")
 @silent
 def extend_unsigned(translator, op: Op):
-    given = scalars.WIDTHS[type_name(op.operands[0])]
-    positive, wrap = scalars.unsigned(given), scalars.wrap(_width(op))
-    text = "+{0}" if given == 1 else "{0} if {0} >= 0 else {f}({0})"
-    return translator.pure(op, lambda value: wrap(positive(value)), text)
+    positive = scalars.unsigned(scalars.WIDTHS[type_name(op.operands[0])])
+    wrap = scalars.wrap(_width(op))
+    return translator.pure(op, lambda value: wrap(positive(value)))
 
 
 @handles("arith.sitofp", "arith.uitofp")

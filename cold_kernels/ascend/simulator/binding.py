@@ -11,7 +11,6 @@ from xdsl.ir import Attribute
 from .memory import ELEMENT_TYPES, Allocation, MemRef
 from .scalars import WIDTHS, rounded, wrap
 
-MAX_LOCKS = 1024
 TORCH_TYPES = {
     torch.float16: "f16",
     torch.bfloat16: "bf16",
@@ -57,12 +56,6 @@ def detached(args: Sequence) -> list:
         return empty.set_(copies[storage.data_ptr()], value.storage_offset(), value.shape, value.stride())
 
     return [copy(value) for value in args]
-
-
-def lock_variables() -> MemRef:
-    """Memory for the locks of a launch, which start at 0."""
-    data = np.zeros(MAX_LOCKS * 8, np.uint8)
-    return MemRef(Allocation("the lock variables", data, 0, len(data), False), 0, (len(data),), (1,), ELEMENT_TYPES["i8"])
 
 
 def _tensor(name: str, element: str, tensor: Any) -> MemRef:

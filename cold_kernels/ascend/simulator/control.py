@@ -1,7 +1,10 @@
 """Loops and branches."""
 
+from ..errors import UnsupportedProgram
 from .operations import Op, handles
-from .scalar_loops import LOOP_OVERHEAD, MAX_ITERATIONS, endless, is_scalar, steps, written
+
+LOOP_OVERHEAD = 2
+"""Scalar operations of a loop per iteration: add and branch."""
 
 
 def _assign(env: list, slots: list[int], values: list) -> None:
@@ -11,8 +14,6 @@ def _assign(env: list, slots: list[int], values: list) -> None:
 
 @handles("scf.for")
 def loop(translator, op: Op):
-    if is_scalar(op):
-        return written(translator, op)
     lower, upper, step_size = (translator.slot(operand) for operand in op.operands[:3])
     initial = [translator.slot(operand) for operand in op.operands[3:]]
     block = op.regions[0].block
@@ -23,7 +24,9 @@ def loop(translator, op: Op):
 
     def step(env: list) -> None:
         values = [env[slot] for slot in initial]
-        for index in steps(env[lower], env[upper], env[step_size]):
+        if env[step_size] <= 0:
+            raise UnsupportedProgram(f"a loop with step {env[step_size]} does not end")
+        for index in range(env[lower], env[upper], env[step_size]):
             env[induction] = index
             _assign(env, carried, values)
             body(env)
@@ -35,8 +38,6 @@ def loop(translator, op: Op):
 
 @handles("scf.while")
 def while_loop(translator, op: Op):
-    if is_scalar(op):
-        return written(translator, op)
     initial = [translator.slot(operand) for operand in op.operands]
     before, after = (region.block for region in op.regions)
     tested = [translator.slot(argument) for argument in before.args]
@@ -49,7 +50,7 @@ def while_loop(translator, op: Op):
 
     def step(env: list) -> None:
         values = [env[slot] for slot in initial]
-        for _ in range(MAX_ITERATIONS):
+        while True:
             _assign(env, tested, values)
             test(env)
             values = [env[slot] for slot in forwarded]
@@ -58,8 +59,6 @@ def while_loop(translator, op: Op):
             _assign(env, passed, values)
             body(env)
             values = [env[slot] for slot in yielded]
-        else:
-            endless()
         _assign(env, results, values)
 
     return step

@@ -1,8 +1,7 @@
-"""Flags between pipes, barriers, and locks between programs."""
+"""Flags between pipes, and barriers."""
 
 from .operations import Op, handles
-from .timeline import Deadlock
-from .work import BARRIER, LOCK, PIPES, SET_FLAG, UNLOCK, WAIT_FLAG
+from .work import BARRIER, PIPES, SET_FLAG, WAIT_FLAG
 
 
 def _pipe(op: Op, attribute: str) -> str:
@@ -38,27 +37,5 @@ def barrier(translator, op: Op):
 
     def step(env: list) -> None:
         core.trace.append(event)
-
-    return step
-
-
-@handles("hivm.hir.sync_block_lock", "hivm.hir.sync_block_unlock")
-def lock(translator, op: Op):
-    """A lock that programs pass one by one, in the order of the grid: its variable says whose turn it is.
-
-    The compiler puts it around an atomic operation whose old value is used, or that the copy engine lacks.
-    """
-    variable, core, entering = translator.slot(op.operands[0]), translator.core, not op.name.endswith("unlock")
-
-    def step(env: list) -> None:
-        ref = env[variable]
-        turn = ref.array()
-        if not entering:
-            turn[0] = core.block + 1
-        elif turn[0] != core.block:
-            raise Deadlock(
-                f"program {core.block} waits for a lock that is at program {turn[0]}; all pass it in turn, each once"
-            )
-        core.trace.append((LOCK if entering else UNLOCK, ref.address))
 
     return step

@@ -51,22 +51,6 @@ def pointer_cast(translator, op: Op):
     return translator.pure(op, buffer)
 
 
-@handles("memref.view")
-@silent
-def view(translator, op: Op):
-    kind, dtype = op.results[0].type, element_type(op.results[0])
-
-    def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
-        given = iter(dynamic)
-        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
-        offset, rest = divmod(source.offset + start, dtype.itemsize)
-        if source.itemsize != 1 or rest:
-            raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
-        return MemRef(source.allocation, offset, shape, dense(shape), dtype)
-
-    return translator.pure(op, at)
-
-
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
     """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
     if len(op.operands) > 1:
@@ -224,7 +208,7 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = (SCALAR_ACCESS, local, 1)
+    event = (SCALAR_ACCESS, local)
 
     def step(env: list) -> None:
         element = _element(env[source], [env[index] for index in indices])
@@ -239,7 +223,7 @@ def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, (SCALAR_ACCESS, local, 1)
+    core, event = translator.core, (SCALAR_ACCESS, local)
 
     def step(env: list) -> None:
         element = _element(env[target], [env[index] for index in indices])
