@@ -62,7 +62,7 @@ def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         x = x.expand(SINGLE, inner)
     elif count < LEAST:
         x = F.pad(x, (0, 0, 0, LEAST - count))
-    if outputs < LEAST and (outputs % 4 or inner % 4):
+    if outputs < LEAST:
         weights = F.pad(weights, (0, 0, 0, LEAST - outputs))
     product = torch.mm(x, weights.T)
     return product if product.shape == (count, outputs) else product[:count, :outputs]
