@@ -11,6 +11,7 @@ from xdsl.ir import Attribute
 from .memory import ELEMENT_TYPES, Allocation, MemRef
 from .scalars import WIDTHS, rounded, wrap
 
+MAX_LOCKS = 1024
 TORCH_TYPES = {
     torch.float16: "f16",
     torch.bfloat16: "bf16",
@@ -56,6 +57,13 @@ def detached(args: Sequence) -> list:
         return empty.set_(copies[storage.data_ptr()], value.storage_offset(), value.shape, value.stride())
 
     return [copy(value) for value in args]
+
+
+def lock_variables() -> MemRef:
+    """Memory for the locks of a launch, which start at 0."""
+    size = 8 * MAX_LOCKS
+    memory = Allocation("the lock variables", np.zeros(size, np.uint8), 0, size, False)
+    return MemRef(memory, 0, (size,), (1,), ELEMENT_TYPES["i8"])
 
 
 def _tensor(name: str, element: str, tensor: Any) -> MemRef:

@@ -11,6 +11,9 @@ FLOATS = ("f16", "bf16", "f32", "f64")
 EXACT_BITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
 """Integers of so many bits are exact in the type."""
 
+LEAST_EXPONENT = {"f16": -13, "bf16": -125}
+"""``frexp``'s exponent of the smallest normal number; below it the spacing stays."""
+
 
 def _half_away(values: np.ndarray) -> np.ndarray:
     return np.trunc(values + np.copysign(0.5, values))
@@ -23,7 +26,8 @@ def conversion(op: Op, source: str, target: str, mode: str, signedness: str) -> 
     """The function from elements of ``source`` to elements of ``target``.
 
     Float to integer rounds by ``mode`` and saturates, NaN giving 0; integer to integer saturates unless the
-    mode is ``truncwithoverflow``, which keeps the low bits; float to float rounds to nearest, ties to even.
+    mode is ``truncwithoverflow``, which keeps the low bits; float to a narrower float rounds by ``mode`` onto the
+    numbers that it has, and what is too large becomes infinite.
     """
     if signedness == "bitcast":
         return lambda values: values.view(ELEMENT_TYPES[target])
@@ -51,10 +55,19 @@ def conversion(op: Op, source: str, target: str, mode: str, signedness: str) -> 
 def _float_to_float(op: Op, source: str, target: str, mode: str) -> Callable[[np.ndarray], np.ndarray]:
     if source == target and mode in ROUND:
         return lambda values: ROUND[mode](values).astype(values.dtype)
-    widening = ELEMENT_TYPES[source].itemsize < ELEMENT_TYPES[target].itemsize
-    if mode != "rint" and not widening:
+    dtype = ELEMENT_TYPES[target]
+    if mode == "rint" or ELEMENT_TYPES[source].itemsize < dtype.itemsize:
+        return lambda values: values.astype(dtype)
+    if mode not in ROUND or target not in LEAST_EXPONENT:
         raise op.unsupported(f"rounding {mode} from {source} to {target}")
-    return lambda values: values.astype(ELEMENT_TYPES[target])
+
+    def round_to_grid(values: np.ndarray) -> np.ndarray:
+        values = values.astype(np.float64)
+        exponent = np.maximum(np.frexp(values)[1], LEAST_EXPONENT[target])
+        spacing = np.ldexp(1.0, exponent - EXACT_BITS[target])
+        return (ROUND[mode](values / spacing) * spacing).astype(dtype)
+
+    return round_to_grid
 
 
 def _as_unsigned(values: np.ndarray) -> np.ndarray:

@@ -1,10 +1,7 @@
 """Loops and branches."""
 
-from ..errors import UnsupportedProgram
 from .operations import Op, handles
-
-LOOP_OVERHEAD = 2
-"""Scalar operations of a loop per iteration: add and branch."""
+from .scalar_loops import LOOP_OVERHEAD, MAX_ITERATIONS, endless, is_scalar, steps, written
 
 
 def _assign(env: list, slots: list[int], values: list) -> None:
@@ -14,6 +11,9 @@ def _assign(env: list, slots: list[int], values: list) -> None:
 
 @handles("scf.for")
 def loop(translator, op: Op):
+    """Bounds and carried values as the data say; loops of scalar work alone run as one Python function."""
+    if is_scalar(op):
+        return written(translator, op)
     lower, upper, step_size = (translator.slot(operand) for operand in op.operands[:3])
     initial = [translator.slot(operand) for operand in op.operands[3:]]
     block = op.regions[0].block
@@ -24,9 +24,7 @@ def loop(translator, op: Op):
 
     def step(env: list) -> None:
         values = [env[slot] for slot in initial]
-        if env[step_size] <= 0:
-            raise UnsupportedProgram(f"a loop with step {env[step_size]} does not end")
-        for index in range(env[lower], env[upper], env[step_size]):
+        for index in steps(env[lower], env[upper], env[step_size]):
             env[induction] = index
             _assign(env, carried, values)
             body(env)
@@ -38,6 +36,9 @@ def loop(translator, op: Op):
 
 @handles("scf.while")
 def while_loop(translator, op: Op):
+    """Given up after 100,000 iterations."""
+    if is_scalar(op):
+        return written(translator, op)
     initial = [translator.slot(operand) for operand in op.operands]
     before, after = (region.block for region in op.regions)
     tested = [translator.slot(argument) for argument in before.args]
@@ -50,7 +51,7 @@ def while_loop(translator, op: Op):
 
     def step(env: list) -> None:
         values = [env[slot] for slot in initial]
-        while True:
+        for _ in range(MAX_ITERATIONS):
             _assign(env, tested, values)
             test(env)
             values = [env[slot] for slot in forwarded]
@@ -59,6 +60,8 @@ def while_loop(translator, op: Op):
             _assign(env, passed, values)
             body(env)
             values = [env[slot] for slot in yielded]
+        else:
+            endless()
         _assign(env, results, values)
 
     return step
@@ -66,6 +69,7 @@ def while_loop(translator, op: Op):
 
 @handles("scf.if")
 def branch(translator, op: Op):
+    """With or without values."""
     condition = translator.slot(op.operands[0])
     results = [translator.slot(result) for result in op.results]
     branches = []

@@ -50,6 +50,7 @@ def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, p
 
 @handles("hivm.hir.load")
 def load(translator, op: Op):
+    """Global memory to unified buffer, with strides; padding on the left, and to the end of a row's last block."""
     (source,), (target,), pad, left, right, init = op.groups()
     if op.word("pad_mode") == "PadFirstElem" or right or init:
         raise op.unsupported("padding on the right or by the first element, or a conditional fill,")
@@ -106,6 +107,7 @@ ATOMIC = {"add": np.add, "max": np.maximum, "min": np.minimum}
 
 @handles("hivm.hir.store")
 def store(translator, op: Op):
+    """Unified buffer to global memory; atomic add, max and min round in the stored type."""
     source, target = op.operands
     kind = op.word("atomic_kind", "none")
     if kind != "none" and kind not in ATOMIC:
@@ -141,6 +143,7 @@ def store(translator, op: Op):
 
 @handles("hivm.hir.copy")
 def copy(translator, op: Op):
+    """Within the unified buffer."""
     if len(op.operands) != 2:
         raise op.unsupported("a copy with padding")
     source_slot, target_slot = (translator.slot(operand) for operand in op.operands)

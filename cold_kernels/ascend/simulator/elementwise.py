@@ -90,9 +90,14 @@ def _overwritten(source: MemRef, target: MemRef) -> bool:
     start, other = source.address, target.address
     if start + source.extent <= other or other + target.extent <= start:
         return False
-    if start == other and source.strides == target.strides:
+    if start == other and (source.strides == target.strides or _steps(source) == _steps(target)):
         return target.itemsize > source.itemsize
     return bool(np.shares_memory(source.bytes(), target.bytes(), max_work=100_000))
+
+
+def _steps(ref: MemRef) -> list[float]:
+    """Bytes from one element to the next along each axis that has several."""
+    return [stride * ref.itemsize for size, stride in zip(ref.shape, ref.strides, strict=True) if size > 1]
 
 
 def _shaped(op: Op, fetch: Callable) -> Callable:
@@ -105,6 +110,7 @@ def _shaped(op: Op, fetch: Callable) -> Callable:
 
 @handles(*(f"hivm.hir.{name}" for name in (*UNARY, *BINARY)))
 def elementwise(translator, op: Op):
+    """In the elements' type, with broadcast or transposed operands; integers wrap, bits of floats may be combined."""
     sources, (target, *_), _ = op.groups()
     name = op.name.removeprefix("hivm.hir.")
     function, cost = UNARY.get(name) or BINARY[name]
@@ -137,6 +143,7 @@ def _bitwise(function: Callable) -> Callable:
 
 @handles("hivm.hir.vcmp")
 def compare(translator, op: Op):
+    """To packed bits, in whole 256-byte repeats."""
     sources, (target,) = op.groups()
     function = COMPARE[op.word("compare_mode", "eq")]
     fetched = [_shaped(op, operand(translator, value)) for value in sources]
@@ -177,6 +184,7 @@ def _whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | Non
 
 @handles("hivm.hir.vsel")
 def select(translator, op: Op):
+    """By packed bits, or by bytes for 64-bit elements."""
     (condition, *choices), (target,), _ = op.groups()
     if type_name(condition) != BIT and type_name(target) != "i64":  # bytes of packed bits, says the library
         raise op.unsupported(f"a condition of {type_name(condition)} for {type_name(target)}")
@@ -206,6 +214,7 @@ def _select_work(rows: int, columns: int, vectorizable: bool, size: float, splat
 
 @handles("hivm.hir.vcast")
 def cast(translator, op: Op):
+    """Rounding as named; integers saturate unless ``truncwithoverflow`` keeps the low bits."""
     (source,), (target,), _ = op.groups()
     convert = casts.conversion(
         op, type_name(source), type_name(target), op.word("round_mode", "rint"), op.word("cast", "cast_signed")

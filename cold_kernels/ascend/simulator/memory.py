@@ -117,18 +117,17 @@ class MemRef:
         """The elements; booleans are unpacked into a copy."""
         if self.dtype is not BIT:
             return self.array()
-        first, last = self._packed()
-        bits = np.unpackbits(self.allocation.data[first:last], bitorder="little", count=self.size)
-        return bits.view(np.bool_).reshape(self.shape)
+        packed, count = self._packed()
+        return np.unpackbits(packed, axis=-1, bitorder="little", count=count).view(np.bool_).reshape(self.shape)
 
     def write(self, values: np.ndarray | float) -> None:
         """Assign, converted to the element type; booleans are packed."""
         if self.dtype is not BIT:
             self.array()[...] = values
             return
-        first, last = self._packed()
-        bits = np.broadcast_to(np.asarray(values, np.bool_), self.shape)
-        self.allocation.data[first:last] = np.packbits(bits.reshape(-1), bitorder="little")
+        packed, count = self._packed()
+        bits = np.broadcast_to(np.asarray(values, np.bool_), self.shape).reshape(*packed.shape[:-1], count)
+        packed[...] = np.packbits(bits, axis=-1, bitorder="little")
 
     def assign(self, values: np.ndarray) -> None:
         """As `write`, of exactly as many elements along each axis."""
@@ -136,16 +135,18 @@ class MemRef:
             raise UnsupportedProgram(f"{np.shape(values)} elements for {self!r} are not simulated")
         self.write(values)
 
-    def _packed(self) -> tuple[int, int]:
-        dense = 1
-        for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
-            if size != 1 and stride != dense:
-                raise UnsupportedProgram(f"booleans {self!r} that are not contiguous are not simulated")
-            dense *= size
-        if self.offset % 8:
+    def _packed(self) -> tuple[np.ndarray, int]:
+        """Booleans as a view of their bytes, a row for each contiguous run of them, and how long a run is."""
+        run, outer = 1, len(self.shape)
+        while outer and (self.shape[outer - 1] == 1 or self.strides[outer - 1] == run):
+            outer -= 1
+            run *= self.shape[outer]
+        if self.offset % 8 or any(stride % 8 for stride in self.strides[:outer]):
             raise UnsupportedProgram(f"booleans {self!r} that do not start at a byte are not simulated")
         self.check()
-        return self.address, self.address + (self.size + 7) // 8
+        shape = (*self.shape[:outer], (run + 7) // 8)
+        strides = [*(stride // 8 for stride in self.strides[:outer]), 1]
+        return np.ndarray(shape, np.uint8, self.allocation.data, self.address, strides), run
 
     def check(self) -> None:
         if not self.size:

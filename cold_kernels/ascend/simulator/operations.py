@@ -1,13 +1,14 @@
 """Operations of a compiled program as the translator sees them, and the registry of those that it knows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatAttr, IntegerAttr, MemRefType
 from xdsl.ir import Operation, SSAValue
 
-from ..errors import UnsupportedProgram
+from ..errors import AscendError, UnsupportedProgram
 from .memory import BIT, ELEMENT_TYPES
 
 DYNAMIC = -(1 << 63)
@@ -15,6 +16,10 @@ DYNAMIC = -(1 << 63)
 
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
+
+
+FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
+"""Operations that leave no instruction of their own behind."""
 
 
 def handles(*names: str) -> Callable[[Callable], Callable]:
@@ -80,6 +85,27 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.location}"
+
+
+@contextmanager
+def located(op: Op) -> Iterator[None]:
+    """Make what goes wrong inside an error of this package that names the operation and its source line."""
+    try:
+        yield
+    except Exception as error:
+        raise placed(error, op)
+
+
+def placed(error: Exception, op: Op) -> Exception:
+    """What `located` raises in place of ``error``; what was placed once stays as it is."""
+    if not isinstance(error, AscendError):
+        wrong = op.unsupported(f"this form of it ({type(error).__name__}: {error})")
+        wrong.__cause__ = error
+        error = wrong
+    elif not getattr(error, "located", False):
+        error.args = (f"{op!r}: {error}",)
+    error.located = True
+    return error
 
 
 def type_name(value: SSAValue) -> str:

@@ -14,6 +14,7 @@ from .work import ISSUE, VECTOR, Work, work
 
 @handles("hivm.hir.vbrc")
 def broadcast(translator, op: Op):
+    """A number, or axes of size 1."""
     source, target = op.operands[:2]
     axes = op.ints("broadcast_dims")
     fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
@@ -42,6 +43,7 @@ def _broadcast_work(rows: int, columns: int, vectorizable: bool, size: float, la
 
 @handles("hivm.hir.varange")
 def arange(translator, op: Op):
+    """An offset and a stride for each axis."""
     (target,), offset, strides = op.groups()
     target_slot, core = translator.slot(target), translator.core
     start = translator.slot(offset[0]) if offset else None
@@ -69,6 +71,7 @@ def _arange_work(size: int, itemsize: float, flat: bool) -> Work:
 
 @handles("hivm.hir.vtranspose")
 def transpose(translator, op: Op):
+    """Any permutation."""
     source, target = (translator.slot(value) for value in op.operands[:2])
     permutation, core = op.ints("permutation"), translator.core
 
@@ -85,6 +88,7 @@ def transpose(translator, op: Op):
 
 @handles("hivm.hir.vgather")
 def gather(translator, op: Op):
+    """By indices into the last axis, within bounds."""
     source, indices, target = (translator.slot(value) for value in op.operands[:3])
     core = translator.core
 

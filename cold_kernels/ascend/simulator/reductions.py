@@ -62,6 +62,7 @@ def with_index(kind: str, values: np.ndarray, axis: int) -> tuple[np.ndarray, np
 
 @handles("hivm.hir.vreduce")
 def reduce(translator, op: Op):
+    """One axis: sum, prod, max, min, xor, or, and; max and min with the leftmost or rightmost index."""
     (source,), (target, *index), _, specified = op.groups()
     kind, axes = op.word("arith"), op.ints("reduce_dims")
     if len(axes) != 1 or specified or (kind not in FOLDS and not index):
@@ -142,6 +143,7 @@ def _folds(size: int, counts: Callable[[int], tuple]) -> tuple:
 
 @handles("hivm.hir.vcumsum", "hivm.hir.vcumprod")
 def accumulate(translator, op: Op):
+    """One axis, forwards or backwards, in the elements' type."""
     source, target = (translator.slot(value) for value in op.operands[:2])
     (axis,), reverse, core = op.ints("cum_dims"), bool(op.number("reverse")), translator.core
     function = np.add if op.name.endswith("vcumsum") else np.multiply

@@ -4,6 +4,7 @@ Integers are Python integers in signed form, wrapped to their width; ``i1`` is a
 Floats are Python floats that the operation's type can hold.
 """
 
+import ctypes
 import math
 import operator
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def unsigned(width: int) -> Callable[[int], int]:
 
 def rounded(type_name: str) -> Callable[[float], float]:
     """Round to a float type."""
+    if type_name == "f32":  # several times faster than NumPy
+        return lambda value: ctypes.c_float(value).value
     kind = ELEMENT_TYPES[type_name].type
     return lambda value: float(kind(value))
 
@@ -148,6 +151,30 @@ FLOAT_PREDICATES = (
     lambda a, b: a != a or b != b,
     lambda a, b: True,
 )
+
+
+# Python expressions that say the same, for `scalar_loops.Writer`.
+SYMBOLS = {
+    "arith.addi": "+", "arith.subi": "-", "arith.muli": "*", "arith.andi": "&", "arith.ori": "|", "arith.xori": "^",
+    "arith.addf": "+", "arith.subf": "-", "arith.mulf": "*",
+}  # fmt: skip
+INTEGER_SYMBOLS = ("==", "!=", "<", "<=", ">", ">=")
+FLOAT_SYMBOLS = {1: "==", 2: ">", 3: ">=", 4: "<", 5: "<=", 13: "!="}
+
+
+def integer_text(name: str, width: int) -> str:
+    """Of an operation of `SIGNED`: wrapping is left to the function where it does something. May be empty."""
+    symbol = SYMBOLS.get(name)
+    if symbol is None or width == 1:
+        return ""
+    half = 1 << (width - 1)
+    plain = f"{{0}} {symbol} {{1}}"
+    return plain if symbol in "&|^" else f"s if {-half} <= (s := {plain}) < {half} else {{f}}({{0}}, {{1}})"
+
+
+def float_text(name: str, type_name: str) -> str:
+    """Of an operation of `FLOAT`; may be empty."""
+    return f"c_float({{0}} {SYMBOLS[name]} {{1}}).value" if name in SYMBOLS and type_name == "f32" else ""
 
 
 def saturate_to_int(width: int, signed: bool) -> Callable[[float], int]:

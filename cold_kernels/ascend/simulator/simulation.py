@@ -10,14 +10,14 @@ import numpy as np
 from ..chips import Chip, chip_named
 from ..errors import UnsupportedProgram
 from ..program import Program
-from .binding import bound, detached
+from .binding import bound, detached, lock_variables
 from .operations import Op
 from .timeline import Costs, Timeline, schedule
 from .translate import Translator
-from .work import ISSUE, PIPES
+from .work import ISSUE, LOCK, PIPES
 
 HIDDEN_ARGUMENTS = 3
-"""Arguments before the kernel's own: synchronisation address, lock, workspace. After them comes the grid."""
+"""Arguments before the kernel's own: synchronisation address, locks, workspace. After them comes the grid."""
 
 MAX_PROGRAMS = 65535
 
@@ -106,7 +106,7 @@ def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool 
     values_flow = values or translator.reads_local
     if not values and (values_flow or translator.writes_global):
         args = detached(args)
-    arguments = [*[0] * HIDDEN_ARGUMENTS, *_bound(program, translator, args), *sizes]
+    arguments = [0, lock_variables(), 0, *_bound(program, translator, args), *sizes]
     traces: dict[tuple, int] = {}
     programs = []
     core = translator.core
@@ -146,14 +146,20 @@ def timed(execution: Execution, chip: Chip) -> Simulation:
     def timeline(trace: int, sharers: float) -> Timeline:
         return schedule(execution.traces[trace], costs(sharers))
 
+    locks = [any(event[0] == LOCK for event in trace) for trace in execution.traces]
+
     cycles = [0.0] * min(cores, len(execution.programs))
     busy = [dict.fromkeys(PIPES, 0.0) for _ in cycles]
     for first in range(0, len(execution.programs), cores):
         wave = execution.programs[first : first + cores]
         moved = [execution.moved[trace] for trace in wave]
         sharers = sum(moved) / max(moved) if any(moved) else 1.0
+        turns: dict = {}
         for core, trace in enumerate(wave):
-            run = timeline(trace, sharers)
+            if locks[trace]:
+                run = schedule(execution.traces[trace], costs(sharers), turns=turns)
+            else:
+                run = timeline(trace, sharers)
             cycles[core] += run.cycles
             for pipe in PIPES:
                 busy[core][pipe] += run.busy[pipe]

@@ -1,7 +1,8 @@
-"""Flags between pipes, and barriers."""
+"""Flags between pipes, barriers, and locks between programs."""
 
 from .operations import Op, handles
-from .work import BARRIER, PIPES, SET_FLAG, WAIT_FLAG
+from .timeline import Deadlock
+from .work import BARRIER, LOCK, PIPES, SET_FLAG, UNLOCK, WAIT_FLAG
 
 
 def _pipe(op: Op, attribute: str) -> str:
@@ -13,6 +14,7 @@ def _pipe(op: Op, attribute: str) -> str:
 
 @handles("hivm.hir.set_flag", "hivm.hir.wait_flag")
 def flag(translator, op: Op):
+    """One flag for each pair of pipes and event, in order on its pipe; known or computed event."""
     kind = SET_FLAG if op.name.endswith("set_flag") else WAIT_FLAG
     source, waiting = _pipe(op, "set_pipe"), _pipe(op, "wait_pipe")
     core = translator.core
@@ -33,9 +35,32 @@ def flag(translator, op: Op):
 
 @handles("hivm.hir.pipe_barrier")
 def barrier(translator, op: Op):
+    """Of one pipe or of all."""
     core, event = translator.core, (BARRIER, _pipe(op, "pipe"))
 
     def step(env: list) -> None:
         core.trace.append(event)
+
+    return step
+
+
+@handles("hivm.hir.sync_block_lock", "hivm.hir.sync_block_unlock")
+def lock(translator, op: Op):
+    """A lock that programs pass one by one, in the order of the grid: its variable says whose turn it is.
+
+    The compiler puts it around an atomic operation whose old value is used, or that the copy engine lacks.
+    """
+    variable, core, entering = translator.slot(op.operands[0]), translator.core, not op.name.endswith("unlock")
+
+    def step(env: list) -> None:
+        ref = env[variable]
+        turn = ref.array()
+        if not entering:
+            turn[0] = core.block + 1
+        elif turn[0] != core.block:
+            raise Deadlock(
+                f"program {core.block} waits for a lock that is at program {turn[0]}; all pass it in turn, each once"
+            )
+        core.trace.append((LOCK if entering else UNLOCK, ref.address))
 
     return step

@@ -10,7 +10,22 @@ from typing import NamedTuple
 
 from ..chips import Chip
 from ..errors import AscendError
-from .work import BARRIER, ISSUE, LOAD, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK, SET_FLAG, STORE, VECTOR, Work
+from .work import (
+    BARRIER,
+    ISSUE,
+    LOAD,
+    LOCK,
+    PIPES,
+    SCALAR,
+    SCALAR_ACCESS,
+    SCALAR_WORK,
+    SET_FLAG,
+    STORE,
+    UNLOCK,
+    VECTOR,
+    WAIT_FLAG,
+    Work,
+)
 
 QUEUES = (VECTOR, LOAD, STORE)
 BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
@@ -75,18 +90,22 @@ class Costs:
         return self._known[work]
 
 
-def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = None) -> Timeline:
+def schedule(
+    trace: Iterable[tuple], costs: Costs, observe: Callable | None = None, turns: dict | None = None
+) -> Timeline:
     """Run a trace through the pipes.
 
     Args:
         trace: Events of one program, in program order.
         costs: Cycles of work on the chip.
         observe: Called with ``(pipe, operation, start, end)`` for every instruction, if given.
+        turns: When the program before this one passed each lock on; this one's times replace them.
 
     Raises:
         Deadlock: a wait without a set before it, or a set without a wait after it.
     """
     cycles = costs.cycles
+    turns = {} if turns is None else turns
     now = memory = 0.0
     free = dict.fromkeys(QUEUES, 0.0)
     done = dict.fromkeys(QUEUES, 0.0)
@@ -135,10 +154,10 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
             else:
                 free[event[1]] = max(free[event[1]], done[event[1]])
         elif kind == SCALAR_ACCESS:
-            spent = cycles["scalar_local" if event[1] else "scalar_global"]
+            spent = event[2] * cycles["scalar_local" if event[1] else "scalar_global"]
             now += spent
             busy[SCALAR] += spent
-        else:
+        elif kind == WAIT_FLAG:
             _, source, waiting, identity = event
             set_at = flags.pop((source, waiting, identity), None)
             if set_at is None:
@@ -149,6 +168,13 @@ def schedule(trace: Iterable[tuple], costs: Costs, observe: Callable | None = No
                 now = max(now, set_at)
             else:
                 free[waiting] = max(free[waiting], set_at, now)
+        elif kind == LOCK:
+            now = max(now, turns.get(event[1], 0.0)) + cycles["scalar_global"]
+            busy[SCALAR] += cycles["scalar_global"]
+        elif kind == UNLOCK:
+            now = max(now, *done.values(), *free.values()) + cycles["scalar_global"]
+            busy[SCALAR] += cycles["scalar_global"]
+            turns[event[1]] = now
     for source, waiting, identity in flags:
         raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
     return Timeline(max(now, *done.values(), *free.values()), busy)

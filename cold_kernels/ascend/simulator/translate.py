@@ -6,24 +6,29 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from xdsl.ir import Block, SSAValue
 
 from ..chips import UB_BYTES
-from ..errors import AscendError
-from . import arithmetic, control, copies, elementwise, placement, reductions, synchronization, views  # noqa: F401
+from . import (  # noqa: F401
+    arithmetic,
+    control,
+    copies,
+    elementwise,
+    ordering,
+    placement,
+    reductions,
+    synchronization,
+    views,
+)
 from .memory import Allocation
-from .operations import HANDLERS, Op
+from .operations import FREE, HANDLERS, Op, located, placed
 from .work import SCALAR_WORK
 
 Step = Callable[[list], None]
-FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
-"""Operations that leave no instruction of their own behind."""
-
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
@@ -95,14 +100,22 @@ class Translator:
         self.known[value] = constant
         self.template[self.slot(value)] = constant
 
-    def pure(self, op: Op, function: Callable[..., Any]) -> Step | None:
-        """The step that applies ``function`` to the operands, or None if it could be applied already."""
-        if all(operand in self.known for operand in op.operands):
-            self.know(op.results[0], function(*(self.known[operand] for operand in op.operands)))
+    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Step | None:
+        """The step that applies ``function`` to the operands, or None if it could be applied already.
+
+        A function for several results returns a tuple. ``text`` is for `scalar_loops.Writer`, which says what it is.
+        """
+        if self.fold(op, function):
             return None
-        result = self.slot(op.results[0])
+        result, *more = [self.slot(value) for value in op.results]
         slots = [self.slot(operand) for operand in op.operands]
-        if len(slots) == 1:
+        if more:
+
+            def step(env: list) -> None:
+                for slot, value in zip((result, *more), function(*(env[slot] for slot in slots)), strict=True):
+                    env[slot] = value
+
+        elif len(slots) == 1:
             (only,) = slots
 
             def step(env: list) -> None:
@@ -120,6 +133,15 @@ class Translator:
                 env[result] = function(*(env[slot] for slot in slots))
 
         return step
+
+    def fold(self, op: Op, function: Callable[..., Any]) -> bool:
+        """Apply ``function`` now if every operand is known."""
+        if any(operand not in self.known for operand in op.operands):
+            return False
+        value = function(*(self.known[operand] for operand in op.operands))
+        for result, part in zip(op.results, value if len(op.results) > 1 else (value,), strict=True):
+            self.know(result, part)
+        return True
 
     def block(self, block: Block, overhead: int = 0) -> Step:
         """One step for all operations of a block; ``overhead`` counts scalar operations around it."""
@@ -168,26 +190,6 @@ def _located(op: Op, step: Step) -> Step:
         try:
             step(env)
         except Exception as error:
-            raise _placed(error, op)
+            raise placed(error, op)
 
     return run
-
-
-@contextmanager
-def located(op: Op) -> Iterator[None]:
-    """Make what goes wrong inside an error of this package that names the operation and its source line."""
-    try:
-        yield
-    except Exception as error:
-        raise _placed(error, op)
-
-
-def _placed(error: Exception, op: Op) -> Exception:
-    if not isinstance(error, AscendError):
-        wrong = op.unsupported(f"this form of it ({type(error).__name__}: {error})")
-        wrong.__cause__ = error
-        error = wrong
-    elif not getattr(error, "located", False):
-        error.args = (f"{op!r}: {error}",)
-    error.located = True
-    return error

@@ -28,6 +28,7 @@ def _strides(kind: MemRefType, shape: tuple[int, ...]) -> tuple[int, ...]:
 @handles("hivm.hir.pointer_cast")
 @silent
 def pointer_cast(translator, op: Op):
+    """A buffer at one planned address."""
     addresses, sizes = op.groups()
     kind, dtype = op.results[0].type, element_type(op.results[0])
     if len(addresses) != 1 or not is_local(op.results[0]):
@@ -49,6 +50,23 @@ def pointer_cast(translator, op: Op):
         return MemRef(allocation, 0, shape, strides, dtype, fixed=not dynamic)
 
     return translator.pure(op, buffer)
+
+
+@handles("memref.view")
+@silent
+def view(translator, op: Op):
+    """Bytes of global memory as elements."""
+    kind, dtype = op.results[0].type, element_type(op.results[0])
+
+    def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
+        given = iter(dynamic)
+        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
+        offset, rest = divmod(source.offset + start, dtype.itemsize)
+        if source.itemsize != 1 or rest:
+            raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
+        return MemRef(source.allocation, offset, shape, dense(shape), dtype)
+
+    return translator.pure(op, at)
 
 
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
@@ -91,6 +109,7 @@ def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
 @handles("memref.reinterpret_cast")
 @silent
 def reinterpret_cast(translator, op: Op):
+    """Any offset, sizes and strides."""
     split = _geometry(op)
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
@@ -100,9 +119,22 @@ def reinterpret_cast(translator, op: Op):
     return _derived(translator, op, view)
 
 
+@handles("memref.extract_strided_metadata")
+@silent
+def metadata(translator, op: Op):
+    """The base without offset and shape, then offset, sizes and strides."""
+
+    def parts(source: MemRef) -> tuple:
+        base = MemRef(source.allocation, 0, (), (), source.dtype, source.fixed)
+        return (base, source.offset, *source.shape, *source.strides)
+
+    return translator.pure(op, parts)
+
+
 @handles("memref.subview")
 @silent
 def subview(translator, op: Op):
+    """Known or computed; dropped axes have size 1."""
     split = _geometry(op)
     kept = _kept_axes(op.ints("static_sizes"), len(op.results[0].type.get_shape()))
 
@@ -132,6 +164,7 @@ def _kept_axes(sizes: tuple[int, ...], rank: int) -> list[int]:
 @handles("memref.collapse_shape")
 @silent
 def collapse_shape(translator, op: Op):
+    """Of axes that are dense in each other."""
     groups = op.ints("reassociation")
 
     def view(source: MemRef) -> MemRef:
@@ -151,6 +184,7 @@ def collapse_shape(translator, op: Op):
 @handles("memref.expand_shape")
 @silent
 def expand_shape(translator, op: Op):
+    """Row-major within each axis."""
     groups = op.ints("reassociation")
     static = op.ints("static_output_shape")
 
@@ -169,12 +203,14 @@ def expand_shape(translator, op: Op):
 @handles("memref.cast", "memref.memory_space_cast")
 @silent
 def cast(translator, op: Op):
+    """The same memory."""
     return translator.pure(op, lambda source: source)
 
 
 @handles("hivm.hir.bitcast")
 @silent
 def bitcast(translator, op: Op):
+    """Elements of the same width."""
     dtype = element_type(op.results[0])
 
     def view(source: MemRef) -> MemRef:
@@ -188,6 +224,7 @@ def bitcast(translator, op: Op):
 @handles("memref.dim")
 @silent
 def dim(translator, op: Op):
+    """A size."""
     return translator.pure(op, lambda source, axis: source.shape[axis])
 
 
@@ -204,11 +241,12 @@ def _read_bit(element: MemRef) -> bool:
 
 @handles("memref.load")
 def load(translator, op: Op):
+    """One element, by the scalar unit."""
     source, *indices = (translator.slot(operand) for operand in op.operands)
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = (SCALAR_ACCESS, local)
+    event = (SCALAR_ACCESS, local, 1)
 
     def step(env: list) -> None:
         element = _element(env[source], [env[index] for index in indices])
@@ -220,10 +258,11 @@ def load(translator, op: Op):
 
 @handles("memref.store")
 def store(translator, op: Op):
+    """One element, by the scalar unit."""
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, (SCALAR_ACCESS, local)
+    core, event = translator.core, (SCALAR_ACCESS, local, 1)
 
     def step(env: list) -> None:
         element = _element(env[target], [env[index] for index in indices])
@@ -231,8 +270,8 @@ def store(translator, op: Op):
             element.check()
             place = element.allocation.start + element.offset // 8
             bit = 1 << (element.offset % 8)
-            data = element.allocation.data
-            data[place] = data[place] | bit if env[value] else data[place] & ~bit & 0xFF
+            byte = int(element.allocation.data[place])
+            element.allocation.data[place] = byte | bit if env[value] else byte & ~bit
         else:
             element.array()[0] = env[value]
         core.trace.append(event)

@@ -44,4 +44,6 @@ ISSUE = 1  # (kind, operation, Work)
 SET_FLAG = 2  # (kind, source pipe, waiting pipe, event)
 WAIT_FLAG = 3  # (kind, source pipe, waiting pipe, event)
 BARRIER = 4  # (kind, pipe or "ALL")
-SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory)
+SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory, times)
+LOCK = 6  # (kind, lock): programs pass it in the order of the grid
+UNLOCK = 7  # (kind, lock)

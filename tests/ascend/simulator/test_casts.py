@@ -79,11 +79,46 @@ def test_bfloat16_ties_go_to_even():
     assert cast([1 + step / 2, 1 + 3 * step / 2, -1 - step / 2], "f32", "bf16").tolist() == [1, 1 + 2 * step, -1]
 
 
-@pytest.mark.parametrize("mode", ["floor", "trunc", "odd", "round"])
-def test_directed_rounding_between_floats_is_refused(mode):
-    with pytest.raises(UnsupportedProgram, match=f"rounding {mode} from f32 to f16"):
-        cast([1.0], "f32", "f16", mode)
-    assert cast([1.5], "f16", "f32", mode if mode != "odd" else "rint").tolist() == [1.5]
+STEP = 2.0**-10
+"""From 1 to the next fp16."""
+
+
+@pytest.mark.parametrize(
+    "mode, expected",
+    [
+        ("rint", [0, 2, -2, 0]),
+        ("round", [1, 2, -2, 1]),
+        ("floor", [0, 1, -2, 0]),
+        ("ceil", [1, 2, -1, 1]),
+        ("trunc", [0, 1, -1, 0]),
+    ],
+)
+def test_directed_rounding_onto_narrower_floats(mode, expected):
+    *normal, subnormal = expected
+    values = [1 + STEP / 2, 1 + 1.5 * STEP, -1 - 1.5 * STEP, 2.0**-25]
+    wanted = [*((1 if place >= 0 else -1) + place * STEP for place in normal), subnormal * 2.0**-24]
+    assert cast(values, "f32", "f16", mode).tolist() == wanted
+    step, least = 2.0**-7, 2.0**-133
+    values = [1 + step / 2, 1 + 1.5 * step, -1 - 1.5 * step, least / 2]
+    wanted = [*((1 if place >= 0 else -1) + place * step for place in normal), subnormal * least]
+    assert cast(values, "f32", "bf16", mode).tolist() == wanted
+    assert cast([1.5], "f16", "f32", mode).tolist() == [1.5]
+
+
+@pytest.mark.parametrize("mode", ["round", "floor", "ceil", "trunc"])
+def test_directed_rounding_keeps_what_is_no_number_or_too_large(mode):
+    wild = cast([np.nan, np.inf, -np.inf, 1e6, 0.0, -0.0], "f32", "f16", mode)
+    assert np.isnan(wild[0]) and wild[1:].tolist() == [np.inf, -np.inf, np.inf, 0, 0] and np.signbit(wild[5])
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    near = cast(values, "f32", "f16", mode).astype(np.float64)
+    assert (np.abs(near - values) < np.spacing(np.abs(values.astype(np.float16))).astype(np.float64) * 1.001).all()
+    exact = near.astype(np.float32)
+    assert np.array_equal(cast(exact, "f32", "f16", mode), exact.astype(np.float16))
+
+
+def test_rounding_to_odd_is_refused():
+    with pytest.raises(UnsupportedProgram, match="rounding odd from f32 to f16"):
+        cast([1.0], "f32", "f16", "odd")
 
 
 def test_booleans():

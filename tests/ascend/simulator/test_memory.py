@@ -67,6 +67,17 @@ def test_bits_are_packed_low_bit_first(memory):
     assert ref.read().all()
 
 
+def test_bits_in_rows_of_whole_bytes(memory):
+    ref = view(memory, (2, 3, 3), (64, 8, 1), BIT, offset=16)
+    values = np.arange(18).reshape(2, 3, 3) % 4 == 0
+    ref.write(values)
+    assert np.array_equal(ref.read(), values)
+    assert memory[2:5].tolist() == [0b001, 0b010, 0b100] and memory[5] == 0xFF
+    dense = view(memory, (2, 3, 3), (9, 3, 1), BIT, offset=256)
+    dense.write(values)
+    assert np.array_equal(dense.read(), values) and memory[32] == 0b00010001
+
+
 def test_bits_outside(memory):
     with pytest.raises(OutOfBounds, match="elements 0 to 64 of x, which has 64"):
         view(memory, (65,), (1,), BIT, end=8).read()
@@ -74,8 +85,9 @@ def test_bits_outside(memory):
 
 
 def test_bits_that_are_not_simulated(memory):
-    with pytest.raises(UnsupportedProgram, match="not contiguous"):
-        view(memory, (4,), (2,), BIT).read()
+    for strides in ((2,), (4, 2), (12, 1)):
+        with pytest.raises(UnsupportedProgram, match="not start at a byte"):
+            view(memory, (4, 2)[: len(strides)], strides, BIT).read()
     with pytest.raises(UnsupportedProgram, match="not start at a byte"):
         view(memory, (4,), (1,), BIT, offset=3).write(True)
 

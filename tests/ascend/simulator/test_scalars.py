@@ -75,6 +75,29 @@ def test_shifts_beyond_the_width_end():
     assert signed("shrsi", 32)(-5, 1 << 40) == -1 and signed("shrsi", 32)(5, -1) == 0
 
 
+@given(pairs())
+def test_an_extended_product_is_whole(drawn):
+    from cold_kernels.ascend.simulator import arithmetic
+
+    width, a, b = drawn
+    positive = scalars.unsigned(width)
+
+    class Program:
+        def pure(self, op, function):
+            return function
+
+    class Multiplication:
+        results = [type("Value", (), {"type": f"i{width}"})()]
+
+        def __init__(self, name):
+            self.name = name
+
+    for name, read in (("arith.mulsi_extended", int), ("arith.mului_extended", positive)):
+        low, high = arithmetic.multiply_extended(Program(), Multiplication(name))(a, b)
+        assert -(1 << (width - 1)) <= min(low, high) and max(low, high) < 1 << (width - 1)
+        assert (read(high) << width) + positive(low) == read(a) * read(b)
+
+
 def test_one_bit_is_a_bool():
     wrap = scalars.wrap(1)
     assert wrap(3) is True and wrap(2) is False

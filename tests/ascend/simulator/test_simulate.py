@@ -264,9 +264,16 @@ def test_an_unmodelled_form_of_an_operation_is_named_with_its_line():
         simulate(strange, args, grid)
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.int8, torch.int32, torch.int64], ids=str)
+def test_every_second(dtype):
+    x, y = (9 * torch.randn(256)).to(dtype), blank(64, dtype=dtype)
+    run(kernels.every_second, [x, y], N=64)
+    assert torch.equal(y, x[:128:2])
+
+
 def test_operations_that_are_not_modelled_are_refused():
-    with pytest.raises(UnsupportedProgram, match=r"hivm.hir.vdeinterleave at .*kernels.py:\d+"):
-        run(kernels.every_second, [torch.randn(256), blank(64)], N=64)
+    with pytest.raises(UnsupportedProgram, match=r"hivm.hir.init_debug at .*kernels.py:\d+"):
+        run(kernels.printing, [torch.randn(64)], N=64)
 
 
 def test_the_cube_core_is_refused():

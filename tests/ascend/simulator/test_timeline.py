@@ -105,7 +105,7 @@ def test_a_barrier_of_all_pipes():
 def test_scalar_work_delays_what_follows():
     _, seen = run((SCALAR_WORK, 1000), issue(VECTORS))
     assert seen[0][1] >= 1000 * FIGURES["scalar"]
-    near, far = (run((SCALAR_ACCESS, local))[0].cycles for local in (True, False))
+    near, far = (run((SCALAR_ACCESS, local, 1))[0].cycles for local in (True, False))
     assert (near, far) == (FIGURES["scalar_local"], FIGURES["scalar_global"])
 
 
