@@ -56,10 +56,6 @@ def record(benchmark, times: Times, ours: Callable[[], object]) -> None:
     print(f"\n{benchmark.name}: {times.ours * 1e6:.1f} us = {others}", end="")
 
 
-def geometric_mean(values: list[float]) -> float:
-    return math.exp(statistics.fmean(map(math.log, values)))
-
-
 def _calls(function: Callable[[], object]) -> int:
     function()
     return max(1, math.ceil(ROUND / max(1e-7, _seconds(function, 3))))

@@ -1,4 +1,4 @@
-"""The CPU path beside the plain formulations in torch: not slower than the best of them for each shape."""
+"""The CPU path beside the plain formulations in torch; what it should be is not slower than the best of them."""
 
 import functools
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from cold_kernels.limits import MAX_RANK
+
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 HONOURED = {"r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern"}
@@ -124,9 +126,13 @@ def _tensors(
                     raise ValueError(f"{adapter} adapts {module}, which the model does not have as a linear layer")
                 shape = opened.get_slice(key).get_shape()
                 size = modules[module]["AB".index(matrix)]
-                if len(shape) != 2 or shape["BA".index(matrix)] != size or not 0 < shape["AB".index(matrix)] <= 256:
+                if (
+                    len(shape) != 2
+                    or shape["BA".index(matrix)] != size
+                    or not 0 < shape["AB".index(matrix)] <= MAX_RANK
+                ):
                     wanted = f"[rank, {size}]" if matrix == "A" else f"[{size}, rank]"
-                    raise ValueError(f"{adapter}: {key} has shape {shape}; it must be {wanted}, rank 1 to 256")
+                    raise ValueError(f"{adapter}: {key} has shape {shape}; it must be {wanted}, rank 1 to {MAX_RANK}")
                 pairs.setdefault(module, {})[matrix] = _finite(adapter, key, opened.get_tensor(key))
     except SafetensorError as error:
         raise ValueError(f"{adapter}: {file.name} is broken: {error}") from None

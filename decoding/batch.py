@@ -22,7 +22,7 @@ class Batch:
     def __init__(
         self, model: PreTrainedModel, requests: Sequence[tuple[int, Request]], slots: Mapping[str, int]
     ) -> None:
-        self.model, self.left = model, list(requests)
+        self.model, self.left, self._slot_of = model, list(requests), slots
         self.texts = {place: request.ids() for place, request in requests}
         self._lay_out()
         prompts = [self.texts[self.left[i][0]] for i in self._request]
@@ -30,8 +30,6 @@ class Batch:
         self._padded = any(len(ids) < longest for ids in prompts)
         self._inputs = self._tensor([[0] * (longest - len(ids)) + ids for ids in prompts])
         self._mask = self._tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
-        experts = [slots.get(request.adapter, -1) for _, request in self.left]
-        self._slots = self._tensor(experts + [-1] * (len(prompts) - len(experts)))
         self._cache = DynamicCache(config=model.config)
 
     def forward(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,7 +62,7 @@ class Batch:
             if not kept:
                 return
             rows = self._tensor(kept)
-            self._slots, self._mask = self._slots[rows], self._mask[rows]
+            self._mask = self._mask[rows]
             self._cache.batch_select_indices(rows)
             self._lay_out()
         self._inputs = self._tensor(following)[:, None]
@@ -74,10 +72,13 @@ class Batch:
         return torch.tensor(values, dtype=torch.int64, device=self.model.device)
 
     def _lay_out(self) -> None:
-        """Which request each row belongs to, and each request's amateur row."""
+        """Which request each row belongs to, each row's slot, and each request's amateur row."""
         count = len(self.left)
         contrasting = [i for i, (_, request) in enumerate(self.left) if request.contrasts]
         self._request = [*range(count), *contrasting]
+        experts = [self._slot_of.get(request.adapter, -1) for _, request in self.left]
+        adapted = any(slot >= 0 for slot in experts)
+        self._slots = self._tensor(experts + [-1] * len(contrasting)) if adapted else None
         amateur = list(range(count))
         for row, i in enumerate(contrasting):
             amateur[i] = count + row

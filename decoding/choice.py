@@ -12,7 +12,7 @@ from cold_kernels import contrastive_argmax, contrastive_score
 from .request import Request
 
 EVERYTHING = 2.0**-149
-"""An alpha that lets pass every token whose logit is within 103 of the highest: all that are ever drawn."""
+"""The smallest alpha in float32: it lets pass every token whose logit is within 103 of the highest."""
 COLDEST = 1e-30
 """A temperature by which differences of logits can be divided."""
 

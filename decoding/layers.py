@@ -10,10 +10,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from cold_kernels import bgmv_expand, bgmv_shrink
+from cold_kernels.limits import MAX_RANK
 
 from .adapter import LoRA
 
-MAX_RANK = 256
 SHARE_AN_INPUT = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"})
 """Names of sibling layers that are given the same tensor; a wrong guess costs time, not correctness."""
 
@@ -38,9 +38,9 @@ class Rows(threading.local):
         self._by_token: dict[int, torch.Tensor] = {}
 
     @contextlib.contextmanager
-    def running(self, slots: torch.Tensor) -> Iterator[None]:
-        """Around a forward pass of rows with these slots."""
-        self.slots, self._by_token = slots if bool((slots >= 0).any()) else None, {}
+    def running(self, slots: torch.Tensor | None) -> Iterator[None]:
+        """Around a forward pass of rows with these slots; None if no row has an adapter."""
+        self.slots, self._by_token = slots, {}
         try:
             yield
         finally:

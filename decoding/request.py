@@ -16,7 +16,7 @@ class Request:
         input_ids: The prompt's token ids, one at least; a list or a tensor of one dimension.
         adapter: The expert, by the name given to `ContrastiveLoRA`; None for the base model alone.
         alpha: A token is valid if the expert finds it at least this likely, relative to its likeliest: above 0 and at
-            most 1. Under sampling without an amateur this is min-p. None: all are valid.
+            most 1. Under sampling without an amateur this is min-p. None: all within 103 of the highest logit.
         beta: How strongly the amateur, the base model, is held against the expert; 0 leaves it out.
         max_new_tokens: Tokens to generate at most.
         temperature: 0 takes the best score; above, scores are divided by it and a token is drawn.
@@ -88,7 +88,7 @@ class Result:
     Args:
         tokens: The new tokens' ids, with the one that ended the text.
         finish_reason: ``eos``, ``stop`` (a stop token or criterion), ``length`` (of the request or the context),
-            ``no_token`` (the processors left none that is legal).
+            ``no_token`` (the processors left none that is legal, or the logits are NaN).
         expert_logprobs: Of each new token, by the expert after the processors; None unless asked for.
         amateur_logprobs: By the amateur; None where none took part.
     """

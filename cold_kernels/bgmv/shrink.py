@@ -4,6 +4,7 @@ import triton
 import triton.language as tl
 
 from ..arguments import In, Index, Out, Scalar, Workspace
+from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
@@ -104,7 +105,7 @@ bgmv_shrink = KernelSpec(
     reference=reference.shrink,
     bound=reference.shrink_bound,
     minimal_bytes=reference.shrink_bytes,
-    limits=dict(R=256),
+    limits=dict(R=MAX_RANK),
     typical="T=16 L=4 H=4096 R=16",
     hard=(
         "T=1 H=1 R=1 L=1",

@@ -8,6 +8,7 @@ import triton
 import triton.language as tl
 
 from ..arguments import In, Out, Workspace
+from ..limits import MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
@@ -168,7 +169,7 @@ _BY_ROW = dict(log_alpha=In("B", "fp32", make=cases.log_alpha), beta=In("B", "fp
 _COMMON = dict(
     group=("V",),
     bucket=("B",),
-    limits=dict(V=(1 << 24) - 1),
+    limits=dict(V=MAX_VOCABULARY),
     typical="B=8 V=32000",
     hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=2 V=32000"),
     targets=tuple(f"B={rows} V={vocabulary}" for vocabulary in (32000, 128256) for rows in (8, 32)),

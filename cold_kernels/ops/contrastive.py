@@ -8,10 +8,10 @@ import torch
 
 from ..contrastive import cpu
 from ..devices import interpreting
+from ..limits import MAX_VOCABULARY
 from .checks import FLOAT32_MAX, FLOATS, check_float, check_number, check_same, check_tensor, rows_contiguous
 from .library import define, explained, without_gradients
 
-MAX_VOCABULARY = 1 << 24
 ALPHAS, BETAS = "above 0 and at most 1", "0 or more, and finite in float32"
 OR_BY_ROW = " or a tensor [B]"
 RATIOS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -119,17 +119,19 @@ def _check_unless_fit(expert: torch.Tensor, amateur: torch.Tensor, alpha: object
         shape = expert.shape
         _, vocabulary = shape
         fit = (
-            0 < alpha <= 1
+            not isinstance(alpha, torch.Tensor)  # first: to compare one is to wait for its device
+            and not isinstance(beta, torch.Tensor)
+            and 0 < alpha <= 1
             and 0 <= beta <= FLOAT32_MAX
             and shape == amateur.shape
-            and 0 < vocabulary < MAX_VOCABULARY
+            and 0 < vocabulary <= MAX_VOCABULARY
             and expert.dtype is amateur.dtype
             and expert.dtype in FLOATS
             and expert.get_device() == amateur.get_device()
         )
-    except (ValueError, TypeError, AttributeError, RuntimeError):  # alpha or beta is a tensor, logits are none
+    except (ValueError, AttributeError):  # logits are no matrices, or none
         fit = False
-    if not fit or isinstance(alpha, torch.Tensor) or isinstance(beta, torch.Tensor):
+    if not fit:
         _check(expert, amateur, alpha, beta)
 
 
@@ -143,10 +145,8 @@ def _check(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: obj
         ("shape", list(amateur.shape), list(expert.shape)),
     ):
         check_same(what, "amateur_logits", mine, "expert_logits", theirs)
-    if not 1 <= expert.shape[1] < MAX_VOCABULARY:
-        raise ValueError(
-            f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {MAX_VOCABULARY - 1}"
-        )
+    if not 1 <= expert.shape[1] <= MAX_VOCABULARY:
+        raise ValueError(f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {MAX_VOCABULARY}")
     for name, value, low, high, wanted in (
         ("alpha", alpha, math.ulp(0), 1, ALPHAS),
         ("beta", beta, 0, FLOAT32_MAX, BETAS),

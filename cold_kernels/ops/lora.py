@@ -4,9 +4,10 @@ import math
 
 import torch
 
+from ..limits import MAX_RANK
 from .checks import FLOAT32_MAX, FLOATS, INDICES, check_float, check_number, check_same, check_tensor, three_dimensional
 from .library import operator
-from .matrices import EXPAND, MAX_RANK, SHRINK, fit
+from .matrices import EXPAND, SHRINK, fit
 from .run import expand, shrink
 
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from ..limits import MAX_RANK
 from .checks import FLOATS, INDICES
-
-MAX_RANK = 256
 
 
 class Form(NamedTuple):
