@@ -18,7 +18,7 @@ def loop(translator, op: Op):
     initial = [translator.slot(operand) for operand in op.operands[3:]]
     block = op.regions[0].block
     induction, *carried = (translator.slot(argument) for argument in block.args)
-    body = translator.block(block, LOOP_OVERHEAD)
+    body = translator.block(block, LOOP_OVERHEAD, op)
     yielded = [translator.slot(operand) for operand in block.last_op.operands]
     results = [translator.slot(result) for result in op.results]
 
@@ -43,7 +43,7 @@ def while_loop(translator, op: Op):
     before, after = (region.block for region in op.regions)
     tested = [translator.slot(argument) for argument in before.args]
     passed = [translator.slot(argument) for argument in after.args]
-    test = translator.block(before, LOOP_OVERHEAD)
+    test = translator.block(before, LOOP_OVERHEAD, op)
     body = translator.block(after)
     condition, *forwarded = (translator.slot(operand) for operand in before.last_op.operands)
     yielded = [translator.slot(operand) for operand in after.last_op.operands]
@@ -78,7 +78,7 @@ def branch(translator, op: Op):
         if block is None or block.last_op is None:
             branches.append((None, ()))
         else:
-            body = translator.block(block, 1)
+            body = translator.block(block, 1, op)
             branches.append((body, [translator.slot(operand) for operand in block.last_op.operands]))
     (then, then_values), (otherwise, otherwise_values) = branches
 

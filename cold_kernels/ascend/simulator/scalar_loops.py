@@ -101,13 +101,13 @@ class Writer:
         end = [
             f"    if {count}: trace({event})"
             for count, event in (
-                ("work", f"({SCALAR_WORK}, work)"),
-                ("near", f"({SCALAR_ACCESS}, True, near)"),
-                ("far", f"({SCALAR_ACCESS}, False, far)"),
+                ("work", f"({SCALAR_WORK}, work, ((op, work),))"),
+                ("near", f"({SCALAR_ACCESS}, True, near, op)"),
+                ("far", f"({SCALAR_ACCESS}, False, far, op)"),
             )
         ]
         core = self.core
-        self.space["trace"] = lambda event: core.trace.append(event)
+        self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
         exec(compile(text, f"<{op!r}>", "exec"), self.space)
         places = {number: where for number, (_, where) in enumerate(self.lines, len(start) + 1)}

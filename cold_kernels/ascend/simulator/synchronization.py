@@ -19,7 +19,7 @@ def flag(translator, op: Op):
     source, waiting = _pipe(op, "set_pipe"), _pipe(op, "wait_pipe")
     core = translator.core
     if not op.operands:
-        event = (kind, source, waiting, int(op.word("static_event_id").removeprefix("EVENT_ID")))
+        event = (kind, source, waiting, int(op.word("static_event_id").removeprefix("EVENT_ID")), op)
 
         def step(env: list) -> None:
             core.trace.append(event)
@@ -28,7 +28,7 @@ def flag(translator, op: Op):
     slot = translator.slot(op.operands[0])
 
     def dynamic_step(env: list) -> None:
-        core.trace.append((kind, source, waiting, env[slot]))
+        core.trace.append((kind, source, waiting, env[slot], op))
 
     return dynamic_step
 
@@ -36,7 +36,7 @@ def flag(translator, op: Op):
 @handles("hivm.hir.pipe_barrier")
 def barrier(translator, op: Op):
     """Of one pipe or of all."""
-    core, event = translator.core, (BARRIER, _pipe(op, "pipe"))
+    core, event = translator.core, (BARRIER, _pipe(op, "pipe"), op)
 
     def step(env: list) -> None:
         core.trace.append(event)
@@ -61,6 +61,6 @@ def lock(translator, op: Op):
             raise Deadlock(
                 f"program {core.block} waits for a lock that is at program {turn[0]}; all pass it in turn, each once"
             )
-        core.trace.append((LOCK if entering else UNLOCK, ref.address))
+        core.trace.append((LOCK if entering else UNLOCK, ref.address, op))
 
     return step

@@ -138,7 +138,7 @@ def schedule(
             now += spent
             busy[SCALAR] += spent
         elif kind == SET_FLAG:
-            _, source, waiting, identity = event
+            source, waiting, identity = event[1:4]
             if (source, waiting, identity) in flags:
                 raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
             # Queued on its pipe: it overtakes neither instructions nor waits before it.
@@ -158,7 +158,7 @@ def schedule(
             now += spent
             busy[SCALAR] += spent
         elif kind == WAIT_FLAG:
-            _, source, waiting, identity = event
+            source, waiting, identity = event[1:4]
             set_at = flags.pop((source, waiting, identity), None)
             if set_at is None:
                 raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")

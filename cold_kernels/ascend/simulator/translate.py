@@ -6,6 +6,7 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -143,10 +144,10 @@ class Translator:
             self.know(result, part)
         return True
 
-    def block(self, block: Block, overhead: int = 0) -> Step:
-        """One step for all operations of a block; ``overhead`` counts scalar operations around it."""
+    def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Step:
+        """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
         steps: list[Step] = []
-        pending = overhead
+        pending = Counter({owner: overhead} if overhead else {})
         for raw in block.ops:
             op = Op(raw)
             handler = HANDLERS.get(op.name)
@@ -159,17 +160,18 @@ class Translator:
             if getattr(handler, "leaves_events", True):
                 if pending:
                     steps.append(self._scalar_work(pending))
-                    pending = 0
+                    pending = Counter()
                 steps.append(_located(op, step))
             else:
-                pending += op.name not in FREE
+                if op.name not in FREE:
+                    pending[op] += 1
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
         return _sequence(steps)
 
-    def _scalar_work(self, operations: int) -> Step:
-        core, event = self.core, (SCALAR_WORK, operations)
+    def _scalar_work(self, operations: Counter[Op]) -> Step:
+        core, event = self.core, (SCALAR_WORK, operations.total(), tuple(operations.items()))
 
         def step(env: list) -> None:
             core.trace.append(event)

@@ -246,7 +246,7 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = (SCALAR_ACCESS, local, 1)
+    event = (SCALAR_ACCESS, local, 1, op)
 
     def step(env: list) -> None:
         element = _element(env[source], [env[index] for index in indices])

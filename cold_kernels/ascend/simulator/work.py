@@ -38,12 +38,13 @@ def work(
     return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks)
 
 
-# Events of a program's trace, as (kind, ...) tuples.
-SCALAR_WORK = 0  # (kind, operations)
+# Events of a program's trace, as (kind, ...) tuples. The last field, an operation or pairs of them and how often, says
+# where in the program they come from.
+SCALAR_WORK = 0  # (kind, scalar operations, ((operation, times), ...))
 ISSUE = 1  # (kind, operation, Work)
-SET_FLAG = 2  # (kind, source pipe, waiting pipe, event)
-WAIT_FLAG = 3  # (kind, source pipe, waiting pipe, event)
-BARRIER = 4  # (kind, pipe or "ALL")
-SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory, times)
-LOCK = 6  # (kind, lock): programs pass it in the order of the grid
-UNLOCK = 7  # (kind, lock)
+SET_FLAG = 2  # (kind, source pipe, waiting pipe, event, operation)
+WAIT_FLAG = 3  # (kind, source pipe, waiting pipe, event, operation)
+BARRIER = 4  # (kind, pipe or "ALL", operation)
+SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory, times, operation)
+LOCK = 6  # (kind, lock, operation): programs pass it in the order of the grid
+UNLOCK = 7  # (kind, lock, operation)

@@ -1,0 +1,107 @@
+"""The time of an executed launch: its programs placed on a chip's cores, in waves."""
+
+import functools
+import math
+from dataclasses import dataclass, field
+
+from ..chips import Chip, chip_named
+from .timeline import Costs, Timeline, schedule
+from .work import LOCK, PIPES
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a launch did, on any chip: how often each distinct trace ran, and where."""
+
+    traces: tuple[tuple[tuple, ...], ...]
+    programs: tuple[int, ...]
+    """For each program of the grid, in order, the index of its trace."""
+    moved: tuple[int, ...]
+    """For each trace, the bytes that it copies from and to global memory."""
+    bytes_read: int
+    bytes_written: int
+    unique_bytes: int
+    """Bytes read, each place once: the rest can come from the second-level cache."""
+    ub_peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A simulated launch. Times are modelled from the chip's constants, never measured.
+
+    Args:
+        cycles: Core cycles from the first program's start to the last one's end.
+        microseconds: The same as time, plus the launch's fixed cost.
+        pipes: Busy cycles by pipe (S, V, MTE2, MTE3) of the core that finishes last.
+        bytes_read, bytes_written: Copied from and to global memory, all programs together.
+        ub_peak_bytes: Highest planned byte of the unified buffer.
+        chip: What it was timed on.
+    """
+
+    cycles: float
+    microseconds: float
+    pipes: dict[str, float]
+    bytes_read: int
+    bytes_written: int
+    ub_peak_bytes: int
+    chip: Chip
+    execution: Execution = field(repr=False)
+
+    def on(self, chip: Chip | str) -> "Simulation":
+        """The same execution timed on another chip."""
+        return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip)
+
+    @property
+    def bound(self) -> str:
+        """The busiest pipe of the core that finishes last."""
+        return max(PIPES, key=lambda pipe: self.pipes[pipe])
+
+
+def timed(execution: Execution, chip: Chip) -> Simulation:
+    """Place the programs on the chip's cores, in waves, and time each distinct trace.
+
+    The cores of a wave share the bandwidth of global memory by what they copy: forty cores with the same amount
+    get a fortieth each, one core beside others that copy next to nothing gets nearly all. What several programs
+    read comes from the second-level cache after the first time.
+    """
+    cores = chip.vector_cores
+    total = execution.bytes_read + execution.bytes_written
+    fresh = (execution.unique_bytes + execution.bytes_written) / total if total else 1.0
+    bandwidth = min(chip.hbm_bytes_per_second / fresh if fresh else math.inf, chip.l2_bytes_per_second)
+
+    @functools.cache
+    def costs(sharers: float) -> Costs:
+        return Costs(chip, bandwidth / sharers / chip.frequency)
+
+    @functools.cache
+    def timeline(trace: int, sharers: float) -> Timeline:
+        return schedule(execution.traces[trace], costs(sharers))
+
+    locks = [any(event[0] == LOCK for event in trace) for trace in execution.traces]
+
+    cycles = [0.0] * min(cores, len(execution.programs))
+    busy = [dict.fromkeys(PIPES, 0.0) for _ in cycles]
+    for first in range(0, len(execution.programs), cores):
+        wave = execution.programs[first : first + cores]
+        moved = [execution.moved[trace] for trace in wave]
+        sharers = sum(moved) / max(moved) if any(moved) else 1.0
+        turns: dict = {}
+        for core, trace in enumerate(wave):
+            if locks[trace]:
+                run = schedule(execution.traces[trace], costs(sharers), turns=turns)
+            else:
+                run = timeline(trace, sharers)
+            cycles[core] += run.cycles
+            for pipe in PIPES:
+                busy[core][pipe] += run.busy[pipe]
+    last = max(range(len(cycles)), key=cycles.__getitem__)
+    return Simulation(
+        cycles[last],
+        cycles[last] / chip.frequency * 1e6 + chip.constants["launch_us"],
+        busy[last],
+        execution.bytes_read,
+        execution.bytes_written,
+        execution.ub_peak_bytes,
+        chip,
+        execution,
+    )
