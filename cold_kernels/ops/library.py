@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.compiler import is_dynamo_compiling
 
 DEVICES = ("CPU", "PrivateUse1", "CUDA")
 """Dispatch keys that the operators are registered for; an NPU is PrivateUse1."""
@@ -35,9 +36,25 @@ def define(name: str, schema: str, function: Callable, check: Callable) -> None:
     """Define ``cold_kernels::name``, in which an overload's name may follow after a dot."""
     _library.define(name + schema)
     for key in DEVICES:
-        _library.impl(name, function, key)
+        _library.impl(name, function if key == "CPU" else on_one_device(function, check), key)
     _library.impl(name, torch.library.fallthrough_kernel, "Autograd")  # not differentiable
     torch.library.register_fake(f"cold_kernels::{name}", _by_position(function, check), lib=_library)
+
+
+def on_one_device(function: Callable, check: Callable) -> Callable:
+    """The function, after `check` where its tensors are on several devices.
+
+    For the CPU's key it would look in vain: the dispatcher takes that key for tensors that are all on the CPU.
+    """
+    check = _by_position(function, check)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if len({value.device for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)}) > 1:
+            check(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def explained(function: Callable, check: Callable) -> Callable[[Callable], Callable]:
@@ -48,10 +65,14 @@ def explained(function: Callable, check: Callable) -> Callable[[Callable], Calla
     check = _by_position(function, check)
 
     def decorate(operator: Callable) -> Callable:
+        direct = getattr(operator, "_op", operator)  # what an overload calls, and Dynamo cannot trace
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
-                return operator(*args, **kwargs)
+                if kwargs or is_dynamo_compiling():
+                    return operator(*args, **kwargs)
+                return direct(*args)
             except RuntimeError:
                 check(*args, **kwargs)
                 raise

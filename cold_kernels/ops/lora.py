@@ -7,7 +7,7 @@ import torch
 from ..limits import MAX_RANK
 from .checks import FLOAT32_MAX, FLOATS, INDICES, check_float, check_number, check_same, check_tensor, three_dimensional
 from .library import operator
-from .matrices import EXPAND, SHRINK, fit
+from .matrices import expand_fits, shrink_fits
 from .run import expand, shrink
 
 
@@ -98,11 +98,13 @@ def bgmv_shrink(
         IndexError: an index below -1 or past the last slot, on CPU tensors; on a device, where looking would
             cost a synchronisation, such a row is a base row.
     """
-    tensors = inputs, lora_a_weights, output_tensor, lora_indices_tensor
-    if not (fit(SHRINK, *tensors) and abs(scaling) <= FLOAT32_MAX):
-        check_shrink(*tensors, scaling)
-    if inputs.shape[0]:
-        shrink(*tensors, scaling)
+    if not (
+        shrink_fits(inputs, lora_a_weights, output_tensor, lora_indices_tensor)
+        and -FLOAT32_MAX <= scaling <= FLOAT32_MAX
+    ):
+        check_shrink(inputs, lora_a_weights, output_tensor, lora_indices_tensor, scaling)
+    if lora_indices_tensor.numel():
+        shrink(inputs, lora_a_weights, output_tensor, lora_indices_tensor, scaling)
 
 
 @operator(check_expand, mutates=("output_tensor",))
@@ -129,11 +131,10 @@ def bgmv_expand(
         TypeError, ValueError: an argument of a wrong type, shape, device or stride.
         IndexError: as in `bgmv_shrink`.
     """
-    tensors = inputs, lora_b_weights, output_tensor, lora_indices_tensor
-    if not fit(EXPAND, *tensors):
-        check_expand(*tensors, add_inputs)
-    if inputs.shape[0]:
-        expand(*tensors, add_inputs)
+    if not expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor):
+        check_expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs)
+    if lora_indices_tensor.numel():
+        expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs)
 
 
 def check_expand_slice(
@@ -174,9 +175,9 @@ def bgmv_expand_slice(
     Raises:
         ValueError: a slice outside the output, besides what `bgmv_expand` raises.
     """
-    tensors = inputs, lora_b_weights, output_tensor, lora_indices_tensor
-    if not fit(EXPAND, *tensors, columns=(slice_offset, slice_size)):
-        check_expand_slice(*tensors, slice_offset, slice_size, add_inputs)
-    if inputs.shape[0]:
-        columns = output_tensor.narrow(1, slice_offset, slice_size)
-        expand(inputs, lora_b_weights, columns, lora_indices_tensor, add_inputs)
+    columns = slice_offset, slice_size
+    if not expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, columns):
+        check_expand_slice(inputs, lora_b_weights, output_tensor, lora_indices_tensor, *columns, add_inputs)
+    if lora_indices_tensor.numel():
+        output = output_tensor.narrow(1, slice_offset, slice_size)
+        expand(inputs, lora_b_weights, output, lora_indices_tensor, add_inputs)

@@ -8,7 +8,7 @@ import torch
 from .checks import FLOAT32_MAX, INDICES, check_float, check_same, check_tensor
 from .library import operator
 from .lora import check_expand, check_expand_slice, check_shrink
-from .matrices import EXPAND, SHRINK, Form, fit
+from .matrices import expand_fits, shrink_fits
 from .run import expand, shrink
 
 
@@ -66,13 +66,16 @@ def sgmv_shrink(
 
     The other arguments and errors are `bgmv_shrink`'s.
     """
-    tensors, lengths = (inputs, lora_a_weights, output_tensor), seq_len_tensor
-    if not (_fit(SHRINK, tensors, lora_indices_tensor, lengths, batches, token_nums) and abs(scaling) <= FLOAT32_MAX):
-        _check_shrink(
-            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, scaling
-        )
+    if not (
+        shrink_fits(inputs, lora_a_weights, output_tensor, lora_indices_tensor, None, token_nums, batches)
+        and _lengths_fit(seq_len_tensor, batches)
+        and -FLOAT32_MAX <= scaling <= FLOAT32_MAX
+    ):
+        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
+        _check_shrink(inputs, lora_a_weights, output_tensor, *sequences, scaling)
     if token_nums:
-        shrink(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), scaling)
+        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
+        shrink(inputs, lora_a_weights, output_tensor, indices, scaling)
 
 
 @operator(_check_expand, mutates=("output_tensor",))
@@ -89,13 +92,15 @@ def sgmv_expand(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    tensors, lengths = (inputs, lora_b_weights, output_tensor), seq_len_tensor
-    if not _fit(EXPAND, tensors, lora_indices_tensor, lengths, batches, token_nums):
-        _check_expand(
-            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, add_inputs
-        )
+    if not (
+        expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, None, token_nums, batches)
+        and _lengths_fit(seq_len_tensor, batches)
+    ):
+        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
+        _check_expand(inputs, lora_b_weights, output_tensor, *sequences, add_inputs)
     if token_nums:
-        expand(*tensors, _by_row(lora_indices_tensor, lengths, token_nums), add_inputs)
+        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
+        expand(inputs, lora_b_weights, output_tensor, indices, add_inputs)
 
 
 @operator(_check_slice, mutates=("output_tensor",))
@@ -114,35 +119,20 @@ def sgmv_expand_slice(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand_slice` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    tensors, lengths = (inputs, lora_b_weights, output_tensor), seq_len_tensor
     columns = slice_offset, slice_size
-    if not _fit(EXPAND, tensors, lora_indices_tensor, lengths, batches, token_nums, columns):
-        numbers = slice_offset, slice_size, add_inputs
-        _check_slice(
-            *tensors, b_seq_start_loc, lengths, lora_indices_tensor, batches, max_seq_length, token_nums, *numbers
-        )
+    if not (
+        expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, columns, token_nums, batches)
+        and _lengths_fit(seq_len_tensor, batches)
+    ):
+        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
+        _check_slice(inputs, lora_b_weights, output_tensor, *sequences, *columns, add_inputs)
     if token_nums:
-        output = output_tensor.narrow(1, slice_offset, slice_size)
-        expand(inputs, lora_b_weights, output, _by_row(lora_indices_tensor, lengths, token_nums), add_inputs)
+        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
+        expand(inputs, lora_b_weights, output_tensor.narrow(1, slice_offset, slice_size), indices, add_inputs)
 
 
-def _fit(
-    form: Form,
-    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    indices: torch.Tensor,
-    lengths: torch.Tensor,
-    batches: int,
-    rows: int,
-    columns: tuple[int, int] | None = None,
-) -> bool:
-    """`fit` for an index and a length for each sequence."""
-    return (
-        fit(form, *tensors, indices, sequences=batches, columns=columns)
-        and tensors[0].shape[0] == rows
-        and lengths.shape == indices.shape
-        and lengths.dtype in INDICES
-        and lengths.get_device() == indices.get_device()
-    )
+def _lengths_fit(lengths: torch.Tensor, batches: int) -> bool:
+    return lengths is not None and lengths.shape == (batches,) and lengths.dtype in INDICES
 
 
 def _by_row(indices: torch.Tensor, lengths: torch.Tensor, rows: int) -> torch.Tensor:
