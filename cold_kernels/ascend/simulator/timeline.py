@@ -4,7 +4,7 @@ The scalar unit issues in order; each pipe starts its instructions in order. A f
 issued before it on its pipe is complete. Instructions on one pipe overlap except across a ``pipe_barrier``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,15 +90,45 @@ class Costs:
         return self._known[work]
 
 
+class Observer:
+    """What `schedule` tells of each event; times are cycles since the program's start.
+
+    ``begun`` is when the scalar unit came to the event and ``now`` when it went on to the next one.
+    """
+
+    def worked(self, event: tuple, begun: float, now: float) -> None:
+        """The scalar unit worked, or accessed memory."""
+
+    def issued(
+        self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
+    ) -> None:
+        """An operation was issued at ``ready`` and took ``start`` to ``end`` on its pipe."""
+
+    def raised(self, event: tuple, begun: float, now: float, at: float) -> None:
+        """A flag is up from ``at`` on."""
+
+    def waited(self, event: tuple, begun: float, now: float, idle: float, at: float, on: float) -> None:
+        """A pipe had nothing to do since ``idle``, waited for a flag that was up at ``at``, and went on at ``on``."""
+
+    def drained(self, event: tuple, idle: float, on: float) -> None:
+        """A barrier of one pipe held it from ``idle`` to ``on``; of all pipes, the scalar unit."""
+
+    def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
+        """The scalar unit waited until ``turn`` and took, or passed on, a lock."""
+
+    def ended(self, total: float, done: dict[str, float]) -> None:
+        """The program ended; ``done`` says when each pipe's accesses were complete."""
+
+
 def schedule(
-    trace: Iterable[tuple], costs: Costs, observe: Callable | None = None, turns: dict | None = None
+    trace: Iterable[tuple], costs: Costs, observer: Observer | None = None, turns: dict | None = None
 ) -> Timeline:
     """Run a trace through the pipes.
 
     Args:
         trace: Events of one program, in program order.
         costs: Cycles of work on the chip.
-        observe: Called with ``(pipe, operation, start, end)`` for every instruction, if given.
+        observer: Is told of every event, if given.
         turns: When the program before this one passed each lock on; this one's times replace them.
 
     Raises:
@@ -113,14 +143,16 @@ def schedule(
     flags: dict[tuple, float] = {}
     for event in trace:
         kind = event[0]
+        begun = now
         if kind == ISSUE:
-            _, operation, work = event
+            work = event[2]
             pipe = work.pipe
             cost = costs(work)
             now += cost.issue
             busy[SCALAR] += cost.issue + cost.scalar
             if work.drains:
                 now = max(now, done[VECTOR], free[VECTOR])
+            ready = now
             start = max(now, free[pipe])
             end = start + cost.pipe
             if cost.memory:  # loads and stores of a core share its part of global memory
@@ -131,32 +163,43 @@ def schedule(
             busy[pipe] += end - start - cost.scalar
             if work.blocks:
                 now = max(now, done[pipe])
-            if observe:
-                observe(pipe, operation, start, end)
+            if observer:
+                observer.issued(event, cost, begun, ready, start, end, now)
         elif kind == SCALAR_WORK:
             spent = event[1] * cycles["scalar"]
             now += spent
             busy[SCALAR] += spent
+            if observer:
+                observer.worked(event, begun, now)
         elif kind == SET_FLAG:
             source, waiting, identity = event[1:4]
             if (source, waiting, identity) in flags:
                 raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
             # Queued on its pipe: it overtakes neither instructions nor waits before it.
             at = now if source == SCALAR else max(now, done[source], free[source])
-            flags[source, waiting, identity] = at + cycles["flag"]
+            flags[source, waiting, identity] = at = at + cycles["flag"]
             now += cycles["scalar"]
             busy[SCALAR] += cycles["scalar"]
+            if observer:
+                observer.raised(event, begun, now, at)
         elif kind == BARRIER:
             if event[1] == SCALAR:
                 continue  # it works in order anyway
             if event[1] == "ALL":
                 now = max(now, *done.values(), *free.values())
+                if observer:
+                    observer.drained(event, begun, now)
             else:
-                free[event[1]] = max(free[event[1]], done[event[1]])
+                idle = free[event[1]]
+                free[event[1]] = max(idle, done[event[1]])
+                if observer:
+                    observer.drained(event, idle, free[event[1]])
         elif kind == SCALAR_ACCESS:
             spent = event[2] * cycles["scalar_local" if event[1] else "scalar_global"]
             now += spent
             busy[SCALAR] += spent
+            if observer:
+                observer.worked(event, begun, now)
         elif kind == WAIT_FLAG:
             source, waiting, identity = event[1:4]
             set_at = flags.pop((source, waiting, identity), None)
@@ -165,16 +208,29 @@ def schedule(
             now += cycles["scalar"]
             busy[SCALAR] += cycles["scalar"]
             if waiting == SCALAR:
-                now = max(now, set_at)
+                idle, now = now, max(now, set_at)
+                on = now
             else:
-                free[waiting] = max(free[waiting], set_at, now)
+                idle = free[waiting]
+                free[waiting] = on = max(idle, set_at, now)
+            if observer:
+                observer.waited(event, begun, now, idle, set_at, on)
         elif kind == LOCK:
-            now = max(now, turns.get(event[1], 0.0)) + cycles["scalar_global"]
+            turn = max(now, turns.get(event[1], 0.0))
+            now = turn + cycles["scalar_global"]
             busy[SCALAR] += cycles["scalar_global"]
+            if observer:
+                observer.locked(event, begun, turn, now)
         elif kind == UNLOCK:
-            now = max(now, *done.values(), *free.values()) + cycles["scalar_global"]
+            turn = max(now, *done.values(), *free.values())
+            now = turn + cycles["scalar_global"]
             busy[SCALAR] += cycles["scalar_global"]
             turns[event[1]] = now
+            if observer:
+                observer.locked(event, begun, turn, now)
     for source, waiting, identity in flags:
         raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
-    return Timeline(max(now, *done.values(), *free.values()), busy)
+    total = max(now, *done.values(), *free.values())
+    if observer:
+        observer.ended(total, done)
+    return Timeline(total, busy)

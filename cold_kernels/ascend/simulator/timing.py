@@ -3,6 +3,7 @@
 import functools
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..chips import Chip, chip_named
 from .timeline import Costs, Timeline, schedule
@@ -57,14 +58,25 @@ class Simulation:
         return max(PIPES, key=lambda pipe: self.pipes[pipe])
 
 
-def timed(execution: Execution, chip: Chip) -> Simulation:
-    """Place the programs on the chip's cores, in waves, and time each distinct trace.
+class Run(NamedTuple):
+    """One program on its core: its trace, the chip's costs for it, and its time.
+
+    ``turns`` is when the locks that it takes were passed on by the program before it, None if it takes none.
+    """
+
+    trace: int
+    costs: Costs
+    timeline: Timeline
+    turns: dict | None = None
+
+
+def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
+    """For each core that has any, its programs one after the other, each distinct one timed once.
 
     The cores of a wave share the bandwidth of global memory by what they copy: forty cores with the same amount
     get a fortieth each, one core beside others that copy next to nothing gets nearly all. What several programs
     read comes from the second-level cache after the first time.
     """
-    cores = chip.vector_cores
     total = execution.bytes_read + execution.bytes_written
     fresh = (execution.unique_bytes + execution.bytes_written) / total if total else 1.0
     bandwidth = min(chip.hbm_bytes_per_second / fresh if fresh else math.inf, chip.l2_bytes_per_second)
@@ -74,31 +86,41 @@ def timed(execution: Execution, chip: Chip) -> Simulation:
         return Costs(chip, bandwidth / sharers / chip.frequency)
 
     @functools.cache
-    def timeline(trace: int, sharers: float) -> Timeline:
-        return schedule(execution.traces[trace], costs(sharers))
+    def alone(trace: int, sharers: float) -> Run:
+        return Run(trace, costs(sharers), schedule(execution.traces[trace], costs(sharers)))
 
     locks = [any(event[0] == LOCK for event in trace) for trace in execution.traces]
-
-    cycles = [0.0] * min(cores, len(execution.programs))
-    busy = [dict.fromkeys(PIPES, 0.0) for _ in cycles]
-    for first in range(0, len(execution.programs), cores):
-        wave = execution.programs[first : first + cores]
+    cores: list[list[Run]] = [[] for _ in range(min(chip.vector_cores, len(execution.programs)))]
+    for first in range(0, len(execution.programs), chip.vector_cores):
+        wave = execution.programs[first : first + chip.vector_cores]
         moved = [execution.moved[trace] for trace in wave]
         sharers = sum(moved) / max(moved) if any(moved) else 1.0
         turns: dict = {}
-        for core, trace in enumerate(wave):
+        for core, trace in zip(cores, wave, strict=False):
             if locks[trace]:
-                run = schedule(execution.traces[trace], costs(sharers), turns=turns)
+                before = dict(turns)
+                timeline = schedule(execution.traces[trace], costs(sharers), turns=turns)
+                core.append(Run(trace, costs(sharers), timeline, before))
             else:
-                run = timeline(trace, sharers)
-            cycles[core] += run.cycles
-            for pipe in PIPES:
-                busy[core][pipe] += run.busy[pipe]
-    last = max(range(len(cycles)), key=cycles.__getitem__)
+                core.append(alone(trace, sharers))
+    return cores
+
+
+def last_core(cores: list[list[Run]]) -> tuple[int, float]:
+    """Which core finishes last, the first of equals, and when (cycles)."""
+    ends = [sum(run.timeline.cycles for run in core) for core in cores]
+    last = max(range(len(ends)), key=ends.__getitem__)
+    return last, ends[last]
+
+
+def timed(execution: Execution, chip: Chip) -> Simulation:
+    """Place the programs on the chip's cores, in waves, and time each distinct trace."""
+    cores = placed(execution, chip)
+    last, cycles = last_core(cores)
     return Simulation(
-        cycles[last],
-        cycles[last] / chip.frequency * 1e6 + chip.constants["launch_us"],
-        busy[last],
+        cycles,
+        cycles / chip.frequency * 1e6 + chip.constants["launch_us"],
+        {pipe: sum(run.timeline.busy[pipe] for run in cores[last]) for pipe in PIPES},
         execution.bytes_read,
         execution.bytes_written,
         execution.ub_peak_bytes,

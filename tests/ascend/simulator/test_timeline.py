@@ -4,7 +4,7 @@ pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
-from cold_kernels.ascend.simulator.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.timeline import Costs, Observer, schedule
 from cold_kernels.ascend.simulator.work import (
     BARRIER,
     ISSUE,
@@ -39,10 +39,19 @@ def wait(source, waiting, event=0):
     return (WAIT_FLAG, source, waiting, event)
 
 
+class Issued(Observer):
+    """Keeps ``(pipe, start, end)`` of every operation."""
+
+    def __init__(self):
+        self.seen = []
+
+    def issued(self, event, cost, begun, ready, start, end, now):
+        self.seen.append((event[2].pipe, start, end))
+
+
 def run(*trace, rate=1e9):
-    seen = []
-    timeline = schedule(trace, Costs(CHIP, rate), lambda *what: seen.append(what))
-    return timeline, [(pipe, start, end) for pipe, _, start, end in seen]
+    observer = Issued()
+    return schedule(trace, Costs(CHIP, rate), observer), observer.seen
 
 
 def test_an_empty_program():

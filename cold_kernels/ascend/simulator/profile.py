@@ -1,0 +1,103 @@
+"""Where the cycles of a simulated launch go, on the core that finishes last."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from .recording import Recording
+from .stalls import NOWHERE, Cause
+from .timeline import schedule
+from .timing import Run, Simulation, last_core, placed
+from .work import PIPES
+
+NEXT_PROGRAM = Cause("program")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One core's cycles: for each pipe, ``busy + sum of stalled + idle == cycles``.
+
+    Args:
+        core: Its number.
+        cycles: From its first program's start to its last one's end.
+        busy: Cycles of work by pipe. In `Simulation.pipes` a copy that waits for bandwidth is busy; here it stalls.
+        stalled: Cycles by pipe and cause.
+        idle: Cycles after the pipe's last work of the last program.
+        lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
+        programs: Its programs one after the other: when each starts, and its recording.
+    """
+
+    core: int
+    cycles: float
+    busy: dict[str, float]
+    stalled: dict[str, dict[Cause, float]]
+    idle: dict[str, float]
+    lines: dict[str, dict[str, tuple[float, float]]]
+    programs: tuple[tuple[float, Recording], ...]
+
+
+def profile(simulation: Simulation, core: int | None = None) -> Profile:
+    """The profile of ``core``, by default of the one that finishes last.
+
+    Raises:
+        ValueError: the launch has no such core.
+    """
+    cores = placed(simulation.execution, simulation.chip)
+    last, _ = last_core(cores)
+    if core is not None and not 0 <= core < len(cores):
+        raise ValueError(f"core {core}: the launch is on cores 0 to {len(cores) - 1}")
+    chosen = last if core is None else core
+    return _profile(simulation, chosen, cores[chosen])
+
+
+def alike(simulation: Simulation) -> list[list[int]]:
+    """The launch's cores in groups with the same timeline, the group of the one that finishes last first."""
+    cores = placed(simulation.execution, simulation.chip)
+    last, _ = last_core(cores)
+    groups: dict[tuple, list[int]] = {}
+    for number, runs in enumerate(cores):
+        key = tuple((run.trace, id(run.costs), run.timeline.cycles, run.turns is None or number) for run in runs)
+        groups.setdefault(key, []).append(number)
+    return sorted(groups.values(), key=lambda numbers: last not in numbers)
+
+
+def _profile(simulation: Simulation, core: int, runs: list[Run]) -> Profile:
+    recordings: dict[int, Recording] = {}
+    programs, at = [], 0.0
+    for run in runs:
+        if id(run) not in recordings:
+            recordings[id(run)] = _recorded(simulation, run)
+        programs.append((at, recordings[id(run)]))
+        at += run.timeline.cycles
+    busy = dict.fromkeys(PIPES, 0.0)
+    stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in PIPES}
+    idle = dict.fromkeys(PIPES, 0.0)
+    lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in PIPES})
+    for number, (_, recording) in enumerate(programs):
+        for part in recording.slices:
+            busy[part.pipe] += part.busy
+            lines[part.line][part.pipe][0] += part.busy
+        for stall in recording.stalls:
+            stalled[stall.pipe][stall.cause] += stall.end - stall.start
+            lines[stall.cause.line][stall.pipe][1] += stall.end - stall.start
+        for pipe in PIPES:
+            rest = recording.total - recording.ends[pipe]
+            if number == len(programs) - 1:
+                idle[pipe] = rest
+            elif rest > 0:
+                stalled[pipe][NEXT_PROGRAM] += rest
+    lines.pop(NOWHERE, None)
+    return Profile(
+        core,
+        at,
+        busy,
+        {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
+        idle,
+        {line: {pipe: tuple(spent) for pipe, spent in by_pipe.items()} for line, by_pipe in lines.items()},
+        tuple(programs),
+    )
+
+
+def _recorded(simulation: Simulation, run: Run) -> Recording:
+    recording = Recording()
+    schedule(simulation.execution.traces[run.trace], run.costs, recording, dict(run.turns or {}))
+    return recording
