@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .recording import Recording
 from .stalls import NOWHERE, Cause
 from .timeline import schedule
-from .timing import Run, Simulation, last_core, placed
+from .timing import Run, Simulation, ends, placed
 from .work import PIPES
 
 NEXT_PROGRAM = Cause("program")
@@ -23,6 +23,7 @@ class Profile:
         stalled: Cycles by pipe and cause.
         idle: Cycles after the pipe's last work of the last program.
         lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
+        ends: For each core of the launch, when it ends.
         programs: Its programs one after the other: when each starts, and its recording.
     """
 
@@ -32,6 +33,7 @@ class Profile:
     stalled: dict[str, dict[Cause, float]]
     idle: dict[str, float]
     lines: dict[str, dict[str, tuple[float, float]]]
+    ends: tuple[float, ...]
     programs: tuple[tuple[float, Recording], ...]
 
 
@@ -42,17 +44,18 @@ def profile(simulation: Simulation, core: int | None = None) -> Profile:
         ValueError: the launch has no such core.
     """
     cores = placed(simulation.execution, simulation.chip)
-    last, _ = last_core(cores)
+    after = ends(cores)
     if core is not None and not 0 <= core < len(cores):
         raise ValueError(f"core {core}: the launch is on cores 0 to {len(cores) - 1}")
-    chosen = last if core is None else core
-    return _profile(simulation, chosen, cores[chosen])
+    chosen = after.index(max(after)) if core is None else core
+    return _profile(simulation, chosen, cores[chosen], tuple(after))
 
 
 def alike(simulation: Simulation) -> list[list[int]]:
     """The launch's cores in groups with the same timeline, the group of the one that finishes last first."""
     cores = placed(simulation.execution, simulation.chip)
-    last, _ = last_core(cores)
+    after = ends(cores)
+    last = after.index(max(after))
     groups: dict[tuple, list[int]] = {}
     for number, runs in enumerate(cores):
         key = tuple((run.trace, id(run.costs), run.timeline.cycles, run.turns is None or number) for run in runs)
@@ -60,7 +63,7 @@ def alike(simulation: Simulation) -> list[list[int]]:
     return sorted(groups.values(), key=lambda numbers: last not in numbers)
 
 
-def _profile(simulation: Simulation, core: int, runs: list[Run]) -> Profile:
+def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[float, ...]) -> Profile:
     recordings: dict[int, Recording] = {}
     programs, at = [], 0.0
     for run in runs:
@@ -93,6 +96,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run]) -> Profile:
         {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
         idle,
         {line: {pipe: tuple(spent) for pipe, spent in by_pipe.items()} for line, by_pipe in lines.items()},
+        after,
         tuple(programs),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..chips import Chip, chip_named
+from .hazards import Hazard
 from .timeline import Costs, Timeline, schedule
 from .work import LOCK, PIPES
 
@@ -24,6 +25,8 @@ class Execution:
     unique_bytes: int
     """Bytes read, each place once: the rest can come from the second-level cache."""
     ub_peak_bytes: int
+    hazards: tuple[Hazard, ...] | None = None
+    """None if nobody looked for them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Simulation:
     def on(self, chip: Chip | str) -> "Simulation":
         """The same execution timed on another chip."""
         return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip)
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...] | None:
+        """What a device may do otherwise than the program means; None if nobody looked."""
+        return self.execution.hazards
 
     @property
     def bound(self) -> str:
@@ -106,17 +114,17 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     return cores
 
 
-def last_core(cores: list[list[Run]]) -> tuple[int, float]:
-    """Which core finishes last, the first of equals, and when (cycles)."""
-    ends = [sum(run.timeline.cycles for run in core) for core in cores]
-    last = max(range(len(ends)), key=ends.__getitem__)
-    return last, ends[last]
+def ends(cores: list[list[Run]]) -> list[float]:
+    """Cycles until each core has run its programs; the launch's are the largest."""
+    return [sum(run.timeline.cycles for run in core) for core in cores]
 
 
 def timed(execution: Execution, chip: Chip) -> Simulation:
     """Place the programs on the chip's cores, in waves, and time each distinct trace."""
     cores = placed(execution, chip)
-    last, cycles = last_core(cores)
+    after = ends(cores)
+    cycles = max(after)
+    last = after.index(cycles)
     return Simulation(
         cycles,
         cycles / chip.frequency * 1e6 + chip.constants["launch_us"],
