@@ -65,5 +65,5 @@ def ascend_machine(name: str) -> Machine:
 
 def _model_digest() -> str:
     folder = Path(cold_kernels.__path__[0]) / "ascend"
-    files = [folder / "chips.py", folder / "program.py", *sorted((folder / "simulator").rglob("*.py"))]
+    files = [folder / "chips.py", folder / "program.py", *sorted((folder / "simulator").glob("*.py"))]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

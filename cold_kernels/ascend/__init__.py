@@ -7,12 +7,14 @@ _HOMES = {
     "Chip": "chips",
     "CompilationFailed": "errors",
     "CompileOptions": "options",
+    "Hazard": "simulator",
     "Program": "program",
     "Simulation": "simulator",
     "ToolchainMissing": "errors",
     "UnifiedBufferOverflow": "errors",
     "UnsupportedProgram": "errors",
     "compile_kernel": "toolchain",
+    "find_hazards": "simulator",
     "simulate": "simulator",
 }
 

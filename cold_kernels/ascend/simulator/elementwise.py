@@ -154,7 +154,7 @@ def compare(translator, op: Op):
     slots = [translator.slot(value) for value in (*sources, target)]
 
     def compute(env: list) -> None:
-        refs = _whole_repeats(core.buffer, [env[slot] for slot in slots]) if whole else None
+        refs = whole_repeats(core.buffer, [env[slot] for slot in slots]) if whole else None
         if refs:
             *operands, bits = refs
             bits.write(function(*(ref.read() for ref in operands)))
@@ -164,7 +164,7 @@ def compare(translator, op: Op):
     return _issue(translator, op, sources, target, "repeat_binary", compute)
 
 
-def _whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | None:
+def whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | None:
     """The operands of a comparison of vectors up to the end of their last repeat, which it reads and writes.
 
     None where the library counts elements: at other layouts, and at the end of the unified buffer.

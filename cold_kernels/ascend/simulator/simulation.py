@@ -9,9 +9,11 @@ from ..chips import Chip, chip_named
 from ..errors import UnsupportedProgram
 from ..program import Program
 from .binding import bound, detached, lock_variables
+from .hazards import Hazard
+from .hazards.find import find
 from .operations import Op
 from .timing import Execution, Simulation, timed
-from .translate import Translator
+from .translate import Observer, Translator
 from .work import ISSUE
 
 HIDDEN_ARGUMENTS = 3
@@ -21,7 +23,13 @@ MAX_PROGRAMS = 65535
 
 
 def simulate(
-    program: Program, args: Sequence, grid: Sequence[int], *, chip: Chip | str | None = None, values: bool = True
+    program: Program,
+    args: Sequence,
+    grid: Sequence[int],
+    *,
+    chip: Chip | str | None = None,
+    values: bool = True,
+    hazards: bool = False,
 ) -> Simulation:
     """Execute a compiled program on every place of a grid, and time it.
 
@@ -36,6 +44,8 @@ def simulate(
         values: Whether to move and compute vector data. Without, only the scalar flow runs: indices still decide
             loops and branches, outputs are left alone. A program whose scalar unit reads vector data runs with
             values all the same.
+        hazards: Whether to look for `Hazard`s as well: `Simulation.hazards` has them. `find_hazards` looks for nothing
+            else, and also where a flag that nothing sets leaves no time to simulate.
 
     Raises:
         UnsupportedProgram: it uses the cube core, or an operation that is not modelled.
@@ -43,36 +53,56 @@ def simulate(
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """
+    execution = execute(program, args, grid, values, hazards)
+    return timed(execution, chip if isinstance(chip, Chip) else chip_named(chip or program.chip))
+
+
+def find_hazards(program: Program, args: Sequence, grid: Sequence[int]) -> tuple[Hazard, ...]:
+    """What a device may do otherwise than the program means, on these arguments; they are left alone.
+
+    Raises:
+        UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
+    """
+    return execute(program, args, grid, values=False, hazards=True).hazards
+
+
+def execute(
+    program: Program, args: Sequence, grid: Sequence[int], values: bool = True, hazards: bool = False
+) -> Execution:
+    """The part of `simulate` that does not depend on the chip."""
     if not isinstance(program, Program):
         raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
-    chip = chip_named(chip or program.chip) if not isinstance(chip, Chip) else chip
-    return timed(execute(program, args, grid, values), chip)
-
-
-def execute(program: Program, args: Sequence, grid: Sequence[int], values: bool = True) -> Execution:
-    """The part of `simulate` that does not depend on the chip."""
     sizes = _grid(grid)
     translator = _translated(program)
-    values_flow = values or translator.reads_local
+    values_flow = values or hazards or translator.reads_local
     if not values and (values_flow or translator.writes_global):
         args = detached(args)
-    arguments = [0, lock_variables(), 0, *_bound(program, translator, args), *sizes]
-    traces: dict[tuple, int] = {}
-    programs = []
     core = translator.core
-    with translator.lock, np.errstate(all="ignore"):
+
+    def run(args: Sequence, observer: Observer | None = None) -> list[tuple]:
+        arguments = [0, lock_variables(), 0, *_bound(program, translator, args), *sizes]
         core.begin(math.prod(sizes), values_flow)
-        for block in range(core.blocks):
-            trace = tuple(translator.run(arguments, block))
-            programs.append(traces.setdefault(trace, len(traces)))
+        core.observe = observer
+        try:
+            return [tuple(translator.run(arguments, block)) for block in range(core.blocks)]
+        finally:
+            core.observe = None
+
+    with translator.lock, np.errstate(all="ignore"):
+        if hazards:
+            traces, found = find(core, run, args)
+        else:
+            traces, found = run(args), None
+        distinct: dict[tuple, int] = {}
         return Execution(
-            tuple(traces),
-            tuple(programs),
-            tuple(sum(event[2].global_bytes for event in trace if event[0] == ISSUE) for trace in traces),
-            core.bytes_read,
-            core.bytes_written,
-            sum(core.first_reads.values()),
-            max((buffer.end for buffer in translator.buffers), default=0),
+            programs=tuple(distinct.setdefault(trace, len(distinct)) for trace in traces),
+            traces=tuple(distinct),
+            moved=tuple(sum(event[2].global_bytes for event in trace if event[0] == ISSUE) for trace in distinct),
+            bytes_read=core.bytes_read,
+            bytes_written=core.bytes_written,
+            unique_bytes=sum(core.first_reads.values()),
+            ub_peak_bytes=max((buffer.end for buffer in translator.buffers), default=0),
+            hazards=found,
         )
 
 

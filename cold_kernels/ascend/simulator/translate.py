@@ -25,11 +25,14 @@ from . import (  # noqa: F401
     synchronization,
     views,
 )
+from .effects import Effects, effects
 from .memory import Allocation
 from .operations import FREE, HANDLERS, Op, located, placed
 from .work import SCALAR_WORK
 
 Step = Callable[[list], None]
+Observer = Callable[[Op, Callable[[list], Effects] | None, Step, list], None]
+"""Called with an operation, what it touches, its step and the environment; runs the step."""
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
@@ -46,6 +49,7 @@ class Core:
         self.bytes_read = 0
         self.bytes_written = 0
         self.first_reads: dict[tuple, int] = {}
+        self.observe: Observer | None = None
 
     def begin(self, blocks: int, values: bool) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
@@ -78,7 +82,7 @@ class Translator:
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]
-        self.body = _located(function, self.block(block))
+        self.body = self._observable(function, self.block(block))
 
     def run(self, arguments: list[Any], block: int) -> list[tuple]:
         """Execute one program and return its trace."""
@@ -161,7 +165,7 @@ class Translator:
                 if pending:
                     steps.append(self._scalar_work(pending))
                     pending = Counter()
-                steps.append(_located(op, step))
+                steps.append(self._observable(op, step))
             else:
                 if op.name not in FREE:
                     pending[op] += 1
@@ -169,6 +173,21 @@ class Translator:
         if pending:
             steps.append(self._scalar_work(pending))
         return _sequence(steps)
+
+    def _observable(self, op: Op, step: Step) -> Step:
+        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
+        core, touches = self.core, effects(self, op)
+
+        def run(env: list) -> None:
+            try:
+                if core.observe is None:
+                    step(env)
+                else:
+                    core.observe(op, touches, step, env)
+            except Exception as error:
+                raise placed(error, op)
+
+        return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Step:
         core, event = self.core, (SCALAR_WORK, operations.total(), tuple(operations.items()))
@@ -183,15 +202,5 @@ def _sequence(steps: list[Step]) -> Step:
     def run(env: list) -> None:
         for step in steps:
             step(env)
-
-    return run
-
-
-def _located(op: Op, step: Step) -> Step:
-    def run(env: list) -> None:
-        try:
-            step(env)
-        except Exception as error:
-            raise placed(error, op)
 
     return run

@@ -228,7 +228,7 @@ def dim(translator, op: Op):
     return translator.pure(op, lambda source, axis: source.shape[axis])
 
 
-def _element(source: MemRef, indices: list[int]) -> MemRef:
+def element_of(source: MemRef, indices: list[int]) -> MemRef:
     offset = source.offset + sum(i * s for i, s in zip(indices, source.strides, strict=True))
     return MemRef(source.allocation, offset, (1,), (1,), source.dtype)
 
@@ -249,7 +249,7 @@ def load(translator, op: Op):
     event = (SCALAR_ACCESS, local, 1, op)
 
     def step(env: list) -> None:
-        element = _element(env[source], [env[index] for index in indices])
+        element = element_of(env[source], [env[index] for index in indices])
         env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
         core.trace.append(event)
 
@@ -265,7 +265,7 @@ def store(translator, op: Op):
     core, event = translator.core, (SCALAR_ACCESS, local, 1)
 
     def step(env: list) -> None:
-        element = _element(env[target], [env[index] for index in indices])
+        element = element_of(env[target], [env[index] for index in indices])
         if element.dtype is BIT:
             element.check()
             place = element.allocation.start + element.offset // 8

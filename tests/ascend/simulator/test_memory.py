@@ -7,7 +7,7 @@ import numpy as np
 from cold_kernels.ascend import UnsupportedProgram
 from cold_kernels.ascend.simulator import OutOfBounds
 from cold_kernels.ascend.simulator.copies import _pad
-from cold_kernels.ascend.simulator.elementwise import _overwritten, _whole_repeats
+from cold_kernels.ascend.simulator.elementwise import _overwritten, whole_repeats
 from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
 
 F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
@@ -128,11 +128,11 @@ def test_padding_before_the_buffer(memory):
 
 def test_a_comparison_runs_to_the_end_of_its_repeat(memory):
     source, bits = view(memory, (3,), (1,), F32), view(memory, (3,), (1,), BIT, start=384)
-    wide, target = _whole_repeats(memory, [source, bits])
+    wide, target = whole_repeats(memory, [source, bits])
     assert wide.shape == target.shape == (64,) and wide.address == 0 and target.address == 384
-    assert _whole_repeats(memory, [view(memory, (64,), (1,), F32), view(memory, (64,), (1,), BIT, start=384)]) is None
+    assert whole_repeats(memory, [view(memory, (64,), (1,), F32), view(memory, (64,), (1,), BIT, start=384)]) is None
     late = view(memory, (3,), (1,), F32, start=384)
-    assert _whole_repeats(memory, [late, view(memory, (3,), (1,), BIT)]) is None
+    assert whole_repeats(memory, [late, view(memory, (3,), (1,), BIT)]) is None
 
 
 def test_operands_in_one_place(memory):

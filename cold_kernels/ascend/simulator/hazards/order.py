@@ -1,0 +1,101 @@
+"""Which instructions of a program are complete before which others start, whatever the pipes' speeds.
+
+The scalar unit issues in order and each pipe starts in order, but an instruction is known to be complete only by a flag
+that was set behind it, a barrier, or the scalar unit's own waiting (AscendC, SetFlag/WaitFlag and PipeBarrier).
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..work import BARRIER, ISSUE, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK, SET_FLAG, UNLOCK, VECTOR, WAIT_FLAG
+from .hazard import FLAG, Found
+
+NUMBER = {pipe: place for place, pipe in enumerate(PIPES)}
+
+
+class Moment(NamedTuple):
+    """When an instruction starts.
+
+    Args:
+        pipe: Its pipe's place in `PIPES`.
+        index: How many instructions the pipe was given before it.
+        complete: For each pipe, how many of its instructions are complete by then.
+    """
+
+    pipe: int
+    index: int
+    complete: tuple[int, ...]
+
+    def after(self, other: "Moment") -> bool:
+        """Whether the other instruction of the same program is complete when this one starts."""
+        return self.complete[other.pipe] > other.index
+
+
+def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Moment]:
+    """The moment of each instruction and scalar access, by its place in the trace.
+
+    Flags that do not pair are reported to ``found``.
+    """
+    pipes = range(len(PIPES))
+    given = [0 for _ in pipes]
+    complete = [[0 for _ in pipes] for _ in pipes]
+    flags: dict[tuple, tuple[list[int], object]] = {}
+    result: dict[int, Moment] = {}
+    scalar, vector = NUMBER[SCALAR], NUMBER[VECTOR]
+
+    def learn(pipe: int, *others: list[int]) -> list[int]:
+        complete[pipe] = [max(counts) for counts in zip(complete[pipe], *others, strict=True)]
+        return complete[pipe]
+
+    for place, event in enumerate(trace):
+        kind = event[0]
+        if kind == ISSUE:
+            work = event[2]
+            pipe = NUMBER[work.pipe]
+            if work.drains:
+                learn(scalar, complete[vector])[vector] = given[vector]
+            known = learn(pipe, complete[scalar])
+            if work.blocks:  # by the scalar unit itself, behind what its pipe was given before
+                known[pipe] = given[pipe]
+            result[place] = Moment(pipe, given[pipe], tuple(known))
+            given[pipe] += 1
+            if work.blocks:
+                learn(scalar, known)[pipe] = given[pipe]
+        elif kind in (SCALAR_ACCESS, SCALAR_WORK):
+            result[place] = Moment(scalar, given[scalar], tuple(complete[scalar]))
+            given[scalar] += 1
+            complete[scalar][scalar] = given[scalar]
+        elif kind == SET_FLAG:
+            flag, operation = event[1:4], event[4]
+            if flag in flags:
+                found.add(
+                    FLAG, f"{operation!r} sets {_name(flag)} twice with no wait between", operation, program=program
+                )
+            source = NUMBER[flag[0]]
+            known = list(learn(source, complete[scalar]))
+            known[source] = given[source]
+            flags[flag] = known, operation
+        elif kind == WAIT_FLAG:
+            flag, operation = event[1:4], event[4]
+            if flag not in flags:
+                message = f"{operation!r} waits for {_name(flag)}, which nothing has set: it hangs"
+                found.add(FLAG, message, operation, program=program)
+                continue
+            known, _ = flags.pop(flag)
+            learn(NUMBER[flag[1]], known)
+        elif kind == UNLOCK or (kind == BARRIER and event[1] == "ALL"):
+            for pipe in pipes:
+                learn(scalar, complete[pipe])
+            complete[scalar] = list(given)
+        elif kind == BARRIER:
+            pipe = NUMBER[event[1]]
+            learn(pipe, complete[scalar])[pipe] = given[pipe]
+    for flag, (_, operation) in flags.items():
+        message = f"nothing waits for {_name(flag)}, which {operation!r} sets: the next launch hangs"
+        found.add(FLAG, message, operation, program=program)
+    return result
+
+
+def _name(flag: tuple) -> str:
+    source, waiting, identity = flag
+    return f"event {identity} of {source} for {waiting}"

@@ -1,0 +1,78 @@
+"""What the programs of a launch touch, in the order of their traces."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from ..effects import Effects
+from ..operations import Op
+from ..regions import Region
+from ..work import LOCK, UNLOCK
+
+
+class Local(NamedTuple):
+    """An instruction's reads and writes of the unified buffer; ``place`` is its event's in the trace."""
+
+    place: int
+    op: Op
+    reads: tuple[Region, ...]
+    writes: tuple[Region, ...]
+    exact: bool
+
+
+class Global(NamedTuple):
+    """One region of a tensor that an instruction of a program reads or writes."""
+
+    program: int
+    place: int
+    op: Op
+    region: Region
+    writes: bool
+    atomic: bool
+    scalar: bool
+
+
+class Recorder:
+    """Observes a core while it runs a launch: runs every step, and keeps what it touched.
+
+    Args:
+        core: Whose trace events are appended to.
+    """
+
+    def __init__(self, core) -> None:
+        self.core = core
+        self.globals: list[Global] = []
+        self.locals: defaultdict[int, list[Local]] = defaultdict(list)
+        self._same: dict[tuple, tuple[Region, ...]] = {}
+
+    def __call__(self, op: Op, touches, step, env: list) -> None:
+        if touches is None:
+            step(env)
+            return
+        place = len(self.core.trace)
+        touched = touches(env)
+        step(env)
+        if len(self.core.trace) > place:
+            self._keep(place, op, touched)
+
+    def _keep(self, place: int, op: Op, touched: Effects) -> None:
+        scalar = not op.name.startswith("hivm.")
+        local: list[tuple[Region, ...]] = []
+        for writes, regions in enumerate((touched.reads, touched.writes)):
+            local.append(self._interned(tuple(region for region in regions if region.allocation.local)))
+            for region in regions:
+                if not region.allocation.local:
+                    self.globals.append(
+                        Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
+                    )
+        if any(local):
+            self.locals[self.core.block].append(Local(place, op, *local, touched.exact))
+
+    def _interned(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
+        """One tuple for equal regions, so that equal programs have equal records."""
+        key = tuple((id(r.allocation), r.start, r.run, r.shape, r.strides) for r in regions)
+        return self._same.setdefault(key, regions)
+
+
+def turns(trace: tuple) -> dict[tuple[int, int], int]:
+    """Where in a trace each lock is entered and left, by the lock and the kind of event."""
+    return {(event[1], event[0]): place for place, event in enumerate(trace) if event[0] in (LOCK, UNLOCK)}

@@ -1,0 +1,130 @@
+"""Hazards of global memory, within one program and between the programs of a launch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ..work import LOCK, UNLOCK
+from .hazard import PROGRAMS, RACE, STALE, Found
+from .order import Moment
+from .recorder import Global
+
+Order = tuple[Mapping[int, Moment], Mapping[tuple[int, int], int]]
+"""A program's moments, and where it enters and leaves locks (`recorder.turns`)."""
+
+MOST_PAIRS = 200_000
+"""Pairs of overlapping accesses that are looked at, of one launch."""
+
+
+def conflicts(accesses: Sequence[Global], orders: Sequence[Order], found: Found) -> None:
+    """Report pairs of accesses to the same bytes, at least one of them a write, that nothing orders.
+
+    Args:
+        accesses: Of all programs, each program's in the order of its trace.
+        orders: By program.
+    """
+    for first, second in _overlapping(_shared(accesses)):
+        if first.program == second.program:
+            _within(first, second, orders[first.program][0], found)
+        else:
+            _between(first, second, orders, found)
+
+
+def _within(first: Global, second: Global, moments: Mapping[int, Moment], found: Found) -> None:
+    if second.place < first.place:
+        first, second = second, first
+    then, now = moments[first.place], moments[second.place]
+    starts_behind = then.pipe == now.pipe and not first.writes  # and has read by then
+    if first.place != second.place and not starts_behind and not now.after(then):
+        message = f"{second.op!r} touches bytes of {_name(second)} that {first.op!r} may still be "
+        message += "writing" if first.writes else "reading"
+        found.add(RACE, message, second.op, first.op, program=second.program)
+    elif first.writes and not first.scalar and second.scalar and not second.writes:
+        _stale(first, second, found)
+
+
+def _between(first: Global, second: Global, orders: Sequence[Order], found: Found) -> None:
+    if first.program > second.program:
+        first, second = second, first
+    for written, read in ((first, second), (second, first)):
+        if written.writes and not written.scalar and read.scalar and not read.writes:
+            _stale(written, read, found)
+            return
+    if _in_turn(first, second, orders):
+        return
+    doing = ("reads", "writes")
+    found.add(
+        PROGRAMS,
+        f"{second.op!r} of program {second.program} {doing[second.writes]} bytes of {_name(second)} that {first.op!r} "
+        f"of program {first.program} {doing[first.writes]}, and nothing orders the two",
+        second.op,
+        first.op,
+        program=second.program,
+    )
+
+
+def _stale(written: Global, read: Global, found: Found) -> None:
+    found.add(
+        STALE,
+        f"{read.op!r} reads by the scalar unit bytes of {_name(read)} that {written.op!r} of program {written.program} "
+        "writes by a copy in the same launch; the scalar unit's cache does not see it",
+        read.op,
+        written.op,
+        program=read.program,
+    )
+
+
+def _in_turn(first: Global, second: Global, orders: Sequence[Order]) -> bool:
+    """Whether a lock lies between them: programs pass it in the order of the grid, and leave it with pipes drained."""
+    mine, theirs = orders[first.program][1], orders[second.program][1]
+    return any(
+        kind == UNLOCK and place > first.place and theirs.get((lock, LOCK), second.place) < second.place
+        for (lock, kind), place in mine.items()
+    )
+
+
+def _name(access: Global) -> str:
+    return access.region.allocation.name
+
+
+def _shared(accesses: Sequence[Global]) -> list[Global]:
+    """Those to memory that is written at all."""
+    written = {id(access.region.allocation.data) for access in accesses if access.writes}
+    return [access for access in accesses if id(access.region.allocation.data) in written]
+
+
+def _overlapping(accesses: list[Global]) -> Iterator[tuple[Global, Global]]:
+    """Pairs of accesses that share a byte, at least one of them a write and not both of them atomic; some more than
+    once."""
+    if not accesses:
+        return
+    starts, ends, owners = [], [], []
+    for number, access in enumerate(accesses):
+        region = access.region
+        base = region.allocation.data.ctypes.data  # two arguments may be views of one tensor
+        runs = region.starts() + base
+        starts.append(runs)
+        ends.append(runs + region.run)
+        owners.append(np.full(len(runs), number))
+    start, end, owner = (np.concatenate(parts) for parts in (starts, ends, owners))
+    order = np.argsort(start, kind="stable")
+    start, end, owner = start[order], end[order], owner[order]
+    reach = np.maximum.accumulate(end)
+    broken = np.flatnonzero(np.r_[True, start[1:] >= reach[:-1], True])  # no interval spans these places
+    harmless = np.array([access.atomic or not access.writes for access in accesses])[owner]
+    atomic = np.array([access.atomic for access in accesses])[owner]
+    pairs = 0
+    for low, high in zip(broken[:-1], broken[1:], strict=True):
+        group = slice(low, high)
+        if high - low < 2 or atomic[group].all() or (harmless[group] & ~atomic[group]).all():
+            continue
+        for here in range(low, high):
+            for there in range(here + 1, high):
+                if start[there] >= end[here]:
+                    break
+                first, second = accesses[owner[here]], accesses[owner[there]]
+                pairs += 1
+                if first is not second and (first.writes or second.writes) and not (first.atomic and second.atomic):
+                    yield first, second
+                if pairs > MOST_PAIRS:
+                    return
