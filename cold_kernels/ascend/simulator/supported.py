@@ -10,12 +10,12 @@ DIALECTS = ("hivm.hir", "memref", "scf", "func", "arith", "math", "annotation")
 
 
 def rows() -> list[tuple[str, list[str], str]]:
-    """``(dialect, operations, what is simulated of them)``, a row for each handler."""
+    """``(dialect, operations, what is simulated of them)``, a row for each handler, by their first names."""
     found: dict[tuple, list[str]] = {}
     for name, handler in HANDLERS.items():
         dialect, _, operation = name.rpartition(".")
         found.setdefault((DIALECTS.index(dialect), handler), []).append(operation)
-    ordered = sorted(found.items(), key=lambda item: item[0][0])
+    ordered = sorted(found.items(), key=lambda item: (item[0][0], item[1][0]))
     return [(DIALECTS[place], names, summary(handler)) for (place, handler), names in ordered]
 
 
