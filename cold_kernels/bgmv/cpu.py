@@ -11,10 +11,15 @@ BATCHED = 400
 """Multiplications of a product from which on torch hands it to the BLAS library also as one of a batch; below, ATen has
 a loop of its own (LinearAlgebra.cpp). Seen as well: of 15,000 random products, rows differ below it alone."""
 LEAST = 12
-"""Rows and columns of an expanding product, at least. For fewer, and for no other number, MKL has routines that sum in
-another order; found by comparing rows of 40,000 random products with the same rows in other batches."""
-SINGLE = 4
-"""Rows that a single row is repeated to: enough for the first of them to be summed as among `LEAST`."""
+"""Columns of an expanding product, at least, and rows from which on any number will do. For fewer, MKL has routines
+that sum in another order."""
+FEW = 4
+"""Rows fewer than `LEAST` must be a multiple of this to be summed as among many; of 5 on two threads the last is not.
+Found, as `LEAST`, by comparing rows of 29,000 random products with the same rows in 375,000 others of 1 to 255 rows, on
+one and two threads, at any address, and for slices of the columns."""
+
+Rows = None | slice | torch.Tensor
+"""Rows of a matrix: all, some that follow one another, or any. To index for all would cost as much as a product."""
 
 
 def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], scale: float) -> None:
@@ -22,20 +27,32 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     if -1 in slots:
         y.zero_()
     for slot, rows in _rows_by_slot(slots):
-        product = _row_by_row(x[rows], a[slot])
+        product = _row_by_row(_part(x, rows), a[slot])
         if scale != 1.0:
             product *= scale
-        y[rows] = product
+        _write(y, rows, product, add=False)
 
 
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
     for slot, rows in _rows_by_slot(slots):
-        product = _together(x[rows], b[slot])
-        if add and y.dtype == torch.float32 and isinstance(rows, slice):
-            y[rows].add_(product)  # the same sum, in place: the way of a decode step
-        else:
-            y[rows] = (product.add_(y[rows]) if add else product).to(y.dtype)
+        _write(y, rows, _together(_part(x, rows), b[slot]), add)
+
+
+def _part(tensor: torch.Tensor, rows: Rows) -> torch.Tensor:
+    return tensor if rows is None else tensor[rows]
+
+
+def _write(y: torch.Tensor, rows: Rows, product: torch.Tensor, add: bool) -> None:
+    """``y[rows] = product (+ y[rows])`` in float32, then rounded to y."""
+    if isinstance(rows, torch.Tensor):
+        y[rows] = (product + y[rows] if add else product).to(y.dtype)
+        return
+    part = _part(y, rows)
+    if add:
+        part.add_(product)
+    else:
+        part.copy_(product)
 
 
 def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -57,12 +74,12 @@ def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """``x @ weights.T`` in float32, for small K."""
-    (count, inner), outputs = x.shape, weights.shape[0]
+    count, outputs = x.shape[0], weights.shape[0]
     x, weights = x.float().contiguous(), weights.float().contiguous()
     if count == 1:
-        x = x.expand(SINGLE, inner)
-    elif count < LEAST:
-        x = F.pad(x, (0, 0, 0, LEAST - count))
+        x = torch.cat((x,) * FEW)  # quicker than to pad
+    elif count < LEAST and (missing := -count % FEW):
+        x = F.pad(x, (0, 0, 0, missing))
     if outputs < LEAST:
         weights = F.pad(weights, (0, 0, 0, LEAST - outputs))
     product = torch.mm(x, weights.T)
@@ -70,15 +87,17 @@ def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, slice | torch.Tensor], ...]:
-    """Each slot that is used, and its rows: a slice where they follow one another."""
+def _rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, Rows], ...]:
+    """Each slot that is used, and its rows."""
     rows: dict[int, list[int]] = {}
     for row, slot in enumerate(slots):
         rows.setdefault(slot, []).append(row)
     rows.pop(-1, None)
-    return tuple((slot, _sliced(listed)) for slot, listed in rows.items())
+    return tuple((slot, _of(listed, len(slots))) for slot, listed in rows.items())
 
 
-def _sliced(rows: list[int]) -> slice | torch.Tensor:
+def _of(rows: list[int], count: int) -> Rows:
+    if len(rows) == count:
+        return None
     first, end = rows[0], rows[-1] + 1
     return slice(first, end) if end - first == len(rows) else torch.tensor(rows)

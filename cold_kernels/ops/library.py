@@ -87,11 +87,12 @@ def without_gradients(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
-        tensors = (value for value in (*args, *named.values()) if isinstance(value, torch.Tensor))
-        if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in tensors):
-            return function(*args, **named)
-        with torch.no_grad():
-            return function(*args, **named)
+        if torch.is_grad_enabled():
+            for value in (*args, *named.values()):
+                if isinstance(value, torch.Tensor) and value.requires_grad:
+                    with torch.no_grad():
+                        return function(*args, **named)
+        return function(*args, **named)
 
     return call
 

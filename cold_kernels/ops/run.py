@@ -73,7 +73,7 @@ def _slots_for_torch(
     """
     check_written_once("output_tensor", output)
     check_apart("output_tensor", output, "inputs", inputs)
-    if indices.device.type == "cpu":
+    if indices.is_cpu:
         slots = tuple(indices.tolist())
         check_slots(slots, weights.shape[0])
         if not interpreting():
