@@ -59,6 +59,15 @@ def detached(args: Sequence) -> list:
     return [copy(value) for value in args]
 
 
+def contents(args: Sequence) -> list:
+    """The arguments with tensors as the bytes of their whole memory, to be compared."""
+    empty = torch.empty(0, dtype=torch.uint8)
+    return [
+        empty.clone().set_(value.untyped_storage()).numpy().tobytes() if isinstance(value, torch.Tensor) else value
+        for value in args
+    ]
+
+
 def lock_variables() -> MemRef:
     """Memory for the locks of a launch, which start at 0."""
     size = 8 * MAX_LOCKS

@@ -1,25 +1,15 @@
 """A launch of a compiled program, executed."""
 
-import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..chips import Chip, chip_named
-from ..errors import UnsupportedProgram
 from ..program import Program
-from .binding import bound, detached, lock_variables
+from .binding import detached
 from .hazards import Hazard
 from .hazards.find import find
-from .operations import Op
+from .launch import Launch
 from .timing import Execution, Simulation, timed
-from .translate import Observer, Translator
 from .work import ISSUE
-
-HIDDEN_ARGUMENTS = 3
-"""Arguments before the kernel's own: synchronisation address, locks, workspace. After them comes the grid."""
-
-MAX_PROGRAMS = 65535
 
 
 def simulate(
@@ -70,29 +60,16 @@ def execute(
     program: Program, args: Sequence, grid: Sequence[int], values: bool = True, hazards: bool = False
 ) -> Execution:
     """The part of `simulate` that does not depend on the chip."""
-    if not isinstance(program, Program):
-        raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
-    sizes = _grid(grid)
-    translator = _translated(program)
-    values_flow = values or hazards or translator.reads_local
-    if not values and (values_flow or translator.writes_global):
+    launch = Launch(program, grid)
+    translator, core = launch.translator, launch.core
+    flow = values or hazards or translator.reads_local
+    if not values and (flow or translator.writes_global):
         args = detached(args)
-    core = translator.core
-
-    def run(args: Sequence, observer: Observer | None = None) -> list[tuple]:
-        arguments = [0, lock_variables(), 0, *_bound(program, translator, args), *sizes]
-        core.begin(math.prod(sizes), values_flow)
-        core.observe = observer
-        try:
-            return [tuple(translator.run(arguments, block)) for block in range(core.blocks)]
-        finally:
-            core.observe = None
-
-    with translator.lock, np.errstate(all="ignore"):
+    with launch.held():
         if hazards:
-            traces, found = find(core, run, args)
+            traces, found = find(launch, args)
         else:
-            traces, found = run(args), None
+            traces, found = launch.run(args, values=flow), None
         distinct: dict[tuple, int] = {}
         return Execution(
             programs=tuple(distinct.setdefault(trace, len(distinct)) for trace in traces),
@@ -104,38 +81,3 @@ def execute(
             ub_peak_bytes=max((buffer.end for buffer in translator.buffers), default=0),
             hazards=found,
         )
-
-
-def _grid(grid: Sequence[int]) -> tuple[int, int, int]:
-    sizes = tuple(grid) if isinstance(grid, Sequence) else ()
-    if not 1 <= len(sizes) <= 3 or any(type(size) is not int or size < 1 for size in sizes):
-        raise ValueError(f"grid {grid!r} must be a sequence of one to three positive integers")
-    if math.prod(sizes) > MAX_PROGRAMS:
-        raise ValueError(f"grid {sizes} has {math.prod(sizes)} programs; a launch has at most {MAX_PROGRAMS}")
-    return (*sizes, *[1] * (3 - len(sizes)))
-
-
-_TRANSLATIONS: dict[str, Translator] = {}
-MAX_TRANSLATIONS = 256
-
-
-def _translated(program: Program) -> Translator:
-    text = program.hivm
-    if text not in _TRANSLATIONS:
-        if program.core_type != "AIV":
-            raise UnsupportedProgram(
-                f"{program.name} uses the cube core (tl.dot; its kind is {program.core_type}); only programs of "
-                "vector cores alone are simulated"
-            )
-        while len(_TRANSLATIONS) >= MAX_TRANSLATIONS:
-            _TRANSLATIONS.pop(next(iter(_TRANSLATIONS)))
-        _TRANSLATIONS[text] = Translator(Op(program.entry))
-    return _TRANSLATIONS[text]
-
-
-def _bound(program: Program, translator: Translator, args: Sequence) -> list:
-    types = translator.parameter_types[HIDDEN_ARGUMENTS:-3]
-    names = list(program.signature)
-    if len(args) != len(types):
-        raise ValueError(f"{program.name} takes {len(types)} arguments ({', '.join(names)}), not {len(args)}")
-    return [bound(*argument) for argument in zip(names, types, args, strict=True)]

@@ -7,7 +7,7 @@ pytest.importorskip("ml_dtypes")
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate
-from cold_kernels.ascend.simulator import OutOfBounds, control, simulation
+from cold_kernels.ascend.simulator import OutOfBounds, control, launch
 from cold_kernels.ascend.simulator.operations import Op
 from tests.ascend.simulator.programs import constants, hand_written
 from tests.ascend.simulator.scalar_programs import (
@@ -44,7 +44,7 @@ def test_values_and_cycles_are_those_of_single_steps(name, monkeypatch):
     fast = run(body, written)
     assert sum(map(len, fast.execution.traces)) < 8
     monkeypatch.setattr(control, "is_scalar", lambda op: False)
-    monkeypatch.setattr(simulation, "_TRANSLATIONS", {})
+    monkeypatch.setattr(launch, "_TRANSLATIONS", {})
     slow = run(body, stepped)
     assert all(torch.equal(a, b) for a, b in zip(written, stepped, strict=True))
     assert any(tensor.any() for tensor in written[-1:])

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
-from ..binding import detached
+from ..binding import contents, detached
+from ..launch import Launch
 from .buffer import Unwritten, races, unwritten
 from .hazard import UNWRITTEN, Found, Hazard
 from .order import moments
@@ -14,16 +14,15 @@ from .recorder import Recorder, turns
 from .tensors import conflicts
 
 
-def find(core, run: Callable[..., list[tuple]], args: Sequence) -> tuple[list[tuple], tuple[Hazard, ...]]:
+def find(launch: Launch, args: Sequence) -> tuple[list[tuple], tuple[Hazard, ...]]:
     """Run a launch, and return its programs' traces and its hazards.
 
     Args:
-        core: What the programs run on.
-        run: ``run(args, observer)`` executes it with the core observed.
+        launch: Held.
         args: Written by the first run; others, if they are needed, work on copies.
     """
-    before, found, recorder = detached(args), Found(), Recorder(core)
-    traces = run(args, recorder)
+    before, found, recorder = detached(args), Found(), Recorder(launch.core)
+    traces = launch.run(args, recorder)
     known: dict[tuple, tuple] = {}
     programs = []
     for number, trace in enumerate(traces):
@@ -38,16 +37,10 @@ def find(core, run: Callable[..., list[tuple]], args: Sequence) -> tuple[list[tu
 
     def outcome(reads: Sequence, pattern: int) -> tuple:
         arguments = detached(before)
-        return run(arguments, Poisoner(core, reads, pattern)), [_content(value) for value in arguments]
+        return launch.run(arguments, Poisoner(launch.core, reads, pattern)), contents(arguments)
 
     _judge([reads for *_, reads in programs], outcome, found)
     return traces, found.all()
-
-
-def _content(value: object) -> object:
-    if not isinstance(value, torch.Tensor):
-        return value
-    return torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage()).numpy().tobytes()
 
 
 def _judge(reads: Sequence[Sequence[Unwritten]], outcome: Callable, found: Found) -> None:
