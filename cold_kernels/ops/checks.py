@@ -80,7 +80,10 @@ def check_apart(name: str, output: torch.Tensor, other: str, tensor: torch.Tenso
 
 def _bytes(matrix: torch.Tensor) -> tuple[int, int]:
     """Where a matrix starts and ends in memory."""
-    (rows, columns), (down, right), start = matrix.shape, matrix.stride(), matrix.data_ptr()
+    start = matrix.data_ptr()
+    if matrix.is_contiguous():
+        return start, start + matrix.nbytes
+    (rows, columns), (down, right) = matrix.shape, matrix.stride()
     elements = (rows - 1) * down + (columns - 1) * right + 1 if rows and columns else 0
     return start, start + elements * matrix.element_size()
 
