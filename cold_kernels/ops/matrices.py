@@ -32,10 +32,13 @@ def _fits(types: Iterable[tuple[torch.dtype, ...]], most_out: float, most_in: fl
         rows: int | None = None,
         sequences: int | None = None,
     ) -> bool:
-        """``columns``: offset and size in the output, if not all. ``sequences``: how many indices, if not one a row."""
+        """``columns``: offset and size in the output, if not all. ``rows``, ``sequences``: if not an index a row."""
         try:
+            (indexed,) = indices.shape
             if rows is None:
-                rows = sequences = indices.numel()
+                rows = indexed
+            elif indexed != sequences:
+                return False
             _, out, inner = weights.shape
             if columns is None:
                 if output.shape != (rows, out):
@@ -46,7 +49,6 @@ def _fits(types: Iterable[tuple[torch.dtype, ...]], most_out: float, most_in: fl
                     return False
             return (
                 inputs.shape == (rows, inner)
-                and indices.shape == (sequences,)
                 and 0 < out <= most_out
                 and 0 < inner <= most_in
                 and (inputs.dtype, weights.dtype, output.dtype, indices.dtype) in types
