@@ -36,22 +36,18 @@ def races(accesses: Sequence[Local], moments: Mapping[int, Moment], found: Found
 
 
 def _compare(first: Local, then: Moment, second: Local, now: Moment, found: Found, program: int) -> None:
-    for what, mine, theirs in (
-        ("read", second.reads, first.writes),
-        ("written", second.writes, first.writes),
-        ("written", second.writes, first.reads),
-    ):
-        if mine is second.writes and theirs is first.reads and then.pipe == now.pipe:
-            continue  # a pipe starts in order: what started first has read before what follows writes
+    pairs = [(second.reads, "read", first.writes, "writing"), (second.writes, "written", first.writes, "writing")]
+    if then.pipe != now.pipe:  # one pipe starts in order: what started first has read before what follows writes
+        pairs.append((second.writes, "written", first.reads, "reading"))
+    for mine, done, theirs, doing in pairs:
         for region in mine:
             for other in theirs:
                 if region.meets(other):
-                    doing = "reading" if theirs is first.reads else "writing"
                     low, high = max(region.start, other.start), min(region.end, other.end)
                     found.add(
                         RACE,
-                        f"{second.op!r} ({PIPES[now.pipe]}): bytes {low} to {high - 1} of the unified buffer are {what}"
-                        f" while {first.op!r} ({PIPES[then.pipe]}) may still be {doing} them",
+                        f"{second.op!r} ({PIPES[now.pipe]}): bytes {low} to {high - 1} of the buffer are {done} "
+                        f"while {first.op!r} ({PIPES[then.pipe]}) may still be {doing} them",
                         second.op,
                         first.op,
                         program=program,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from ...errors import AscendError
 from ..binding import contents, detached
 from ..launch import Launch
-from ..memory import OutOfBounds
 from ..operations import Op
 from ..timeline import Deadlock
 from ..work import BARRIER, ISSUE, LOAD, SCALAR, SET_FLAG, STORE, UNLOCK, VECTOR, WAIT_FLAG, Work
@@ -172,7 +172,7 @@ def can_differ(launch: Launch, args: Sequence, expected: list[Any], seeds: int) 
             work = detached(args)
             try:
                 launch.run(work, None if seed < 0 else Interleaving(launch.core, seed))
-            except (Deadlock, OutOfBounds) as error:
+            except AscendError as error:
                 return str(error)
             if contents(work) != expected:
                 return "other results in the order of the program" if seed < 0 else f"other results in order {seed}"
