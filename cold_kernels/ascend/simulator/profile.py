@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from .critical import critical_path
 from .recording import Recording
 from .stalls import NOWHERE, Cause
 from .timeline import schedule
@@ -23,6 +24,7 @@ class Profile:
         stalled: Cycles by pipe and cause.
         idle: Cycles after the pipe's last work of the last program.
         lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
+        critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `Step`s; they add up to ``cycles``.
         ends: For each core of the launch, when it ends.
         programs: Its programs one after the other: when each starts, and its recording.
     """
@@ -33,8 +35,14 @@ class Profile:
     stalled: dict[str, dict[Cause, float]]
     idle: dict[str, float]
     lines: dict[str, dict[str, tuple[float, float]]]
+    critical: dict[tuple[str, str, str], float]
     ends: tuple[float, ...]
     programs: tuple[tuple[float, Recording], ...]
+
+    @property
+    def longest(self) -> int:
+        """Which of its programs takes longest, the first of equals."""
+        return max(range(len(self.programs)), key=lambda number: self.programs[number][1].total)
 
 
 def profile(simulation: Simulation, core: int | None = None) -> Profile:
@@ -75,6 +83,11 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
     stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in PIPES}
     idle = dict.fromkeys(PIPES, 0.0)
     lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in PIPES})
+    critical: dict[tuple[str, str, str], float] = defaultdict(float)
+    paths = {key: critical_path(recording) for key, recording in recordings.items()}
+    for run in runs:
+        for step in paths[id(run)]:
+            critical[step.kind, step.pipe, step.line] += step.end - step.start
     for number, (_, recording) in enumerate(programs):
         for part in recording.slices:
             busy[part.pipe] += part.busy
@@ -96,6 +109,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
         {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
         idle,
         {line: {pipe: tuple(spent) for pipe, spent in by_pipe.items()} for line, by_pipe in lines.items()},
+        dict(sorted(critical.items(), key=lambda item: -item[1])),
         after,
         tuple(programs),
     )

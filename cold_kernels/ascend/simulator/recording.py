@@ -9,7 +9,7 @@ from operator import attrgetter
 from .operations import Op
 from .stalls import NOWHERE, Cause, Flag, Slice, Stall
 from .timeline import QUEUES, Cost, Observer
-from .work import PIPES, SCALAR, SCALAR_WORK
+from .work import PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK
 
 START = attrgetter("start")
 
@@ -25,11 +25,16 @@ class Recording(Observer):
         self.slices: list[Slice] = []
         self.stalls: list[Stall] = []
         self.flags: list[Flag] = []
+        self.times: list[tuple[float, float]] = []
+        """Start and end of each operation on a pipe and each scalar access, in the order of the trace."""
+        self.scalar: list[Slice | Stall] = []
+        """The scalar unit's own time, in order, without what it does for other pipes while it waits."""
+        self.complete: dict[tuple[str, float], float] = {}
+        """By pipe and time: the end of the operation whose accesses are complete then."""
         self.total = 0.0
         self.ends = dict.fromkeys(PIPES, 0.0)
         self._up: dict[tuple, tuple[str, float, float]] = {}
         self._latest: dict[str, str] = {}
-        self._scalar: list[Slice | Stall] = []
         self._fallbacks: list[Slice] = []
         self._unissued: list[Stall] = []
         self._lines: dict[Op | None, str] = {None: NOWHERE}
@@ -41,6 +46,8 @@ class Recording(Observer):
                 self._scalar_slice("scalar", line, begun + (now - begun) * first, begun + (now - begun) * last)
         else:
             self._scalar_slice("scalar access", self._line(event, 3), begun, now)
+        if event[0] == SCALAR_ACCESS:
+            self.times.append((begun, now))
 
     def issued(
         self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
@@ -56,22 +63,24 @@ class Recording(Observer):
         helped, own = start + cost.scalar, start + cost.pipe
         self._stall(pipe, start, helped, Cause("fallback", line), within=True)
         self._stall(pipe, own, end, Cause("memory", line), within=True)
-        self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar + end - own))
+        self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar, end - own))
+        self.complete[pipe, end + cost.latency] = end
         if cost.scalar:
             self._fallbacks.append(Slice(SCALAR, name, line, start, helped))
+        self.times.append((start, end))
         self.ends[pipe] = end
         self._latest[pipe] = line
 
-    def raised(self, event: tuple, begun: float, now: float, up: float) -> None:
+    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
         line = self._line(event, 4)
         self._scalar_slice("set_flag", line, begun, now)
-        self._up[event[1:4]] = line, begun, up
+        self._up[event[1:4]] = line, begun, at
 
     def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
         source, waiting, identity = event[1:4]
         line = self._line(event, 4)
-        set_line, issued, _ = self._up.pop(event[1:4])
-        self.flags.append(Flag(source, waiting, identity, set_line, issued, up, line, on))
+        set_line, issued, at = self._up.pop(event[1:4])
+        self.flags.append(Flag(source, waiting, identity, set_line, issued, at, up, line, on))
         cause = Cause("flag", line, source, waiting, identity, set_line)
         if waiting == SCALAR:
             self._scalar_slice("wait_flag", line, begun, idle)
@@ -113,19 +122,19 @@ class Recording(Observer):
             self.stalls.append(Stall(pipe, start, end, cause, within))
 
     def _scalar_slice(self, name: str, line: str, start: float, end: float) -> None:
-        self._scalar.append(Slice(SCALAR, name, line, start, end))
+        self.scalar.append(Slice(SCALAR, name, line, start, end))
 
     def _scalar_stall(self, start: float, end: float, cause: Cause) -> None:
         if end > start:
-            self._scalar.append(Stall(SCALAR, start, end, cause))
+            self.scalar.append(Stall(SCALAR, start, end, cause))
 
     def _explain_unissued(self) -> None:
         """Where a pipe has nothing to do: the scalar unit is busy elsewhere, or itself waits for something."""
-        starts = [part.start for part in self._scalar]
+        starts = [part.start for part in self.scalar]
         for pipe, start, end, cause, _ in self._unissued:
             at = max(0, bisect_right(starts, start) - 1)
             while start < end and at < len(starts):
-                part = self._scalar[at]
+                part = self.scalar[at]
                 until = min(end, part.end)
                 self._stall(pipe, start, until, part.cause if isinstance(part, Stall) else cause)
                 start = max(start, until)
@@ -134,7 +143,7 @@ class Recording(Observer):
     def _with_fallbacks(self) -> Iterator[Slice | Stall]:
         """The scalar unit's own time, with what it does for other pipes where it waits or has ended."""
         rest = deque(sorted(self._fallbacks, key=START))
-        for part in self._scalar:
+        for part in self.scalar:
             if isinstance(part, Slice):
                 yield part
                 continue
@@ -152,7 +161,7 @@ class Recording(Observer):
                 rest.popleft()
             if start < part.end:
                 yield part._replace(start=start)
-        at = self._scalar[-1].end if self._scalar else 0.0
+        at = self.scalar[-1].end if self.scalar else 0.0
         for helped in rest:
             if helped.end > at:
                 if helped.start > at:

@@ -50,7 +50,10 @@ class Cause:
 
 
 class Slice(NamedTuple):
-    """An operation on a pipe, from cycle ``start`` to ``end``; ``stalled`` cycles of it are in stalls ``within`` it."""
+    """An operation on a pipe, from cycle ``start`` to ``end``.
+
+    Its first ``fallback`` cycles and its last ``memory`` cycles are in stalls ``within`` it.
+    """
 
     pipe: str
     name: str
@@ -58,11 +61,12 @@ class Slice(NamedTuple):
     start: float
     end: float
     work: Work | None = None
-    stalled: float = 0.0
+    fallback: float = 0.0
+    memory: float = 0.0
 
     @property
     def busy(self) -> float:
-        return self.end - self.start - self.stalled
+        return self.end - self.start - self.fallback - self.memory
 
 
 class Stall(NamedTuple):
@@ -76,13 +80,15 @@ class Stall(NamedTuple):
 
 
 class Flag(NamedTuple):
-    """A flag: issued at ``issued``, up at ``up``, and ``passed`` by who waited for it; cycles."""
+    """A flag: issued at ``issued``, with all before it on its pipe complete at ``set``, up at ``up``, and ``passed`` by
+    who waited for it; cycles."""
 
     source: str
     waiting: str
     event: int
     set_line: str
     issued: float
+    set: float
     up: float
     wait_line: str
     passed: float

@@ -104,11 +104,11 @@ class Observer:
     ) -> None:
         """An operation was issued at ``ready`` and took ``start`` to ``end`` on its pipe."""
 
-    def raised(self, event: tuple, begun: float, now: float, at: float) -> None:
-        """A flag is up from ``at`` on."""
+    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
+        """Everything before a flag on its pipe was complete at ``at``; it is up from ``up`` on."""
 
-    def waited(self, event: tuple, begun: float, now: float, idle: float, at: float, on: float) -> None:
-        """A pipe had nothing to do since ``idle``, waited for a flag that was up at ``at``, and went on at ``on``."""
+    def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
+        """A pipe had nothing to do since ``idle``, waited for a flag that was up at ``up``, and went on at ``on``."""
 
     def drained(self, event: tuple, idle: float, on: float) -> None:
         """A barrier of one pipe held it from ``idle`` to ``on``; of all pipes, the scalar unit."""
@@ -177,11 +177,11 @@ def schedule(
                 raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
             # Queued on its pipe: it overtakes neither instructions nor waits before it.
             at = now if source == SCALAR else max(now, done[source], free[source])
-            flags[source, waiting, identity] = at = at + cycles["flag"]
+            flags[source, waiting, identity] = up = at + cycles["flag"]
             now += cycles["scalar"]
             busy[SCALAR] += cycles["scalar"]
             if observer:
-                observer.raised(event, begun, now, at)
+                observer.raised(event, begun, now, at, up)
         elif kind == BARRIER:
             if event[1] == SCALAR:
                 continue  # it works in order anyway

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import chip_named
+from cold_kernels.ascend.simulator.critical import STEPS, critical_path
 from cold_kernels.ascend.simulator.profile import alike, profile
 from cold_kernels.ascend.simulator.recording import Recording
 from cold_kernels.ascend.simulator.stalls import CAUSES
@@ -44,7 +45,7 @@ def issue(job, line=1):
     return (ISSUE, Place("hivm.hir.some", line), job)
 
 
-LONG = work(LOAD, (("load_issue", 1),), int(FIGURES["load_rate"]) * 1000)  # 1000 cycles
+LONG = work(LOAD, (("load_issue", 1),), 46_000)
 VECTORS = work(VECTOR, (("vector_issue", 1), ("repeat_unary", 500)))
 JOBS = [
     LONG,
@@ -105,14 +106,24 @@ def check_partition(recording, cycles):
         assert at == pytest.approx(recording.ends[pipe]) and at <= cycles * (1 + 1e-12)
 
 
+def check_path(recording):
+    """Steps follow each other from the end to the start, and each was the last thing that the next one waited for."""
+    at = recording.total
+    for step in critical_path(recording):
+        assert step.end == pytest.approx(at) and step.start <= step.end and step.kind in STEPS and step.pipe in PIPES
+        at = step.start
+    assert at == pytest.approx(0, abs=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_traces_are_accounted_for(seed):
     trace, other = random_trace(seed), random_trace(seed + 1000)
     for rate in (1e9, 3.0):
         timeline, recording = recorded(*trace, rate=rate, turns={64: 500.0})
         check_partition(recording, timeline.cycles)
+        check_path(recording)
         for flag in recording.flags:
-            assert flag.issued < flag.up <= flag.passed
+            assert flag.issued <= flag.set < flag.up <= flag.passed
     execution = Execution((trace, other), tuple(seed * k % 7 % 2 for k in range(90)), (100, 4000), 5000, 900, 700, 64)
     check_profile(timed(execution, CHIP))
 
@@ -120,6 +131,7 @@ def test_random_traces_are_accounted_for(seed):
 def check_profile(simulation):
     found = profile(simulation)
     assert found.cycles == pytest.approx(simulation.cycles)
+    assert sum(found.critical.values()) == pytest.approx(simulation.cycles, rel=1e-9)
     for pipe in PIPES:
         stalled = sum(found.stalled[pipe].values())
         assert found.busy[pipe] + stalled + found.idle[pipe] == pytest.approx(simulation.cycles, rel=1e-9)
@@ -189,6 +201,30 @@ def test_programs_of_one_core_wait_for_each_other_and_equal_cores_are_found():
 def test_lines_have_what_their_operations_have():
     trace = (issue(VECTORS, 1), issue(LONG, 2), (SCALAR_WORK, 10, ((Place("a", 3), 4), (Place("b", 4), 6))))
     found = check_profile(timed(Execution((trace,), (0,), (64000,), 64000, 0, 64000, 0), CHIP))
-    assert found.lines["kernel.py:1"][VECTOR][0] == pytest.approx(503)
+    assert found.lines["kernel.py:1"][VECTOR][0] == pytest.approx(Costs(CHIP, 1e9)(VECTORS).pipe)
     assert found.lines["kernel.py:4"][SCALAR][0] == pytest.approx(6 * FIGURES["scalar"])
     assert sum(by_pipe[LOAD][0] for by_pipe in found.lines.values()) == pytest.approx(found.busy[LOAD])
+
+
+def test_the_critical_path_goes_through_a_flag_to_the_pipe_that_sets_it():
+    flag = (LOAD, VECTOR, 0)
+    _, recording = recorded(
+        issue(VECTORS, 1), issue(LONG, 2), (SET_FLAG, *flag, Place("set", 3)), (WAIT_FLAG, *flag, Place("wait", 4)),
+        issue(VECTORS, 5),
+    )  # fmt: skip
+    assert [(step.kind, step.pipe, step.line) for step in critical_path(recording)] == [
+        ("latency", VECTOR, "kernel.py:5"),
+        ("work", VECTOR, "kernel.py:5"),
+        ("flag", LOAD, "kernel.py:3"),
+        ("latency", LOAD, "kernel.py:2"),
+        ("work", LOAD, "kernel.py:2"),
+        ("work", SCALAR, "kernel.py:2"),
+        ("work", SCALAR, "kernel.py:1"),
+    ]
+
+
+def test_the_critical_path_goes_through_the_scalar_unit_to_what_it_waits_for():
+    _, recording = recorded(issue(VECTORS, 1), issue(JOBS[2], 2), issue(LONG, 3))
+    lines = [(step.kind, step.pipe, step.line) for step in critical_path(recording)]
+    assert lines[:2] == [("latency", LOAD, "kernel.py:3"), ("work", LOAD, "kernel.py:3")]
+    assert ("work", VECTOR, "kernel.py:1") in lines and ("work", VECTOR, "kernel.py:2") not in lines
