@@ -8,25 +8,7 @@ from cold_kernels.ascend.installation import toolchain_problem
 if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
-from tests.gallery import (
-    argmax,
-    cross_entropy,
-    elementwise,
-    embedding,
-    normalization,
-    quantization,
-    reduction,
-    rotary,
-    sampling,
-    softmax,
-)
-
-MODULES = (
-    argmax, cross_entropy, elementwise, embedding, normalization, quantization, reduction, rotary, sampling, softmax
-)  # fmt: skip
-CASES = {
-    f"{module.__name__.split('.')[-1]}/{name}": make for module in MODULES for name, make in module.EXAMPLES.items()
-}
+from tests.gallery.examples import CASES
 
 
 @pytest.mark.parametrize("name", CASES)

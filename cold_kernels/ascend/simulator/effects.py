@@ -22,15 +22,13 @@ class Effects(NamedTuple):
     """What an operation reads and writes.
 
     Args:
-        reads, writes: Bytes.
+        reads, writes: Bytes; of a loop of scalar work all that it might touch.
         atomic: Whether the writes are atomic additions, maxima or minima.
-        exact: Whether these are just the bytes, and not as many as it might touch.
     """
 
     reads: tuple[Region, ...]
     writes: tuple[Region, ...]
     atomic: bool = False
-    exact: bool = True
 
 
 def effects(translator, op: Op) -> Callable[[list], Effects] | None:
@@ -96,7 +94,7 @@ def _loop(translator, op: Op) -> Callable[[list], Effects]:
 
     def at(env: list) -> Effects:
         reads, writes = (tuple({env[slot].allocation: None for slot in slots}) for slots in touched)
-        return Effects(tuple(map(everything, reads)), tuple(map(everything, writes)), exact=False)
+        return Effects(tuple(map(everything, reads)), tuple(map(everything, writes)))
 
     return at
 

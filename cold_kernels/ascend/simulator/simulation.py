@@ -62,13 +62,13 @@ def execute(
     """The part of `simulate` that does not depend on the chip."""
     launch = Launch(program, grid)
     translator, core = launch.translator, launch.core
-    flow = values or hazards or translator.reads_local
-    if not values and (flow or translator.writes_global):
-        args = detached(args)
     with launch.held():
         if hazards:
-            traces, found = find(launch, args)
+            traces, found = find(launch, args, values)
         else:
+            flow = values or translator.reads_local
+            if not values and (flow or translator.writes_global):
+                args = detached(args)
             traces, found = launch.run(args, values=flow), None
         distinct: dict[tuple, int] = {}
         return Execution(

@@ -73,7 +73,7 @@ def unwritten(accesses: Sequence[Local]) -> list[Unwritten]:
     names: dict[int, int] = {}
     reads = []
     for access in accesses:
-        for region in access.reads if access.exact else ():
+        for region in access.reads:
             mask = region.of(owner) != names.setdefault(id(region.allocation), len(names))
             if mask.any():
                 reads.append(Unwritten(access, region, mask))

@@ -4,24 +4,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..binding import contents, detached
 from ..launch import Launch
 from .buffer import Unwritten, races, unwritten
 from .hazard import UNWRITTEN, Found, Hazard
 from .order import moments
-from .poison import Poisoner, differs
+from .poison import PATTERNS, Poisoner
 from .recorder import Recorder, turns
 from .tensors import conflicts
 
 
-def find(launch: Launch, args: Sequence) -> tuple[list[tuple], tuple[Hazard, ...]]:
+def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tuple[Hazard, ...]]:
     """Run a launch, and return its programs' traces and its hazards.
 
     Args:
         launch: Held.
-        args: Written by the first run; others, if they are needed, work on copies.
+        args: Written as the launch does, or left as they were if ``values`` is False.
     """
-    before, found, recorder = detached(args), Found(), Recorder(launch.core)
+    found, recorder = Found(), Recorder(launch.core)
     traces = launch.run(args, recorder)
     known: dict[tuple, tuple] = {}
     programs = []
@@ -35,24 +34,42 @@ def find(launch: Launch, args: Sequence) -> tuple[list[tuple], tuple[Hazard, ...
         programs.append(known[key])
     conflicts(recorder.globals, [order for *order, _ in programs], found)
 
-    def outcome(reads: Sequence, pattern: int) -> tuple:
-        arguments = detached(before)
-        return launch.run(arguments, Poisoner(launch.core, reads, pattern)), contents(arguments)
+    reads = [reads for *_, reads in programs]
+    if any(reads):
+        outcome = traces, recorder.undo.contents()
 
-    _judge([reads for *_, reads in programs], outcome, found)
+        def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
+            """Whether the launch comes out otherwise with other bytes at these reads."""
+            return any(_again(launch, args, Poisoner(launch.core, reads, p)) != outcome for p in PATTERNS)
+
+        recorder.undo.back()
+        _report(reads, matters, found)
+        recorder = Recorder(launch.core)
+        launch.run(args, recorder)
+    if not values:
+        recorder.undo.back()
     return traces, found.all()
 
 
-def _judge(reads: Sequence[Sequence[Unwritten]], outcome: Callable, found: Found) -> None:
+def _again(launch: Launch, args: Sequence, observer: Poisoner) -> tuple:
+    """What comes of a launch, which is then taken back."""
+    try:
+        return launch.run(args, observer), observer.undo.contents()
+    finally:
+        observer.undo.back()
+
+
+def _report(reads: Sequence[Sequence[Unwritten]], matters: Callable[..., bool], found: Found) -> None:
     """Report the reads of what was not written on which the result depends: loads under a mask leave such bytes, and
     whoever computes with them and then throws the result away does no harm."""
-    if not any(reads) or not differs(reads, outcome):
+    if not matters(reads):
         return
     ops = dict.fromkeys(read.access.op for program in reads for read in program)
-    guilty = [op for op in ops if differs([[r for r in program if r.access.op is op] for program in reads], outcome)]
+    guilty = [op for op in ops if matters([[r for r in program if r.access.op is op] for program in reads])]
     for number, program in enumerate(reads):
         for access, region, mask in program:
             if access.op in (guilty or ops):
-                first = region.starts()[0] + int(np.argmax(mask.reshape(-1, region.run)[0]))
-                message = f"{access.op!r} reads {region.allocation.name} at byte {first}, which nothing has written "
+                run, byte = divmod(int(np.argmax(mask)), region.run)
+                byte += region.starts()[run]
+                message = f"{access.op!r} reads {region.allocation.name} at byte {byte}, which nothing has written "
                 found.add(UNWRITTEN, message + "through it, and the result depends on that", access.op, program=number)

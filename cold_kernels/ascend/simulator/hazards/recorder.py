@@ -7,6 +7,7 @@ from ..effects import Effects
 from ..operations import Op
 from ..regions import Region
 from ..work import LOCK, UNLOCK
+from .undo import Undo
 
 
 class Local(NamedTuple):
@@ -16,7 +17,6 @@ class Local(NamedTuple):
     op: Op
     reads: tuple[Region, ...]
     writes: tuple[Region, ...]
-    exact: bool
 
 
 class Global(NamedTuple):
@@ -41,6 +41,7 @@ class Recorder:
     def __init__(self, core) -> None:
         self.core = core
         self.globals: list[Global] = []
+        self.undo = Undo()
         self.locals: defaultdict[int, list[Local]] = defaultdict(list)
         self._same: dict[tuple, tuple[Region, ...]] = {}
 
@@ -50,6 +51,7 @@ class Recorder:
             return
         place = len(self.core.trace)
         touched = touches(env)
+        self.undo.keep(touched.writes)
         step(env)
         if len(self.core.trace) > place:
             self._keep(place, op, touched)
@@ -65,7 +67,7 @@ class Recorder:
                         Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
                     )
         if any(local):
-            self.locals[self.core.block].append(Local(place, op, *local, touched.exact))
+            self.locals[self.core.block].append(Local(place, op, *local))
 
     def _interned(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
         """One tuple for equal regions, so that equal programs have equal records."""

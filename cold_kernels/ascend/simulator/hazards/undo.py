@@ -1,0 +1,30 @@
+"""What a launch writes to its tensors, so that it can be taken back."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..regions import Region
+
+
+class Undo:
+    """Copies of bytes from before they were written: no more memory than what is written."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def keep(self, written: Iterable[Region]) -> None:
+        """Copy the global ones of these regions, which are about to be written."""
+        for region in written:
+            if not region.allocation.local:
+                place = region.of(region.allocation.data)
+                self._before.append((place, place.copy()))
+
+    def contents(self) -> list[bytes]:
+        """What is there now, by place in the order of the writes."""
+        return [place.tobytes() for place, _ in self._before]
+
+    def back(self) -> None:
+        """Put everything back as it was."""
+        for place, before in reversed(self._before):
+            place[...] = before
