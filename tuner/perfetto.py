@@ -96,8 +96,8 @@ class _Core:
 
     def _slice(self, start: float, part: Slice, program: int) -> dict[str, Any]:
         args: dict[str, Any] = {"line": place(part.line), "source": source(part.line), "cycles": part.end - part.start}
-        if part.stalled:
-            args["stalled_cycles"] = part.stalled
+        stalled = {"cycles_for_memory": part.memory, "cycles_by_scalar_unit": part.fallback}
+        args |= {name: cycles for name, cycles in stalled.items() if cycles}
         if part.work and part.work.global_bytes:
             args["bytes"] = part.work.global_bytes
         args["program_of_core"] = program
