@@ -70,7 +70,7 @@ class Evaluator:
         return Timed(tuple(self._launches(config, self._args(case), TIME_ONLY)))
 
     def wrong(self, config: Record, case: Case) -> str | None:
-        """How the compiled program's values differ from float64 on ``case``; None if they are right.
+        """What is wrong with the compiled program on ``case``; None if its values are right and it has no hazards.
 
         Outputs and workspaces are poisoned first, so that whatever is not written is wrong.
 
@@ -78,8 +78,9 @@ class Evaluator:
             AscendError: a stage does not compile, or does what the simulator refuses.
         """
         args = case.tensors(self.spec)
-        for _ in self._launches(config, args, VALUES):
-            pass
+        for launch in self._launches(config, args, VALUES):
+            if launch.hazards:
+                return f"a hazard on {case}: {launch.hazards[0]}"
         off = {name: ratio for name, ratio in errors(self.spec, args).items() if not ratio <= 1}
         if not off:
             return None

@@ -16,7 +16,7 @@ class Machine:
     Args:
         chip: The chip's figures: ``name``, ``vector_cores``, ``hbm_bytes_per_second``, ``plausible(count)``.
         compile: ``compile(kernel, signature, constants, options) -> program``; options in Triton's words.
-        simulate: ``simulate(program, arguments, grid, values) -> Simulation``.
+        simulate: ``simulate(program, arguments, grid, values) -> Simulation``; with values it looks for hazards too.
         versions: The compiler's parts; another version is another study.
         model: Digest of what a simulated time depends on besides; another model is another study.
     """
@@ -58,7 +58,7 @@ def ascend_machine(name: str) -> Machine:
         return compile_kernel(kernel, signature, constants, chip=name, options=chosen)
 
     def run(program, arguments, grid, values):
-        return simulate(program, arguments, grid, chip=chip, values=values)
+        return simulate(program, arguments, grid, chip=chip, values=values, hazards=values)
 
     return Machine(chip, compile, run, toolchain_versions(), _model_digest())
 

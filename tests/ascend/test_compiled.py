@@ -31,7 +31,8 @@ class Compiled(EveryKernel):
             program = compiled(
                 call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"]
             )
-            simulations.append(simulate(program, list(arguments.values()), call.grid))
+            simulations.append(simulate(program, list(arguments.values()), call.grid, hazards=True))
+            assert simulations[-1].hazards == ()
         return simulations
 
 

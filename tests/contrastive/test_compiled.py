@@ -45,7 +45,8 @@ def launch(spec, args, cores=CORES, **config):
     for call in calls:
         signature, constants, arguments = call.specialized()
         program = compiled(call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"])
-        simulations.append(simulate(program, list(arguments.values()), call.grid))
+        simulations.append(simulate(program, list(arguments.values()), call.grid, hazards=True))
+        assert simulations[-1].hazards == ()
     return simulations
 
 

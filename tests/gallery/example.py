@@ -30,7 +30,7 @@ class Launch:
     grid: tuple[int, ...]
 
     def run(self) -> Simulation:
-        return simulate(build(self.kernel, self.args, **self.constants), self.args, self.grid)
+        return simulate(build(self.kernel, self.args, **self.constants), self.args, self.grid, hazards=True)
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,16 @@ CASES = {
 }
 
 
-def launches() -> Iterator[tuple[str, Program, list, tuple[int, ...]]]:
-    """Name, program, arguments as they are before it, and grid: of each kernel its first launch."""
+def launches(only: tuple[str, ...] = ("",)) -> Iterator[tuple[str, Program, list, tuple[int, ...]]]:
+    """Name, program, arguments as they are before it, and grid: of each kernel its first launch.
+
+    Args:
+        only: What the names of the examples begin with.
+    """
     seen = set()
     for name, make in CASES.items():
+        if not name.startswith(only):
+            continue
         torch.manual_seed(0)
         example = make()
         if seen.issuperset(launch.kernel for launch in example.launches):

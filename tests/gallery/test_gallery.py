@@ -17,4 +17,5 @@ def test_values(name):
     example = CASES[name]()
     for simulation in example.run():
         assert simulation.microseconds > simulation.chip.constants["launch_us"]
+        assert simulation.hazards == ()
     example.check()

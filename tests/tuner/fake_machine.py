@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from cold_kernels.ascend.chips import Chip, chip_named
+from cold_kernels.ascend.chips import CONSTANTS, Chip, chip_named
 from cold_kernels.ascend.errors import CompilationFailed, UnifiedBufferOverflow
 from tuner.machine import Machine
 
@@ -33,11 +33,13 @@ class FakeSimulation:
     program: FakeProgram
     size: int
     chip: Chip
+    hazards: tuple[str, ...] = ()
 
     @property
     def microseconds(self) -> float:
         tiles = -(-self.size // self.program.tile)
-        latency = self.chip.constants["load_latency"] * (1 if self.program.multibuffer else 1.6)
+        latency = 240 * self.chip.constants["load_latency"] / CONSTANTS["load_latency"].nominal
+        latency *= 1 if self.program.multibuffer else 1.6
         return self.chip.constants["launch_us"] + 1e-3 * (tiles * latency + self.program.tile)
 
     @property

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from cold_kernels.cases import Case
@@ -31,6 +33,17 @@ def test_a_right_configuration_reaches_the_last_rung(group, evaluator):
     assert list(outcome.us) == [str(case) for case in group.cases]
     assert outcome.value == pytest.approx((outcome.us[str(group.cases[0])] * outcome.us[str(group.cases[1])]) ** 0.5)
     assert [text.split()[0] for text in outcome.checked] == ["N=8192", "N=777"]
+
+
+def test_a_configuration_with_a_hazard_is_not_used(group):
+    machine = fake_machine("Ascend910B3")
+
+    def racing(*launch):
+        return dataclasses.replace(machine.simulate(*launch), hazards=("race: two at once",))
+
+    outcome = attempt(group, Evaluator(tiny_add, dataclasses.replace(machine, simulate=racing)), config(1024), None)
+    assert outcome.rung == "compiles" and outcome.failure.startswith("is wrong: a hazard on N=8192")
+    assert outcome.failure.endswith(": race: two at once")
 
 
 def test_overflow_is_kept_as_bits(group, evaluator):
