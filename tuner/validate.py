@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows() -> list[dict]:
-    from cold_kernels.ascend.fidelity.published import ROWS
+    from cold_kernels.fidelity.published import ROWS
 
     return [
         compared(
@@ -91,7 +91,7 @@ def compared(predicted_us: float, published_us: float, **more) -> dict:
 
 def rows_and_goal(rows: list[dict]) -> dict:
     """The rows, and whether all of them are near enough and in order."""
-    from cold_kernels.ascend.fidelity.published import LEFT_OUT
+    from cold_kernels.fidelity.published import LEFT_OUT
 
     pairs, wrong = 0, []
     for one, other in itertools.combinations(sorted(rows, key=lambda row: row["published_us"]), 2):
@@ -113,7 +113,7 @@ def rows_and_goal(rows: list[dict]) -> dict:
 
 def falsified() -> dict:
     """What could show that simulated tuning is worth nothing: ranks on plausible chips, and a scheme's known cost."""
-    from cold_kernels.ascend.fidelity.anchor import anchor
+    from cold_kernels.fidelity.anchor import anchor
 
     from .machine import ascend_machine
     from .ranking import rank

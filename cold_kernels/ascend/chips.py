@@ -12,12 +12,16 @@ from dataclasses import dataclass, field, replace
 
 KIB = 1024
 UB_BYTES = 192 * KIB
+L2_BYTES, MAX_CORES = 192 * KIB * KIB, 48
+"""Of most chips: what decides, once for all of them, whether data is still in the second-level cache."""
 
 INI = "CANN platform_config Ascend910B3.ini"
 MSKPP = "Huawei MindStudio msKPP, measured instruction tables of 910B1 and 910B3 (Mulan PSL v2)"
 THROUGHPUT = "AscendC documentation, theoretical throughput of vector instructions for A2/A3"
-SAMPLES = "AscendC sample data_copy, published msprof times"
+SAMPLES = "AscendC samples data_copy and add_high_performance, published msprof times"
+BANKS = "AscendC sample bank_conflict_ub"
 NONE = "no public figure; the interval is a judgement"
+REFIT = f"{MSKPP}, by cold_kernels.fidelity.refit"
 
 
 @dataclass(frozen=True)
@@ -40,35 +44,37 @@ class Constant:
 
 
 CONSTANTS = {
-    # Copies. The 910B1 table of msKPP saturates at 46.8 B/cycle, the 910B3 table follows 193 + bytes / 126.
-    "load_rate": Constant(64, 32, 126, "B/cycle", f"{MSKPP}: 46.8 on 910B1, 126 on 910B3; {INI}: ddr_read 32"),
-    "load_latency": Constant(240, 190, 500, "cycle", f"{MSKPP}: 193 for a copy alone; HBM misses add to it"),
-    "load_issue": Constant(40, 20, 193, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B; {MSKPP}: 193 back to back"),
-    "store_rate": Constant(66, 47, 86, "B/cycle", f"{MSKPP}: 66 on 910B1; {INI}: l2_write 86"),
-    "store_latency": Constant(160, 83, 300, "cycle", f"{MSKPP}: 150 for a copy alone"),
-    "store_issue": Constant(40, 20, 150, "cycle", f"as load_issue; {MSKPP}: 150 back to back"),
-    "burst": Constant(5, 1, 20, "cycle", f"{SAMPLES}: at most 20.6 for a burst and its copy"),
-    "local_rate": Constant(180, 128, 263, "B/cycle", f"{MSKPP}: 263 UB to UB; its theoretical table: 128"),
+    # Copies. A copy that misses the second-level cache is held to fewer bytes a cycle than one that hits it.
+    "load_rate": Constant(46.7, 32, 64, "B/cycle", f"{REFIT}: 910B1, error 0.4 %, worst 7 %; {INI}: ddr_read 32"),
+    "load_rate_l2": Constant(120, 86, 128, "B/cycle", f"{REFIT}: 910B3, 107 to 128, error 2.2 %; {INI}: l2_read 110"),
+    "load_latency": Constant(195, 170, 500, "cycle", f"{REFIT}: 193 to 237 a copy, less issue and burst; misses add"),
+    "load_issue": Constant(15, 10, 60, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B, its burst included"),
+    "store_rate": Constant(65.9, 47, 86, "B/cycle", f"{REFIT}: 910B1, error 0.7 %, worst 5 %; {INI}: l2_write 86"),
+    "store_latency": Constant(115, 83, 300, "cycle", f"{REFIT}: 138 a copy, less issue and burst"),
+    "store_issue": Constant(15, 10, 60, "cycle", "as load_issue"),
+    "burst": Constant(5, 1, 8.3, "cycle", f"{SAMPLES}: at most 8.3 for one of 64 bursts of 128 B"),
+    "local_rate": Constant(256, 128, 263, "B/cycle", f"{REFIT}: 263 UB to UB, error 0.1 %; its theoretical table: 128"),
     # Vector instructions, per 256-byte repeat.
-    "vector_issue": Constant(3, 2, 4, "cycle", f"{MSKPP}: 3.03 for one repeat, back to back"),
-    "vector_drain": Constant(24, 14, 45, "cycle", "AscendC bank-conflict sample: 24 beyond 1 a repeat"),
-    "repeat_unary": Constant(1, 1, 1.1, "cycle", f"{THROUGHPUT}; {MSKPP}"),
-    "repeat_binary": Constant(1.5, 1, 2.2, "cycle", f"{THROUGHPUT}: 1; {MSKPP}: 2; AscendC Add sample: 2.2"),
-    "repeat_2": Constant(2, 2, 2.2, "cycle", f"{THROUGHPUT}; {MSKPP}: exp, ln, sqrt of fp32"),
-    "repeat_4": Constant(4, 4, 4.4, "cycle", f"{THROUGHPUT}; {MSKPP}: div of fp32; exp, ln, sqrt of fp16"),
-    "repeat_sum": Constant(3, 3, 7, "cycle", f"{MSKPP}: vcadd fp32 3; fp16 7; {THROUGHPUT}: 7"),
-    "repeat_extreme": Constant(7, 7, 7.5, "cycle", f"{MSKPP}: vcmax, vcmin"),
-    "repeat_gather": Constant(14, 12, 24, "cycle", f"{MSKPP}: vgather, vreducev2"),
+    "vector_issue": Constant(3.04, 2.98, 4.07, "cycle", f"{REFIT}: one repeat, 118 tables, error 0.4 %"),
+    "vector_drain": Constant(24, 14, 45, "cycle", f"{BANKS}: 24 beyond 1 a repeat; AscendC Add sample: 22 to 24"),
+    "repeat_unary": Constant(1.0, 0.98, 1.05, "cycle", f"{REFIT}: 59 tables, error 0.1 %; {THROUGHPUT}: 1"),
+    "repeat_binary": Constant(2.0, 1.8, 2.2, "cycle", f"{REFIT}: 25 tables, error 0.1 %; {BANKS}: 1.8 to 2.0"),
+    "repeat_2": Constant(2.0, 2.0, 2.2, "cycle", f"{REFIT}: exp, ln, sqrt of fp32, error 0.1 %; {THROUGHPUT}"),
+    "repeat_4": Constant(4.0, 3.9, 4.4, "cycle", f"{REFIT}: div; exp, ln, sqrt of fp16, error 2.6 %; {THROUGHPUT}"),
+    "repeat_sum": Constant(3, 3, 7, "cycle", f"{REFIT}: vcadd fp32, error 0.1 %; {THROUGHPUT}: 7"),
+    "repeat_extreme": Constant(7, 6.8, 7.5, "cycle", f"{REFIT}: vcmax, vcmin; sums of fp16, 8 tables, error 0.1 %"),
+    "repeat_gather": Constant(12.3, 12, 14.1, "cycle", f"{REFIT}: 64 elements of vgather 12.3, of vreducev2 14"),
     # The scalar unit.
     "scalar": Constant(1.4, 1, 2, "cycle", NONE),
     "scalar_issue": Constant(4, 1, 10, "cycle", f"{NONE}: operands and masks of an instruction"),
-    "scalar_local": Constant(10, 4, 30, "cycle", f"{NONE}: a scalar access to the unified buffer"),
+    "scalar_local": Constant(9, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"),
     "scalar_global": Constant(120, 30, 500, "cycle", f"{NONE}: a scalar load through the data cache"),
     "flag": Constant(10, 2, 50, "cycle", NONE),
     # Everything around the program.
-    "launch_us": Constant(10, 2.5, 21, "us", "AscendC guide 3.5.2: 20 to 21 with all cores; published kernels: 2.5"),
-    "hbm_share": Constant(0.88, 0.8, 1.0, "1", f"{SAMPLES}: 1.49 of 1.8 TB/s; 1.6 quoted elsewhere"),
-    "l2_ratio": Constant(3, 2, 5, "1", "L2 over HBM: 2 measured and 4.5 theoretical (msKPP), 5 (MindSpore DVM)"),
+    "launch_us": Constant(6.5, 2.5, 9, "us", f"{SAMPLES}: 0.5 around one core and 6.3 in it; published kernels: 2.5"),
+    "core_start_us": Constant(0.14, 0.05, 0.29, "us", f"{SAMPLES}: 2.5 to 12 around 48 cores; guide 3.5.2: 20 to 21"),
+    "hbm_share": Constant(0.83, 0.8, 0.95, "1", f"{SAMPLES}: 1.48, 1.49 and 1.53 of 1.8 TB/s; 1.6 quoted elsewhere"),
+    "l2_ratio": Constant(3.5, 2, 5, "1", "L2 over HBM: 5.2 TB/s in the guide; 2 (msKPP), 4.2 (data_copy), 5 (DVM)"),
 }
 
 
@@ -81,6 +87,7 @@ class Chip:
         cube_cores: Matrix cores; ``vector_cores`` is twice that.
         frequency: Clock of the cores, Hz.
         hbm_peak: Quoted bandwidth of global memory, bytes per second.
+        l2_bytes: Size of the second-level cache.
         constants: What is known only within an interval, by the names of `CONSTANTS`.
     """
 
@@ -88,6 +95,7 @@ class Chip:
     cube_cores: int
     frequency: float
     hbm_peak: float
+    l2_bytes: int = L2_BYTES
     constants: dict[str, float] = field(
         default_factory=lambda: {name: constant.nominal for name, constant in CONSTANTS.items()}, compare=False
     )
@@ -104,6 +112,11 @@ class Chip:
     @property
     def l2_bytes_per_second(self) -> float:
         return self.hbm_bytes_per_second * self.constants["l2_ratio"]
+
+    def start_us(self, programs: int) -> float:
+        """What a launch of so many programs costs besides running them; cores are started one after the other."""
+        cores = min(programs, self.vector_cores)
+        return self.constants["launch_us"] + cores * self.constants["core_start_us"]
 
     def plausible(self, count: int = 32, seed: int = 0) -> list["Chip"]:
         """``count`` chips with every uncertain constant drawn from its interval, the same for the same seed.
@@ -127,9 +140,10 @@ class Chip:
 A2_B1 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A2_B2 = dict(cube_cores=24, frequency=1.8e9, hbm_peak=1.8e12)
 A2_B3 = dict(cube_cores=20, frequency=1.8e9, hbm_peak=1.8e12)
-A2_B4 = dict(cube_cores=20, frequency=1.5e9, hbm_peak=0.8e12)
+A2_B4 = dict(cube_cores=20, frequency=1.5e9, hbm_peak=0.8e12, l2_bytes=96 * KIB * KIB)
 A3_24 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20 = dict(cube_cores=20, frequency=1.85e9, hbm_peak=1.8e12)
+A3_20_168 = A3_20 | dict(l2_bytes=168 * KIB * KIB)
 
 CHIPS = {
     name: Chip(name, **figures)
@@ -140,7 +154,7 @@ CHIPS = {
         "Ascend910B3": A2_B3,
         "Ascend910B4": A2_B4,
         "Ascend910B4-1": A2_B4,
-        "Ascend910_9362": A3_20,
+        "Ascend910_9362": A3_20_168,
         "Ascend910_9372": A3_20,
         "Ascend910_9381": A3_24,
         "Ascend910_9382": A3_24,
@@ -148,7 +162,7 @@ CHIPS = {
         "Ascend910_9392": A3_24,
     }.items()
 }
-"""Core counts are the compiler's own (``dlti.target_system_spec``); clock and bandwidth are quoted per SKU."""
+"""Core counts are the compiler's own (``dlti.target_system_spec``); clock, bandwidth and cache are quoted per SKU."""
 
 
 @functools.cache

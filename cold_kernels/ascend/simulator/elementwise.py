@@ -203,9 +203,9 @@ def select(translator, op: Op):
 
 
 @functools.cache
-def _select_work(rows: int, columns: int, vectorizable: bool, size: float, splats: int) -> Work:
+def _select_work(rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, splats: int) -> Work:
     if not vectorizable:
-        return elementwise_work(rows, columns, False, size, "repeat_binary")
+        return elementwise_work(rows, columns, False, at_once, size, "repeat_binary")
     counts = elementwise_counts(rows, columns, max(size, 2), "repeat_binary")
     # The mask's address goes through the scalar unit, so that a select waits for the pipe to run dry.
     extra = (("vector_issue", splats), ("flag", 2), ("scalar_local", 1), ("vector_drain", 1 + splats))

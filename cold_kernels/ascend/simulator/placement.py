@@ -11,6 +11,9 @@ from .operations import Op, handles, is_memref
 from .vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
 from .work import ISSUE, VECTOR, Work, work
 
+GATHERED = 64
+"""Elements of any type that a gather takes in the time of a repeat (msKPP: 5.2 a cycle of 16 bits, 5.3 of 32)."""
+
 
 @handles("hivm.hir.vbrc")
 def broadcast(translator, op: Op):
@@ -32,9 +35,9 @@ def broadcast(translator, op: Op):
 
 
 @functools.cache
-def _broadcast_work(rows: int, columns: int, vectorizable: bool, size: float, last_axis: bool) -> Work:
+def _broadcast_work(rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, last_axis: bool) -> Work:
     if not vectorizable:
-        return elementwise_work(rows, columns, False, size, "repeat_unary")
+        return elementwise_work(rows, columns, False, at_once, size, "repeat_unary")
     counts = elementwise_counts(rows, columns, size, "repeat_unary")
     if last_axis:  # each value to a block, then blocks to rows
         counts += (("vector_issue", 1), ("repeat_unary", math.ceil(rows / 8)), ("vector_drain", 2))
@@ -77,13 +80,38 @@ def transpose(translator, op: Op):
 
     def step(env: list) -> None:
         ref = env[target]
-        blocks = math.ceil(ref.size * max(1, ref.itemsize) / REPEAT)
-        counts = (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
+        keeps_rows = len(permutation) > 1 and permutation[-1] == len(permutation) - 1
+        blocks = (env[source], ref) if keeps_rows else ()
+        aligned = all(one.address % BLOCK == 0 and _rows_of_blocks(one) for one in blocks)
+        core.trace.append((ISSUE, op, _transpose_work(ref.shape, max(1, ref.itemsize), keeps_rows, aligned)))
         if core.values:
             ref.assign(np.transpose(env[source].read(), permutation))
 
     return step
+
+
+def _rows_of_blocks(ref) -> bool:
+    *outer, inner = ref.strides
+    return inner == 1 and all(stride * ref.itemsize % BLOCK == 0 for stride in outer)
+
+
+@functools.cache
+def _transpose_work(shape: tuple[int, ...], size: float, keeps_rows: bool, aligned: bool) -> Work:
+    """Rows that stay whole are copied, a burst each and at least a cycle; other permutations go element by element.
+
+    The library (Transpose3D.cpp) copies along the longer of the outer axes and loops over the others, and goes to the
+    scalar unit where rows are no whole blocks.
+    """
+    elements = math.prod(shape)
+    if keeps_rows and not aligned:
+        return work(VECTOR, (("scalar_local", 2 * elements), ("flag", 4)), drains=True, blocks=True)
+    if keeps_rows:
+        bursts = elements // shape[-1]
+        repeats = bursts * math.ceil(shape[-1] * size / REPEAT)
+        return work(VECTOR, (("vector_issue", bursts // max(shape[:-1])), ("repeat_unary", repeats)))
+    blocks = math.ceil(elements * size / REPEAT)
+    counts = (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1))
+    return work(VECTOR, counts)
 
 
 @handles("hivm.hir.vgather")
@@ -95,7 +123,8 @@ def gather(translator, op: Op):
     def step(env: list) -> None:
         ref = env[target]
         repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
-        counts = (("vector_issue", 3), ("repeat_unary", 2 * repeats), ("repeat_gather", repeats), ("vector_drain", 2))
+        gathered = math.ceil(ref.size / GATHERED)
+        counts = (("vector_issue", 3), ("repeat_unary", 2 * repeats), ("repeat_gather", gathered), ("vector_drain", 2))
         core.trace.append((ISSUE, op, work(VECTOR, counts)))
         if core.values:
             values, places = env[source].read(), env[indices].read()

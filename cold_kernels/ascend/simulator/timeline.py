@@ -29,6 +29,7 @@ from .work import (
 
 QUEUES = (VECTOR, LOAD, STORE)
 BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
+ISSUES = "vector_issue"
 
 
 class Deadlock(AscendError):
@@ -63,13 +64,17 @@ class Cost(NamedTuple):
 
 
 class Costs:
-    """Cycles of work on a chip whose global memory moves ``rate`` bytes per cycle for this core."""
+    """Cycles of work on a chip whose global memory moves ``rate`` bytes per cycle for this core.
 
-    def __init__(self, chip: Chip, rate: float) -> None:
+    ``hits`` is the share of what is loaded that the second-level cache has.
+    """
+
+    def __init__(self, chip: Chip, rate: float, hits: float = 0.0) -> None:
         constants = chip.constants
-        self.cycles = constants | {"local_byte": 1 / constants["local_rate"]}
+        self.cycles = constants | {"local_byte": 1 / constants["local_rate"], "line_byte": 0.0}
         self.memory_rate = rate
-        self.rates = {LOAD: constants["load_rate"], STORE: constants["store_rate"]}
+        load_byte = (1 - hits) / constants["load_rate"] + hits / constants["load_rate_l2"]
+        self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
         self.latencies = {
             VECTOR: constants["vector_drain"],
             LOAD: constants["load_latency"],
@@ -81,13 +86,37 @@ class Costs:
         if work not in self._known:
             scalar = sum(times * self.cycles[name] for name, times in work.counts if name in BY_SCALAR_UNIT)
             pipe = sum(times * self.cycles[name] for name, times in work.counts)
-            if work.global_bytes:
-                pipe = max(pipe, work.global_bytes / self.rates[work.pipe])
+            if work.pipe == VECTOR:  # an instruction is issued while the one before it repeats
+                repeats = sum(times * self.cycles[name] for name, times in work.counts if name.startswith("repeat_"))
+                pipe -= min(repeats, sum(times * self.cycles[name] for name, times in work.counts if name == ISSUES))
+            moved = work.global_bytes + sum(times for name, times in work.counts if name == "line_byte")
+            if moved:
+                pipe = max(pipe, moved / self.rates[work.pipe])
             issues = sum(times for name, times in work.counts if name.endswith("_issue")) or 1
             issue = issues * self.cycles["scalar_issue"]
-            memory = work.global_bytes / self.memory_rate
+            memory = moved / self.memory_rate
             self._known[work] = Cost(pipe, scalar, memory, self.latencies[work.pipe], issue)
         return self._known[work]
+
+
+class Share:
+    """A core's part of global memory: it serves in the order of time, whatever order copies are issued in."""
+
+    def __init__(self) -> None:
+        self._busy: list[tuple[float, float]] = []
+
+    def take(self, start: float, amount: float, oldest: float) -> float:
+        """When ``amount`` cycles of it, asked for at ``start``, are over; nothing older than ``oldest`` comes later."""
+        before = [span for span in self._busy if oldest <= span[1] < start]
+        after = [span for span in self._busy if span[1] >= start]
+        begin = end = start
+        while after and after[0][0] <= end + amount:
+            first, last = after.pop(0)
+            amount -= max(0.0, first - end)
+            begin, end = min(begin, first), last
+        end += amount
+        self._busy = [*before, (begin, end), *after]
+        return end
 
 
 class Observer:
@@ -136,7 +165,7 @@ def schedule(
     """
     cycles = costs.cycles
     turns = {} if turns is None else turns
-    now = memory = 0.0
+    now, memory = 0.0, Share()
     free = dict.fromkeys(QUEUES, 0.0)
     done = dict.fromkeys(QUEUES, 0.0)
     busy = dict.fromkeys(PIPES, 0.0)
@@ -156,8 +185,7 @@ def schedule(
             start = max(now, free[pipe])
             end = start + cost.pipe
             if cost.memory:  # loads and stores of a core share its part of global memory
-                memory = max(memory, start) + cost.memory
-                end = max(end, memory)
+                end = max(end, memory.take(start, cost.memory, min(free[LOAD], free[STORE])))
             free[pipe] = end
             done[pipe] = max(done[pipe], end + cost.latency)
             busy[pipe] += end - start - cost.scalar

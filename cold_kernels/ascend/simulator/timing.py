@@ -1,7 +1,6 @@
 """The time of an executed launch: its programs placed on a chip's cores, in waves."""
 
 import functools
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ class Execution:
     bytes_read: int
     bytes_written: int
     unique_bytes: int
-    """Bytes read, each place once: the rest can come from the second-level cache."""
+    """Bytes read that the second-level cache does not have: each place once, or more often if it cannot hold it."""
     ub_peak_bytes: int
     hazards: tuple[Hazard, ...] | None = None
     """None if nobody looked for them."""
@@ -35,7 +34,7 @@ class Simulation:
 
     Args:
         cycles: Core cycles from the first program's start to the last one's end.
-        microseconds: The same as time, plus the launch's fixed cost.
+        microseconds: The same as time, plus what it costs to launch and to start the cores.
         pipes: Busy cycles by pipe (S, V, MTE2, MTE3) of the core that finishes last.
         bytes_read, bytes_written: Copied from and to global memory, all programs together.
         ub_peak_bytes: Highest planned byte of the unified buffer.
@@ -78,20 +77,35 @@ class Run(NamedTuple):
     turns: dict | None = None
 
 
+def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
+    """Bytes per second that all cores together copy, and the share of what they read that the second-level cache has.
+
+    What is read again comes from the second-level cache. What is written stays there until something else takes its
+    place, so that global memory sees of it what does not fit beside all that the launch reads and writes. Each of the
+    two moves its part at its own rate, one after the other (as AscendC's sample data_copy reckons).
+    """
+    read, written = execution.bytes_read, execution.bytes_written
+    if not read + written:
+        return chip.hbm_bytes_per_second, 0.0
+    hits = max(0, read - execution.unique_bytes)
+    held = execution.unique_bytes + written
+    back = written * max(0.0, 1 - chip.l2_bytes / held) if held else 0.0
+    seconds = (execution.unique_bytes + back) / chip.hbm_bytes_per_second
+    seconds += (hits + written - back) / chip.l2_bytes_per_second
+    return (read + written) / seconds, hits / read if read else 0.0
+
+
 def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     """For each core that has any, its programs one after the other, each distinct one timed once.
 
     The cores of a wave share the bandwidth of global memory by what they copy: forty cores with the same amount
-    get a fortieth each, one core beside others that copy next to nothing gets nearly all. What several programs
-    read comes from the second-level cache after the first time.
+    get a fortieth each, one core beside others that copy next to nothing gets nearly all.
     """
-    total = execution.bytes_read + execution.bytes_written
-    fresh = (execution.unique_bytes + execution.bytes_written) / total if total else 1.0
-    bandwidth = min(chip.hbm_bytes_per_second / fresh if fresh else math.inf, chip.l2_bytes_per_second)
+    bandwidth, hits = traffic(execution, chip)
 
     @functools.cache
     def costs(sharers: float) -> Costs:
-        return Costs(chip, bandwidth / sharers / chip.frequency)
+        return Costs(chip, bandwidth / sharers / chip.frequency, hits)
 
     @functools.cache
     def alone(trace: int, sharers: float) -> Run:
@@ -127,7 +141,7 @@ def timed(execution: Execution, chip: Chip) -> Simulation:
     last = after.index(cycles)
     return Simulation(
         cycles,
-        cycles / chip.frequency * 1e6 + chip.constants["launch_us"],
+        cycles / chip.frequency * 1e6 + chip.start_us(len(execution.programs)),
         {pipe: sum(run.timeline.busy[pipe] for run in cores[last]) for pipe in PIPES},
         execution.bytes_read,
         execution.bytes_written,

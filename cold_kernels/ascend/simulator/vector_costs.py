@@ -15,6 +15,9 @@ REPEAT = 256
 
 MAX_REPEATS = 255
 
+GROUPS = 16
+"""Bank groups of the unified buffer."""
+
 
 @functools.cache
 def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tuple[tuple[str, float], ...]:
@@ -34,15 +37,26 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tup
 
 
 def layout(*refs: MemRef) -> tuple:
-    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it.
+    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it and at once.
 
-    The last operand is the target. Operands that are contiguous and of one shape count as a single row.
+    The last operand is the target. Operands that are contiguous and of one shape count as a single row. At once means
+    that no two sources are read from the same bank groups.
     """
     shape = refs[-1].shape
     rows, columns = refs[-1].rows()
     if all(ref.shape == shape and _flat(ref) for ref in refs):
         rows, columns = 1, rows * columns
-    return rows, columns, _vectorizable(refs)
+    return rows, columns, _vectorizable(refs), _apart(refs[:-1])
+
+
+def _apart(sources: tuple[MemRef, ...]) -> bool:
+    """Whether a repeat reads its sources from different bank groups.
+
+    A repeat is 8 blocks of each source, and block ``n`` is in group ``n`` modulo 16: two sources miss each other only
+    where they start 8 groups apart (AscendC sample bank_conflict_ub: 1 cycle a repeat, and 2 otherwise).
+    """
+    starts = [ref.address // BLOCK for ref in sources if ref.dtype is not BIT]
+    return len(starts) < 2 or (starts[1] - starts[0]) % GROUPS == GROUPS // 2
 
 
 def _flat(ref: MemRef) -> bool:
@@ -68,8 +82,16 @@ def _vectorizable(refs: tuple[MemRef, ...]) -> bool:
 
 
 @functools.cache
-def elementwise_work(rows: int, columns: int, vectorizable: bool, size: float, repeat: str, extra: tuple = ()) -> Work:
-    """The work of an element-wise operation; what the vector unit cannot do runs on the scalar unit."""
+def elementwise_work(
+    rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, repeat: str, extra: tuple = ()
+) -> Work:
+    """The work of an element-wise operation; what the vector unit cannot do runs on the scalar unit.
+
+    An operation of two vectors takes the time of one if it reads them ``at_once``. One with a number in a vector's
+    place, which is what ``extra`` makes of it, is counted as two.
+    """
     if not vectorizable:
         return work(VECTOR, (("scalar_local", 3 * rows * columns), ("flag", 4)), drains=True, blocks=True)
+    if repeat == "repeat_binary" and at_once and not extra:
+        repeat = "repeat_unary"
     return work(VECTOR, extra + elementwise_counts(rows, columns, size, repeat))

@@ -15,8 +15,15 @@ def test_figures(name):
     chip = chip_named(name)
     assert chip.name == name and chip.vector_cores in (40, 48)
     assert 1.4e9 <= chip.frequency <= 1.9e9
-    assert 0.7e12 < chip.hbm_bytes_per_second < chip.hbm_peak <= 1.8e12 < 2 * chip.l2_bytes_per_second
+    assert 0.6e12 < chip.hbm_bytes_per_second < chip.hbm_peak <= 1.8e12 < 2 * chip.l2_bytes_per_second
     assert chip.constants == {name: constant.nominal for name, constant in CONSTANTS.items()}
+
+
+def test_cores_are_started_one_after_the_other():
+    chip = chip_named("Ascend910B3")
+    each = chip.constants["core_start_us"]
+    assert chip.start_us(1) == chip.constants["launch_us"] + each
+    assert chip.start_us(40) == chip.start_us(400) == pytest.approx(chip.start_us(1) + 39 * each)
 
 
 def test_an_unknown_chip():

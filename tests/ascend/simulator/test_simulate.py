@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -340,7 +341,7 @@ def test_the_launch_is_part_of_the_time():
     program, args, grid = sums()
     simulation = simulate(program, args, grid)
     running = simulation.cycles / simulation.chip.frequency * 1e6
-    assert simulation.microseconds == pytest.approx(simulation.chip.constants["launch_us"] + running)
+    assert simulation.microseconds == pytest.approx(simulation.chip.start_us(math.prod(grid)) + running)
     assert simulation.bytes_read == 2 * 4 * 1000 and simulation.bytes_written == 4 * 1000
     assert 2 * 256 * 4 <= simulation.ub_peak_bytes <= 192 * 1024
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..chips import Chip, chip_named
+from ..ascend.chips import Chip, chip_named
 
 LAYERS, RANK, HIDDEN, KEYS, INNER = 28, 64, 3584, 512, 18944
 MODULES = (
@@ -86,9 +86,9 @@ def _expand(out: int, chip: Chip):
 
 
 def _simulated(kernel, types: dict, constants: dict, args: list, chip: Chip):
-    from ..options import CompileOptions
-    from ..simulator import simulate
-    from ..toolchain import compile_kernel
+    from ..ascend.options import CompileOptions
+    from ..ascend.simulator import simulate
+    from ..ascend.toolchain import compile_kernel
 
     options = CompileOptions(multi_buffer=False)
     program = compile_kernel(kernel, types, constants, chip=chip.name, options=options)

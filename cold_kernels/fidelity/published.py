@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..chips import Chip, chip_named
+from ..ascend.chips import Chip, chip_named
 
 SAMPLES = "cannmirror/asc-devkit 0da921b9, examples/01_simd_cpp_api/05_best_practices"
 ADD = f"{SAMPLES}/00_vector_compute/add_high_performance, msprof Task Duration, Atlas A2 training"
@@ -60,9 +60,9 @@ class Row:
         """
         import torch
 
-        from ..options import CompileOptions
-        from ..simulator import simulate
-        from ..toolchain import compile_kernel
+        from ..ascend.options import CompileOptions
+        from ..ascend.simulator import simulate
+        from ..ascend.toolchain import compile_kernel
         from . import kernels
 
         chip = chip or chip_named(self.chip)
@@ -81,7 +81,7 @@ class Row:
 
 def on_cores(run, count: int):
     """A launch of one program as one of ``count`` programs that each do the same to data of their own."""
-    from ..simulator.timing import timed
+    from ..ascend.simulator.timing import timed
 
     one = run.execution
     if len(one.programs) != 1:
@@ -110,9 +110,10 @@ def _add(name: str, programs: int, tile: int, published_us: float, explanation: 
 
 def _read(name: str, tile: tuple[int, int], published_us: float, explanation: str = "", **sizes) -> Row:
     constants = dict(ROWS=256, COLUMNS=12288, TILE_M=tile[0], TILE_N=tile[1], PARTS=1, TIMES=1, BUFFERS=1) | sizes
+    alike = constants["TIMES"] == 1  # what is read again is found in the cache or not by what all programs read
     return Row(
         name, "read", constants, (LARGE, 1 << 17, 0), 48, published_us, COPY,
-        alike=True, multi_buffer=constants["BUFFERS"] > 1, explanation=explanation,
+        alike=alike, multi_buffer=constants["BUFFERS"] > 1, explanation=explanation,
     )  # fmt: skip
 
 

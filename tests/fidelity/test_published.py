@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from cold_kernels.ascend.installation import toolchain_problem
+
+if problem := toolchain_problem():
+    pytest.skip(str(problem), allow_module_level=True)
+
+from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
+from cold_kernels.fidelity import kernels, one_core_per_token
+from cold_kernels.fidelity.anchor import MODULES
+from cold_kernels.fidelity.published import LEFT_OUT, ROWS, SIGNATURES, on_cores
+
+BY_NAME = {row.name: row for row in ROWS}
+QUICK = ("DataCopy 64 x 2 KB", "DataCopy 64 x 2 KB, rows of 12287", "DataCopy 64 x 128 B", "ND to NZ 8192 x 8192")
+
+
+def run(kernel, signature, constants, args, programs, multi_buffer=False):
+    options = CompileOptions(multi_buffer=multi_buffer)
+    return simulate(compile_kernel(kernel, signature, constants, options=options), args, (programs,))
+
+
+def test_every_row_says_what_it_is():
+    assert len(BY_NAME) == len(ROWS) > 8
+    for row in ROWS:
+        assert row.kernel in SIGNATURES and row.published_us > 0 and "asc-devkit" in row.source
+        assert len(row.sizes) == len(SIGNATURES[row.kernel])
+    assert all(LEFT_OUT.values())
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_row_is_near(name):
+    row = BY_NAME[name]
+    assert 1 / 1.2 < row.simulated().microseconds / row.published_us < 1.2
+
+
+def test_one_program_tells_the_time_of_all():
+    run = BY_NAME["DataCopy 64 x 2 KB"].simulated()
+    assert run.bytes_read == 48 * 256 * 12288 * 2 == run.execution.unique_bytes
+    with pytest.raises(ValueError, match="a launch of 48 programs is no single program"):
+        on_cores(run, 48)
+
+
+@pytest.mark.parametrize("rows, programs, tile", [(7, 3, 64), (4, 4, 256)])
+def test_add(rows, programs, tile):
+    x, y = torch.randn(rows, 128).half(), torch.randn(rows, 128).half()
+    z = torch.full_like(x, torch.nan)
+    run(kernels.add, SIGNATURES["add"], dict(COLUMNS=128, TILE=tile), [x, y, z, rows], programs)
+    assert torch.equal(z, x + y)
+
+
+def test_reads_do_read():
+    x, y = torch.randn(8 * 64).half(), torch.zeros(4 * 32).half()
+    constants = dict(ROWS=4, COLUMNS=64, TILE_M=4, TILE_N=32, PARTS=2, TIMES=1, BUFFERS=1)
+    run(kernels.read, SIGNATURES["read"], constants, [x, y, 1], 2)
+    assert torch.equal(y.view(4, 32), x.view(8, 64)[4:, 32:])  # the last tile of the last program
+    y = torch.zeros(8 * 16).half()
+    run(kernels.read_small, SIGNATURES["read_small"], dict(ROWS=4, COLUMNS=64, TILE=16, BUFFERS=2), [x, y, 1], 2, True)
+    assert torch.equal(y, x[-8 * 16 :])
+
+
+def test_to_fractals():
+    x = torch.randn(64, 256).half()
+    z = torch.full((64 * 256,), torch.nan).half()
+    constants = dict(ROWS=64, COLUMNS=256, TILES=2, TILE_M=16, TILE_N=32)
+    run(kernels.to_fractals, SIGNATURES["to_fractals"], constants, [x, z], 16)
+    assert torch.equal(z.view(16, 64, 16), x.view(64, 16, 16).permute(1, 0, 2))
+
+
+@pytest.mark.parametrize("hidden, tile", [(96, 128), (300, 128)])
+def test_one_core_per_token(hidden, tile):
+    x, a, b = torch.randn(3, hidden).half(), torch.randn(2, 64, hidden).half(), torch.randn(2, hidden, 64).half()
+    low, y, idx = torch.full((3, 64), 7.0), torch.zeros(3, hidden).half(), torch.tensor([1, -1, 0])
+    types = {"x_ptr": "*fp16", "a_ptr": "*fp16", "y_ptr": "*fp32", "idx_ptr": "*i64", "scale": "fp32"}
+    run(one_core_per_token.shrink, types, dict(H=hidden, R=64, TILE=tile), [x, a, low, idx, 0.5], 3)
+    used = idx >= 0
+    wanted = 0.5 * torch.einsum("th,trh->tr", x.float(), a[idx.clamp(min=0)].float())
+    assert torch.allclose(low[used], wanted[used], atol=1e-3) and (low[~used] == 7).all()
+    types = {"b_ptr": "*fp16", "x_ptr": "*fp32", "y_ptr": "*fp16", "idx_ptr": "*i64"}
+    run(one_core_per_token.expand, types, dict(H=hidden, R=64, TILE=1024), [b, low, y, idx], 3)
+    wanted = torch.einsum("tr,thr->th", low, b[idx.clamp(min=0)].float())
+    assert torch.allclose(y[used].float(), wanted[used], rtol=2e-3, atol=1e-1) and not y[~used].any()
+
+
+def test_the_anchor_has_seven_modules():
+    assert len(MODULES) == 7 and MODULES[-1] == (18944, 3584)

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+pytest.importorskip("optuna")
+pytest.importorskip("triton")
+from tests.tuner.fake_machine import fake_machine
+from tests.tuner.tiny_spec import tiny_add
+from tuner import ranking, validate
+from tuner.__main__ import main
+
+
+def row(name, predicted, published):
+    return validate.compared(predicted, published, name=name, chip="a", cores=1, source="b", explanation="")
+
+
+@pytest.mark.parametrize("predicted, within", [(119, True), (84, True), (121, False), (83, False)])
+def test_a_row_is_within_a_fifth_both_ways(predicted, within):
+    assert row("x", predicted, 100)["within"] is within
+
+
+def test_order_is_asked_where_published_times_differ():
+    met = validate.rows_and_goal([row("x", 100, 100), row("y", 99, 105), row("z", 130, 120)])
+    assert met["met"] and met["goal"]["pairs"] == 2 and met["goal"]["pairs_in_order"] == 2
+    missed = validate.rows_and_goal([row("x", 119, 100), row("z", 115, 120)])
+    assert not missed["met"] and missed["goal"]["out_of_order"] == [["x", "z"]]
+
+
+@pytest.mark.parametrize("predicted, code", [(100, 0), (200, 1)])
+def test_the_command(monkeypatch, capsys, predicted, code):
+    monkeypatch.setattr(validate, "_rows", lambda: [row("x", predicted, 100)])
+    assert main(["validate"]) == code
+    said = capsys.readouterr().out
+    assert "measured" in said and "simulated" in said and ("(miss)" in said) is bool(code)
+    assert main(["validate", "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"rows", "left_out", "goal", "met"} and found["met"] is not bool(code)
+    assert found["rows"][0]["ratio"] == predicted / 100
+    for key in (*found, *found["rows"][0], *found["goal"]):
+        assert f"``{key}``" in validate.__doc__.replace("\n", " ")
+
+
+def test_without_the_compiler(monkeypatch, capsys):
+    def missing():
+        raise ImportError("no such module")
+
+    monkeypatch.setattr(validate, "_rows", missing)
+    assert main(["validate"]) == 1
+    assert "validate: no such module; python -m pip install" in capsys.readouterr().err
+
+
+def test_ranks_of_a_sample():
+    machine = fake_machine("Ascend910B3")
+    found = ranking.rank(tiny_add, "N=8192", machine, 10)
+    assert found == ranking.rank(tiny_add, "N=8192", machine, 10)
+    assert found.compiled == 10 and found.chips == 32 and 0 <= found.first <= found.in_top <= 32
+    assert len(found.regrets) == 32 and min(found.regrets) >= 0
+    assert max(found.net_regrets) >= max(found.regrets) and found.spread > 1
+    assert {"regret_median", "regret_worst", "net_regret_worst", "in_top"} < set(found.summary())
+
+
+def test_too_few_to_rank():
+    with pytest.raises(ValueError, match="3 configurations compile, which is too few to rank 5"):
+        ranking.rank(tiny_add, "N=8192", fake_machine("Ascend910B3"), 3)
