@@ -61,6 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ToolchainMissing as error:
         print(f"explain: {error}", file=sys.stderr)
         return FAILED
+    except ImportError as error:
+        print(f"explain: {error}; {INSTALL}", file=sys.stderr)
+        return FAILED
     if arguments.json:
         print(json.dumps(found, indent=1))
     else:
@@ -72,12 +75,16 @@ def _explained(arguments: argparse.Namespace) -> dict[str, Any]:
     from cold_kernels.ascend.chips import chip_named
     from cold_kernels.cases import Case
 
+    from .dry_run import dry_run
     from .launched import chosen_config
 
-    chip_named(arguments.chip)
+    chip = chip_named(arguments.chip)
     spec = load(arguments.kernel)
     # A size above its limit is an answer here, not an error.
     case = Case.parse(arguments.shape or "", replace(spec, limits={}))
+    within = all(case.sizes[dim] <= limit for dim, limit in spec.limits.items())
+    if within:
+        dry_run(spec, case, chip.vector_cores)
     config, reason = chosen_config(spec, case, arguments.chip, arguments.config)
     limits = [
         {"dimension": dim, "size": case.sizes[dim], "limit": limit, "holds": case.sizes[dim] <= limit}
@@ -98,7 +105,7 @@ def _explained(arguments: argparse.Namespace) -> dict[str, Any]:
         "usable": legal and all(launch["outcome"] == "compiles" for launch in compiled),
         "limits": limits,
         "constraints": constraints,
-        "nearest_legal": [] if legal or not all(item["holds"] for item in limits) else _neighbours(spec, case, config),
+        "nearest_legal": _neighbours(spec, case, config) if within and not legal else [],
         "compiler": compiled,
     }
 

@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         return _run(arguments)
+    except ImportError as error:
+        print(f"simulate: {error}; {INSTALL}", file=sys.stderr)
+        return FAILED
     except (ValueError, TypeError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -130,9 +133,11 @@ def _subjects(arguments: argparse.Namespace) -> Subjects:
 
 
 def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
+    from cold_kernels.ascend.chips import chip_named
     from cold_kernels.cases import Case
     from cold_kernels.tables import default
 
+    from .dry_run import dry_run
     from .launched import chosen_config, of_spec
     from .machine import ascend_machine
 
@@ -142,6 +147,7 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
                 f"{arguments.kernel} is a spec: --{option} is for a function without one; use --shape and --config"
             )
     case = Case.parse(arguments.shape or "", spec)
+    dry_run(spec, case, chip_named(arguments.chip).vector_cores)
     config, reason = chosen_config(spec, case, arguments.chip, arguments.config)
     illegal = [f"{name} = {excess} > 0" for name, excess in spec.excess(config, case.shape()).items() if excess > 0]
     if illegal:

@@ -11,6 +11,7 @@ import pytest
 
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
+from cold_kernels.ascend.simulator.stalls import CAUSES
 from cold_kernels.ascend.simulator.work import PIPES
 from cold_kernels.ascend.toolchain import toolchain_problem
 from tuner.__main__ import main
@@ -214,6 +215,38 @@ def test_what_does_not_compile_or_run_is_exit_code_1(capsys):
     short = SIGNATURE.replace("y_ptr=*fp32[4096]", "y_ptr=*fp32[100]")
     assert main(["simulate", FUNCTION, "--signature", short, "--grid", "8"]) == 1
     assert "of y_ptr, which has 100" in capsys.readouterr().err
+
+
+@compiled
+def test_the_page_documents_every_key(capsys):
+    page = (HERE.parents[1] / "docs" / "simulator.md").read_text()
+    found = simulated(capsys, SPEC)
+    (launch,) = found["launches"]
+    causes = [cause for spent in launch["pipes"].values() for cause in spent["causes"]]
+    objects = [found, launch, launch["pipes"]["V"], *causes, launch["critical_path"][0], launch["lines"][0]]
+    objects += [launch["unified_buffer"], launch["unified_buffer"]["buffers"][0]]
+    for key in {key for one in objects for key in one}:
+        assert f"`{key}`" in page, key
+    for kind in CAUSES:
+        assert f"`{kind}`" in page, kind
+
+
+def test_a_spec_that_is_wrong_is_an_error_in_one_line(tmp_path, capsys):
+    text = (HERE / "tiny_spec.py").read_text()
+    (tmp_path / "wrong.py").write_text(text.replace("c.TILE - max", "c.TILES - max"))
+    for command in ("simulate", "explain"):
+        assert main([command, f"{tmp_path / 'wrong.py'}:tiny_add"]) == 2
+        assert "require tile_past_size failed on N=4096" in capsys.readouterr().err
+
+
+@compiled
+def test_a_function_that_is_decorated_further(tmp_path, capsys):
+    text = (HERE / "tiny_spec.py").read_text().partition("tiny_add =")[0]
+    wrapped = text.replace("@triton.jit", '@triton.heuristics({"TILE": lambda args: 64})\n@triton.jit')
+    assert wrapped != text
+    (tmp_path / "decorated.py").write_text(wrapped)
+    found = simulated(capsys, f"{tmp_path / 'decorated.py'}:add", "--signature", SIGNATURE, "--grid", "8")
+    check(found)
 
 
 def test_the_help_names_what_there_is():

@@ -1,5 +1,6 @@
 """Every cycle of every pipe is accounted for, and put down to the right cause."""
 
+import dataclasses
 import random
 
 import pytest
@@ -204,6 +205,18 @@ def test_lines_have_what_their_operations_have():
     assert found.lines["kernel.py:1"][VECTOR][0] == pytest.approx(Costs(CHIP, 1e9)(VECTORS).pipe)
     assert found.lines["kernel.py:4"][SCALAR][0] == pytest.approx(6 * FIGURES["scalar"])
     assert sum(by_pipe[LOAD][0] for by_pipe in found.lines.values()) == pytest.approx(found.busy[LOAD])
+
+
+@pytest.mark.parametrize(("constant", "pipe"), [("load_latency", LOAD), ("store_latency", STORE)])
+def test_the_time_grows_by_what_is_on_the_critical_path(constant, pipe):
+    """A latency that is a little longer costs that much each time that it is on the path, and nothing elsewhere."""
+    little = 1e-4
+    chip = dataclasses.replace(CHIP, constants={**FIGURES, constant: FIGURES[constant] + little})
+    for seed in range(200):
+        trace = tuple(event for event in random_trace(seed) if event[0] not in (LOCK, UNLOCK))
+        timeline, recording = recorded(*trace)
+        uses = sum((step.kind, step.pipe) == ("latency", pipe) for step in critical_path(recording))
+        assert (schedule(trace, Costs(chip, 1e9)).cycles - timeline.cycles) / little == pytest.approx(uses, abs=1e-3)
 
 
 def test_the_critical_path_goes_through_a_flag_to_the_pipe_that_sets_it():
