@@ -14,11 +14,14 @@ ADD = f"{SAMPLES}/00_vector_compute/add_high_performance, msprof Task Duration, 
 COPY = f"{SAMPLES}/04_memory_access/data_copy, msprof Task Duration, Atlas A2/A3"
 FRACTALS = f"{SAMPLES}/04_memory_access/bank_conflict_nd2nz, msprof Task Duration, Atlas A2/A3"
 
+BANKS = f"{SAMPLES}/04_memory_access/bank_conflict_ub, GetSystemCycle at 50 MHz, Atlas A2/A3"
+
 SIGNATURES = {
     "add": {"x_ptr": "*fp16", "y_ptr": "*fp16", "z_ptr": "*fp16", "rows": "i32"},
     "read": {"x_ptr": "*fp16", "y_ptr": "*fp16", "keep": "i32"},
     "read_small": {"x_ptr": "*fp16", "y_ptr": "*fp16", "keep": "i32"},
     "to_fractals": {"x_ptr": "*fp16", "z_ptr": "*fp16"},
+    "add_again": {"x_ptr": "*fp32", "y_ptr": "*fp32", "times": "i32"},
 }
 
 
@@ -32,11 +35,13 @@ class Row:
         constants: Its compile-time arguments.
         sizes: Elements of each pointer's tensor, then the numbers, in order.
         programs: Cores that the published kernel ran on, one program each.
-        published_us: Task duration in microseconds, measured by others on a device.
+        published_us: Task duration in microseconds, or time in the kernel; measured by others on a device.
         source: Where it is published.
         alike: Whether all programs do the same, so that one of them tells the time of all.
         multi_buffer: Whether loads in loops are double-buffered.
         explanation: What is known to differ between the published kernel, or its chip, and what is modelled.
+        in_kernel: Whether the time was taken by the kernel itself, without the launch.
+        chip: What it ran on, as far as that was said.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Row:
     alike: bool = False
     multi_buffer: bool = False
     explanation: str = ""
+    in_kernel: bool = False
     chip: str = field(default="Ascend910B1", kw_only=True)
 
     def simulated(self, chip: Chip | None = None):
@@ -63,6 +69,7 @@ class Row:
         from ..ascend.options import CompileOptions
         from ..ascend.simulator import simulate
         from ..ascend.toolchain import compile_kernel
+        from ..dtypes import TORCH
         from . import kernels
 
         chip = chip or chip_named(self.chip)
@@ -71,12 +78,16 @@ class Row:
         kernel = getattr(kernels, self.kernel)
         program = compile_kernel(kernel, signature, dict(self.constants), chip=self.chip, options=options)
         args = [
-            torch.empty(size, dtype=torch.float16) if kind.startswith("*") else size  # never touched
+            torch.empty(size, dtype=TORCH[kind[1:]]) if kind.startswith("*") else size  # never touched
             for kind, size in zip(signature.values(), self.sizes, strict=True)
         ]
         programs = 1 if self.alike else self.programs
         run = simulate(program, args, (programs,), chip=chip, values=False)
         return on_cores(run, self.programs) if self.alike else run
+
+    def predicted_us(self, run) -> float:
+        """What of a `Simulation` is to be compared with ``published_us``."""
+        return run.cycles / run.chip.frequency * 1e6 if self.in_kernel else run.microseconds
 
 
 def on_cores(run, count: int):
@@ -149,6 +160,17 @@ ROWS = (
         FRACTALS,
         multi_buffer=True,
         explanation="tiles of 128 rows, as Triton has no 144; the sample without bank conflicts",
+    ),
+    Row(
+        "Add 4096 fp32 a thousand times, sources in the same banks",
+        "add_again",
+        dict(SIZE=4096),
+        (4096, 4096, 1000),
+        1,
+        4167 / 50,
+        BANKS,
+        explanation="cycles beyond the repeats are fitted to the same sample's additions without conflicts",
+        in_kernel=True,
     ),
 )
 

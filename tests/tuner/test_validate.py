@@ -28,7 +28,7 @@ def test_order_is_asked_where_published_times_differ():
 
 @pytest.mark.parametrize("predicted, code", [(100, 0), (200, 1)])
 def test_the_command(monkeypatch, capsys, predicted, code):
-    monkeypatch.setattr(validate, "_rows", lambda: [row("x", predicted, 100)])
+    monkeypatch.setattr(validate, "_rows", lambda chips: [row("x", predicted, 100)])
     assert main(["validate"]) == code
     said = capsys.readouterr().out
     assert "measured" in said and "simulated" in said and ("(miss)" in said) is bool(code)
@@ -40,8 +40,13 @@ def test_the_command(monkeypatch, capsys, predicted, code):
         assert f"``{key}``" in validate.__doc__.replace("\n", " ")
 
 
+def test_the_range_of_the_plausible_chips_is_shown():
+    found = validate.rows_and_goal([row("x", 100, 110) | {"plausible_us": [80.1, 130.2]}])
+    assert "| x | 1 | 100.0 (80 to 130) | 110.0 | 0.91 |" in validate.text(found)
+
+
 def test_without_the_compiler(monkeypatch, capsys):
-    def missing():
+    def missing(chips):
         raise ImportError("no such module")
 
     monkeypatch.setattr(validate, "_rows", missing)
