@@ -164,6 +164,7 @@ def schedule(
         Deadlock: a wait without a set before it, or a set without a wait after it.
     """
     cycles = costs.cycles
+    scalar, flag = cycles["scalar"], cycles["flag"]
     turns = {} if turns is None else turns
     now, memory = 0.0, Share()
     free = dict.fromkeys(QUEUES, 0.0)
@@ -194,7 +195,7 @@ def schedule(
             if observer:
                 observer.issued(event, cost, begun, ready, start, end, now)
         elif kind == SCALAR_WORK:
-            spent = event[1] * cycles["scalar"]
+            spent = event[1] * scalar
             now += spent
             busy[SCALAR] += spent
             if observer:
@@ -205,9 +206,9 @@ def schedule(
                 raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
             # Queued on its pipe: it overtakes neither instructions nor waits before it.
             at = now if source == SCALAR else max(now, done[source], free[source])
-            flags[source, waiting, identity] = up = at + cycles["flag"]
-            now += cycles["scalar"]
-            busy[SCALAR] += cycles["scalar"]
+            flags[source, waiting, identity] = up = at + flag
+            now += scalar
+            busy[SCALAR] += scalar
             if observer:
                 observer.raised(event, begun, now, at, up)
         elif kind == BARRIER:
@@ -233,8 +234,8 @@ def schedule(
             set_at = flags.pop((source, waiting, identity), None)
             if set_at is None:
                 raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")
-            now += cycles["scalar"]
-            busy[SCALAR] += cycles["scalar"]
+            now += scalar
+            busy[SCALAR] += scalar
             if waiting == SCALAR:
                 idle, now = now, max(now, set_at)
                 on = now
