@@ -28,6 +28,7 @@ HATCHES = {
     "blocking": "ooo",
     "draining": "\\\\\\\\",
     "lock": "**",
+    "cores": "||--",
     "completion": "--",
     "program": "OO",
 }
@@ -39,7 +40,8 @@ SHORT = {
     "fallback": "done by the scalar unit",
     "blocking": "the scalar unit waits for an operation",
     "draining": "the scalar unit waits for an idle vector pipe",
-    "lock": "programs pass one by one",
+    "lock": "waits for other programs",
+    "cores": "barrier of all cores",
     "completion": "last accesses under way",
     "program": "the program's other pipes",
 }

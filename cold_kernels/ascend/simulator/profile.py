@@ -66,8 +66,7 @@ def alike(simulation: Simulation) -> list[list[int]]:
     last = after.index(max(after))
     groups: dict[tuple, list[int]] = {}
     for number, runs in enumerate(cores):
-        key = tuple((run.trace, id(run.costs), run.timeline.cycles, run.turns is None or number) for run in runs)
-        groups.setdefault(key, []).append(number)
+        groups.setdefault(tuple(_distinct(simulation, run) for run in runs), []).append(number)
     return sorted(groups.values(), key=lambda numbers: last not in numbers)
 
 
@@ -113,6 +112,12 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
         after,
         tuple(programs),
     )
+
+
+def _distinct(simulation: Simulation, run: Run) -> tuple:
+    """What is equal for equal timelines; a program that waits for others may wait longer than another like it."""
+    waits = () if run.turns is None else tuple(_recorded(simulation, run).stalls)
+    return run.trace, id(run.costs), waits
 
 
 def _recorded(simulation: Simulation, run: Run) -> Recording:

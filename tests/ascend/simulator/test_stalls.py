@@ -241,3 +241,11 @@ def test_the_critical_path_goes_through_the_scalar_unit_to_what_it_waits_for():
     lines = [(step.kind, step.pipe, step.line) for step in critical_path(recording)]
     assert lines[:2] == [("latency", LOAD, "kernel.py:3"), ("work", LOAD, "kernel.py:3")]
     assert ("work", VECTOR, "kernel.py:1") in lines and ("work", VECTOR, "kernel.py:2") not in lines
+
+
+def test_cores_that_wait_for_locks_are_alike_where_their_waits_are():
+    locked = (issue(VECTORS, 1), (LOCK, 64, Place("lock", 2)), issue(LONG, 3), (UNLOCK, 64, Place("unlock", 4)))
+    simulation = timed(Execution((locked, ()), (0, 0, 1, 1, 0), (46_000, 0), 0, 0, 0, 0), CHIP)
+    found = check_profile(simulation)
+    assert found.core == 4 and alike(simulation) == [[4], [0], [1], [2, 3]]
+    assert any(cause.kind == "lock" for cause in found.stalled[SCALAR])
