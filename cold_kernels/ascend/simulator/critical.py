@@ -15,7 +15,7 @@ STEPS = {
     "fallback": "the scalar unit does what the pipe cannot",
     "latency": "an operation has ended and its accesses are not complete",
     "flag": "a flag goes from one pipe to another",
-    "lock": "waits for another program",
+    "others": "waits for other programs",
 }
 """What takes time on a critical path, by `Step.kind`."""
 
@@ -74,8 +74,8 @@ class _Walk:
         if cause.kind == "flag" and cause.waiting == pipe:
             return self._setter(self.flags[cause.source, cause.waiting, cause.event, at], cause)
         if pipe == SCALAR:
-            if cause.kind == "lock" and not self._ends(at, QUEUES):
-                return SCALAR, stall.start, [Step("lock", SCALAR, cause.line, stall.start, at)]
+            if not self._ends(at, QUEUES):
+                return SCALAR, stall.start, [Step("others", SCALAR, cause.line, stall.start, at)]
             return self._whose(at, QUEUES)
         if cause.kind == "completion" or (cause.kind == "barrier" and cause.pipe == pipe):
             return self._whose(at, (pipe,))

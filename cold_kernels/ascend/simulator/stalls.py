@@ -15,7 +15,7 @@ CAUSES = {
     "fallback": "the scalar unit does element by element what the pipe cannot",
     "blocking": "the scalar unit waits for the end of an operation before it goes on",
     "draining": "the scalar unit waits until the vector pipe is idle before it issues an operation",
-    "lock": "the scalar unit waits for other programs, or to let the next one pass a lock",
+    "lock": "the scalar unit waits to enter or to leave what programs pass one by one",
     "cores": "the scalar unit waits at a barrier of all cores",
     "completion": "has nothing more to do, and its last accesses are not complete",
     "program": "waits for the program's other pipes, as a core runs its programs one after the other",

@@ -249,3 +249,4 @@ def test_cores_that_wait_for_locks_are_alike_where_their_waits_are():
     found = check_profile(simulation)
     assert found.core == 4 and alike(simulation) == [[4], [0], [1], [2, 3]]
     assert any(cause.kind == "lock" for cause in found.stalled[SCALAR])
+    assert ("others", SCALAR, "kernel.py:2") in found.critical
