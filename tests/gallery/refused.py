@@ -43,16 +43,3 @@ def spin_lock(x_ptr, y_ptr, lock_ptr, N: tl.constexpr):
         pass
     tl.store(y_ptr + o_n, tl.load(y_ptr + o_n) + x)
     tl.atomic_xchg(lock_ptr, 0)
-
-
-@triton.jit
-def neighbours_result(x_ptr, y_ptr, N: tl.constexpr):
-    program, o_n = tl.program_id(0), tl.arange(0, N)
-    tl.store(y_ptr + program * N + o_n, 2 * tl.load(x_ptr + program * N + o_n))
-    tl.sync_block_all("all_vector", 0)
-    tl.store(x_ptr + program * N + o_n, tl.load(y_ptr + (program ^ 1) * N + o_n))
-
-
-@triton.jit
-def printing(x_ptr, N: tl.constexpr):
-    tl.device_print("x", tl.load(x_ptr + tl.arange(0, N)))

@@ -58,16 +58,3 @@ def test_a_spin_lock_never_ends(monkeypatch):
     with pytest.raises(UnsupportedProgram, match=r"scf.while at .*refused.py:\d+: a loop that has not ended"):
         Launch(refused.spin_lock, args, dict(N=64), (2,)).run()
     assert args[2].item() == 1
-
-
-@pytest.mark.parametrize(
-    "kernel, args, words",
-    [
-        (refused.neighbours_result, [row(40, 64), row(40, 64)], r"hivm.hir.sync_block_set at .*refused.py:\d+"),
-        (refused.printing, [row(64)], r"hivm.hir.init_debug at .*refused.py:\d+"),
-    ],
-    ids=["barrier of all programs", "print"],
-)
-def test_by_the_simulator(kernel, args, words):
-    with pytest.raises(UnsupportedProgram, match=f"{words}: this operation is not simulated"):
-        Launch(kernel, args, dict(N=64), (40,)).run()

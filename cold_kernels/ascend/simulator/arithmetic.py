@@ -184,7 +184,10 @@ def place_in_grid(translator, op: Op):
     return step
 
 
-@handles("hivm.hir.set_mask_norm", "hivm.hir.set_ffts_base_addr", "annotation.mark")
+@handles(
+    "hivm.hir.set_mask_norm", "hivm.hir.set_ffts_base_addr", "hivm.hir.init_debug", "hivm.hir.finish_debug",
+    "annotation.mark",
+)  # fmt: skip
 @silent
 def nothing(translator, op: Op):
     """No effect on values, and no time that is known."""

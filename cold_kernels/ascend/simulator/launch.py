@@ -10,6 +10,7 @@ from ..errors import UnsupportedProgram
 from ..program import Program
 from .binding import bound, lock_variables
 from .operations import Op
+from .together import Together
 from .translate import Observer, Translator
 
 HIDDEN_ARGUMENTS = 3
@@ -48,12 +49,16 @@ class Launch:
             values: Whether vector data counts, and not the scalar flow alone.
         """
         arguments = [0, lock_variables(), 0, *self._bound(args), *self.grid]
-        self.core.begin(math.prod(self.grid), values)
-        self.core.observe = observer
+        core, count = self.core, math.prod(self.grid)
+        core.begin(count, values)
+        core.observe = observer
         try:
-            return [tuple(self.translator.run(arguments, block)) for block in range(self.core.blocks)]
+            if not self.translator.meets:
+                return [tuple(self.translator.run(arguments, block)) for block in range(count)]
+            core.company = Together(core, count)
+            return core.company.run(lambda block: self.translator.run(arguments, block))
         finally:
-            self.core.observe = None
+            core.observe = core.company = None
 
     def _bound(self, args: Sequence) -> list:
         types = self.translator.parameter_types[HIDDEN_ARGUMENTS:-3]

@@ -9,7 +9,7 @@ from operator import attrgetter
 from .operations import Op
 from .stalls import NOWHERE, Cause, Flag, Slice, Stall
 from .timeline import QUEUES, Cost, Observer
-from .work import PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK
+from .work import MEET, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK
 
 START = attrgetter("start")
 
@@ -102,8 +102,9 @@ class Recording(Observer):
 
     def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
         line = self._line(event, 2)
-        self._scalar_stall(begun, turn, Cause("lock", line))
-        self._scalar_slice("lock", line, turn, now)
+        kind = "cores" if event[0] == MEET else "lock"
+        self._scalar_stall(begun, turn, Cause(kind, line))
+        self._scalar_slice(kind, line, turn, now)
 
     def ended(self, total: float, done: dict[str, float]) -> None:
         self.total = total

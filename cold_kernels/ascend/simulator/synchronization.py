@@ -2,7 +2,7 @@
 
 from .operations import Op, handles
 from .timeline import Deadlock
-from .work import BARRIER, LOCK, PIPES, SET_FLAG, UNLOCK, WAIT_FLAG
+from .work import ARRIVE, BARRIER, LOCK, MEET, PIPES, SET_FLAG, UNLOCK, WAIT_FLAG
 
 
 def _pipe(op: Op, attribute: str) -> str:
@@ -62,5 +62,24 @@ def lock(translator, op: Op):
                 f"program {core.block} waits for a lock that is at program {turn[0]}; all pass it in turn, each once"
             )
         core.trace.append((LOCK if entering else UNLOCK, ref.address, op))
+
+    return step
+
+
+@handles("hivm.hir.sync_block_set", "hivm.hir.sync_block_wait")
+def meeting(translator, op: Op):
+    """A barrier of the vector cores, with a known flag; what is issued behind it waits on every pipe."""
+    arriving, core = op.name.endswith("set"), translator.core
+    if op.word("tcore_type") != "VECTOR" or op.attribute("static_flag_id") is None:
+        raise op.unsupported("synchronisation with cube cores, or by a computed flag,")
+    if arriving and op.word("tsync_instr_mode") != "INTER_BLOCK_SYNCHRONIZATION":
+        raise op.unsupported(f"the mode {op.word('tsync_instr_mode')}")
+    translator.meets = True
+    flag = op.number("static_flag_id")
+    event = (ARRIVE, _pipe(op, "tpipe"), flag, op) if arriving else (MEET, flag, op)
+
+    def step(env: list) -> None:
+        core.trace.append(event)
+        (core.company.arrive if arriving else core.company.meet)(flag)
 
     return step

@@ -4,6 +4,7 @@ The scalar unit issues in order; each pipe starts its instructions in order. A f
 issued before it on its pipe is complete. Instructions on one pipe overlap except across a ``pipe_barrier``.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,10 +12,12 @@ from typing import NamedTuple
 from ..chips import Chip
 from ..errors import AscendError
 from .work import (
+    ARRIVE,
     BARRIER,
     ISSUE,
     LOAD,
     LOCK,
+    MEET,
     PIPES,
     SCALAR,
     SCALAR_ACCESS,
@@ -158,7 +161,9 @@ def schedule(
         trace: Events of one program, in program order.
         costs: Cycles of work on the chip.
         observer: Is told of every event, if given.
-        turns: When the program before this one passed each lock on; this one's times replace them.
+        turns: When the program before this one passed each lock on; this one's times replace them. As ``(MEET, flag,
+            time)`` when a program may go on at a barrier of all cores for the n-th time, as ``(ARRIVE, flag, time)``
+            when the last of them has come there; added to by this one.
 
     Raises:
         Deadlock: a wait without a set before it, or a set without a wait after it.
@@ -171,6 +176,7 @@ def schedule(
     done = dict.fromkeys(QUEUES, 0.0)
     busy = dict.fromkeys(PIPES, 0.0)
     flags: dict[tuple, float] = {}
+    times: Counter[int] = Counter()
     for event in trace:
         kind = event[0]
         begun = now
@@ -255,6 +261,16 @@ def schedule(
             now = turn + cycles["scalar_global"]
             busy[SCALAR] += cycles["scalar_global"]
             turns[event[1]] = now
+            if observer:
+                observer.locked(event, begun, turn, now)
+        elif kind == ARRIVE:
+            times[event[2]] += 1
+            coming = ARRIVE, event[2], times[event[2]]
+            turns[coming] = max(turns.get(coming, 0.0), now, done[event[1]], free[event[1]]) + flag
+        elif kind == MEET:
+            turn = max(now, turns.get((MEET, event[1], times[event[1]]), 0.0))
+            now = turn + scalar
+            busy[SCALAR] += scalar
             if observer:
                 observer.locked(event, begun, turn, now)
     for source, waiting, identity in flags:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from ..chips import Chip, chip_named
 from .hazards import Hazard
-from .timeline import Costs, Timeline, schedule
-from .work import LOCK, PIPES
+from .timeline import Costs, Deadlock, Timeline, schedule
+from .work import ARRIVE, LOCK, MEET, PIPES
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Simulation:
 class Run(NamedTuple):
     """One program on its core: its trace, the chip's costs for it, and its time.
 
-    ``turns`` is when the locks that it takes were passed on by the program before it, None if it takes none.
+    ``turns`` is when others let it go on (see `schedule`), None if it waits for none.
     """
 
     trace: int
@@ -111,21 +111,41 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     def alone(trace: int, sharers: float) -> Run:
         return Run(trace, costs(sharers), schedule(execution.traces[trace], costs(sharers)))
 
-    locks = [any(event[0] == LOCK for event in trace) for trace in execution.traces]
+    waits = [any(event[0] in (LOCK, MEET) for event in trace) for trace in execution.traces]
     cores: list[list[Run]] = [[] for _ in range(min(chip.vector_cores, len(execution.programs)))]
     for first in range(0, len(execution.programs), chip.vector_cores):
         wave = execution.programs[first : first + chip.vector_cores]
         moved = [execution.moved[trace] for trace in wave]
         sharers = sum(moved) / max(moved) if any(moved) else 1.0
-        turns: dict = {}
+        turns = _meetings(execution, chip, costs(sharers))
         for core, trace in zip(cores, wave, strict=False):
-            if locks[trace]:
+            if waits[trace]:
                 before = dict(turns)
                 timeline = schedule(execution.traces[trace], costs(sharers), turns=turns)
                 core.append(Run(trace, costs(sharers), timeline, before))
             else:
                 core.append(alone(trace, sharers))
     return cores
+
+
+def _meetings(execution: Execution, chip: Chip, costs: Costs) -> dict:
+    """When programs may go on at each barrier of all cores, in the form of `schedule`'s turns.
+
+    Raises:
+        Deadlock: there are more or fewer programs than cores.
+    """
+    meetings: dict = {}
+    for event in (event for event in execution.traces[execution.programs[0]] if event[0] == MEET):
+        if len(execution.programs) != chip.vector_cores:
+            raise Deadlock(
+                f"{event[-1]!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and "
+                f"{len(execution.programs)} programs do not fill them"
+            )
+        come = dict(meetings)
+        for trace in execution.traces:
+            schedule(trace, costs, turns=come)
+        meetings |= {(MEET, *key[1:]): at for key, at in come.items() if key[0] == ARRIVE}
+    return meetings
 
 
 def ends(cores: list[list[Run]]) -> list[float]:

@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     elementwise,
     ordering,
     placement,
+    printing,
     reductions,
     synchronization,
     views,
@@ -28,6 +29,7 @@ from . import (  # noqa: F401
 from .effects import Effects, effects
 from .memory import Allocation
 from .operations import FREE, HANDLERS, Op, located, placed
+from .together import Together
 from .work import SCALAR_WORK
 
 Step = Callable[[list], None]
@@ -50,6 +52,7 @@ class Core:
         self.bytes_written = 0
         self.first_reads: dict[tuple, int] = {}
         self.observe: Observer | None = None
+        self.company: Together | None = None
 
     def begin(self, blocks: int, values: bool) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
@@ -78,7 +81,7 @@ class Translator:
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
         self.buffers: list[Allocation] = []
-        self.reads_local = self.writes_global = False
+        self.reads_local = self.writes_global = self.meets = False
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]

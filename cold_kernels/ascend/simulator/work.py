@@ -48,3 +48,5 @@ BARRIER = 4  # (kind, pipe or "ALL", operation)
 SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory, times, operation)
 LOCK = 6  # (kind, lock, operation): programs pass it in the order of the grid
 UNLOCK = 7  # (kind, lock, operation)
+ARRIVE = 8  # (kind, pipe, flag, operation): this program has come to a barrier of all cores, when the pipe is done
+MEET = 9  # (kind, flag, operation): nothing is issued until all programs have

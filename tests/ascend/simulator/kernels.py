@@ -136,11 +136,6 @@ def every_second(x_ptr, y_ptr, N: tl.constexpr):
 
 
 @triton.jit
-def printing(x_ptr, N: tl.constexpr):
-    tl.device_print("x", tl.load(x_ptr + tl.arange(0, N)))
-
-
-@triton.jit
 def product(a_ptr, b_ptr, c_ptr, N: tl.constexpr):
     o_n = tl.arange(0, N)
     square = o_n[:, None] * N + o_n[None, :]

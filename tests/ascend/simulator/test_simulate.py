@@ -273,11 +273,6 @@ def test_every_second(dtype):
     assert torch.equal(y, x[:128:2])
 
 
-def test_operations_that_are_not_modelled_are_refused():
-    with pytest.raises(UnsupportedProgram, match=r"hivm.hir.init_debug at .*kernels.py:\d+"):
-        run(kernels.printing, [torch.randn(64)], N=64)
-
-
 def test_the_cube_core_is_refused():
     square = [torch.randn(32, 32).half(), torch.randn(32, 32).half(), blank(32, 32)]
     with pytest.raises(UnsupportedProgram, match="product uses the cube core .tl.dot.*only programs of vector cores"):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...chips import chip_named
 from ..launch import Launch
+from ..work import MEET
 from .buffer import Unwritten, races, unwritten
-from .hazard import UNWRITTEN, Found, Hazard
+from .hazard import BARRIER, UNWRITTEN, Found, Hazard
 from .order import moments
 from .poison import PATTERNS, Poisoner
 from .recorder import Recorder, turns
@@ -32,6 +34,7 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
             races(accesses, when, found, number)
             known[key] = when, turns(trace), unwritten(accesses)
         programs.append(known[key])
+    _barriers(launch, traces, found)
     conflicts(recorder.globals, [order for *order, _ in programs], found)
 
     reads = [reads for *_, reads in programs]
@@ -49,6 +52,14 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
     if not values:
         recorder.undo.back()
     return traces, found.all()
+
+
+def _barriers(launch: Launch, traces: Sequence[tuple], found: Found) -> None:
+    chip = chip_named(launch.program.chip)
+    for event in (event for trace in traces for event in trace if event[0] == MEET):
+        if len(traces) != chip.vector_cores:
+            message = f"{event[-1]!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and {len(traces)} "
+            found.add(BARRIER, message + "programs do not fill them: it hangs", event[-1])
 
 
 def _again(launch: Launch, args: Sequence, observer: Poisoner) -> tuple:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..operations import Op
 
-RACE, UNWRITTEN, FLAG, PROGRAMS, STALE = "race", "unwritten", "flag", "programs", "stale"
+RACE, UNWRITTEN, FLAG, PROGRAMS, STALE, BARRIER = "race", "unwritten", "flag", "programs", "stale", "barrier"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Hazard:
             written through it, and the result depends on them. ``flag``: waited for and never set, set and never
             waited for, or set twice. ``programs``: two programs of a launch touch the same bytes of a tensor, at least
             one writing, without atomics or a lock. ``stale``: a scalar load of what a copy of this launch wrote, which
-            the scalar unit's cache does not see.
+            the scalar unit's cache does not see. ``barrier``: one of all cores, with another number of programs.
         message: What happens, with operations and lines of the Triton source.
         operations: The operations, each as ``name at file:line``.
         program: The first program of the grid that does it.

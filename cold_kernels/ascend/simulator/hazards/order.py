@@ -7,7 +7,19 @@ that was set behind it, a barrier, or the scalar unit's own waiting (AscendC, Se
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..work import BARRIER, ISSUE, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK, SET_FLAG, UNLOCK, VECTOR, WAIT_FLAG
+from ..work import (
+    ARRIVE,
+    BARRIER,
+    ISSUE,
+    PIPES,
+    SCALAR,
+    SCALAR_ACCESS,
+    SCALAR_WORK,
+    SET_FLAG,
+    UNLOCK,
+    VECTOR,
+    WAIT_FLAG,
+)
 from .hazard import FLAG, Found
 
 NUMBER = {pipe: place for place, pipe in enumerate(PIPES)}
@@ -32,7 +44,7 @@ class Moment(NamedTuple):
 
 
 def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Moment]:
-    """The moment of each instruction and scalar access, by its place in the trace.
+    """The moment of each instruction, scalar access and arrival at a barrier of all cores, by its place in the trace.
 
     Flags that do not pair are reported to ``found``.
     """
@@ -83,6 +95,10 @@ def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Mom
                 continue
             known, _ = flags.pop(flag)
             learn(NUMBER[flag[1]], known)
+        elif kind == ARRIVE:
+            pipe = NUMBER[event[1]]
+            known = learn(pipe, complete[scalar])
+            result[place] = Moment(pipe, given[pipe], tuple(known[:pipe] + [given[pipe]] + known[pipe + 1 :]))
         elif kind == UNLOCK or (kind == BARRIER and event[1] == "ALL"):
             for pipe in pipes:
                 learn(scalar, complete[pipe])

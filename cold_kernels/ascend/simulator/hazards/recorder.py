@@ -1,12 +1,12 @@
 """What the programs of a launch touch, in the order of their traces."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from ..effects import Effects
 from ..operations import Op
 from ..regions import Region
-from ..work import LOCK, UNLOCK
+from ..work import ARRIVE, LOCK, MEET, UNLOCK
 from .undo import Undo
 
 
@@ -75,6 +75,29 @@ class Recorder:
         return self._same.setdefault(key, regions)
 
 
-def turns(trace: tuple) -> dict[tuple[int, int], int]:
-    """Where in a trace each lock is entered and left, by the lock and the kind of event."""
-    return {(event[1], event[0]): place for place, event in enumerate(trace) if event[0] in (LOCK, UNLOCK)}
+class Turns(NamedTuple):
+    """Where in its trace a program waits for others.
+
+    Args:
+        entered, left: Locks, and where it takes and passes them on.
+        arrived, met: By flag and how often before, where it comes to a barrier of all cores and where it goes on.
+    """
+
+    entered: dict[int, int]
+    left: dict[int, int]
+    arrived: dict[tuple[int, int], int]
+    met: dict[tuple[int, int], int]
+
+
+def turns(trace: tuple) -> Turns:
+    """Where a trace's program waits for others."""
+    found, times = Turns({}, {}, {}, {}), Counter()
+    for place, event in enumerate(trace):
+        kind = event[0]
+        if kind in (LOCK, UNLOCK):
+            (found.entered if kind == LOCK else found.left)[event[1]] = place
+        elif kind in (ARRIVE, MEET):
+            flag = event[-2]
+            (found.arrived if kind == ARRIVE else found.met)[flag, times[kind, flag]] = place
+            times[kind, flag] += 1
+    return found

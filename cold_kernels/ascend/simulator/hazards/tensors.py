@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..work import LOCK, UNLOCK
 from .hazard import PROGRAMS, RACE, STALE, Found
 from .order import Moment
-from .recorder import Global
+from .recorder import Global, Turns
 
-Order = tuple[Mapping[int, Moment], Mapping[tuple[int, int], int]]
-"""A program's moments, and where it enters and leaves locks (`recorder.turns`)."""
+Order = tuple[Mapping[int, Moment], Turns]
+"""When a program's instructions start, and where it waits for other programs."""
 
 MOST_PAIRS = 200_000
 """Pairs of overlapping accesses that are looked at, of one launch."""
@@ -50,7 +49,7 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         if written.writes and not written.scalar and read.scalar and not read.writes:
             _stale(written, read, found)
             return
-    if _in_turn(first, second, orders):
+    if _in_turn(first, second, orders) or _met(first, second, orders) or _met(second, first, orders):
         return
     doing = ("reads", "writes")
     found.add(
@@ -78,8 +77,17 @@ def _in_turn(first: Global, second: Global, orders: Sequence[Order]) -> bool:
     """Whether a lock lies between them: programs pass it in the order of the grid, and leave it with pipes drained."""
     mine, theirs = orders[first.program][1], orders[second.program][1]
     return any(
-        kind == UNLOCK and place > first.place and theirs.get((lock, LOCK), second.place) < second.place
-        for (lock, kind), place in mine.items()
+        place > first.place and theirs.entered.get(lock, second.place) < second.place
+        for lock, place in mine.left.items()
+    )
+
+
+def _met(first: Global, second: Global, orders: Sequence[Order]) -> bool:
+    """Whether the first is complete when its program comes to a barrier of all cores that the second lies behind."""
+    (moments, mine), (_, theirs) = orders[first.program], orders[second.program]
+    return any(
+        moments[place].after(moments[first.place]) and theirs.met.get(meeting, second.place) < second.place
+        for meeting, place in mine.arrived.items()
     )
 
 
