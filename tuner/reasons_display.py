@@ -92,7 +92,7 @@ def _causes(report: Report, launch: dict[str, Any]) -> None:
             table.add_row(pipe, f"{cause['cycles']:.0f}", f"{cause['cycles'] / total:.1%}", *_cause(cause))
         rest = sum(cause["cycles"] for cause in causes[CAUSES_SHOWN:])
         if rest:
-            table.add_row(pipe, f"{rest:.0f}", f"{rest / total:.1%}", f"{len(causes) - CAUSES_SHOWN} others", "")
+            table.add_row(pipe, f"{rest:.0f}", f"{rest / total:.1%}", f"others ({len(causes) - CAUSES_SHOWN})", "")
     if not table.row_count:
         return
     report.console.print(table)

@@ -231,6 +231,14 @@ def test_the_page_documents_every_key(capsys):
         assert f"`{kind}`" in page, kind
 
 
+def test_the_readme_shows_the_picture_and_how_it_was_made():
+    root = HERE.parents[1]
+    command = re.search(r"<!-- python -m (tuner simulate .*?) -->", (root / "README.md").read_text())[1]
+    picture = command.split()[-1]
+    assert command.startswith("tuner simulate bgmv_shrink --shape ") and "--picture" in command
+    assert (root / picture).read_bytes().startswith(b"\x89PNG") and f"({picture})" in (root / "README.md").read_text()
+
+
 def test_a_spec_that_is_wrong_is_an_error_in_one_line(tmp_path, capsys):
     text = (HERE / "tiny_spec.py").read_text()
     (tmp_path / "wrong.py").write_text(text.replace("c.TILE - max", "c.TILES - max"))
