@@ -1,4 +1,7 @@
-"""Steps of the ways in which people decode contrastively with stock transformers and PEFT, each with its own cache."""
+"""Steps of the ways in which people decode contrastively with stock transformers and PEFT, each with its own cache.
+
+Each step gives the tokens that it has chosen, ``[B]``.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -30,20 +33,21 @@ def _contrast(expert: torch.Tensor, amateur: torch.Tensor) -> torch.Tensor:
     return ((1 + BETA) * expert - BETA * amateur).masked_fill(expert < cutoff, -torch.inf).argmax(-1)
 
 
-def greedy(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[None]:
+def greedy(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
     """(a) PEFT, greedy on the adapter: no amateur at all."""
     run = _Pass(expert, prompts)
     while True:
-        run(run.logits.argmax(-1)[:, None])
-        yield
+        tokens = run.logits.argmax(-1)
+        run(tokens[:, None])
+        yield tokens
 
 
-def two_models(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[None]:
+def two_models(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
     """(b) A pass of the LoRA model and one of a second copy of the base: two models in memory."""
     return _two(_Pass(expert, prompts), _Pass(base, prompts))
 
 
-def disable_adapter(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[None]:
+def disable_adapter(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
     """(c) The stock two passes: adapter on, then ``disable_adapter()``."""
 
     class Disabled:
@@ -56,34 +60,34 @@ def disable_adapter(expert: PeftModel, base: PreTrainedModel, prompts: torch.Ten
     return _two(_Pass(expert, prompts), _Pass(Disabled(), prompts))
 
 
-def _two(expert: _Pass, amateur: _Pass) -> Iterator[None]:
+def _two(expert: _Pass, amateur: _Pass) -> Iterator[torch.Tensor]:
     while True:
-        tokens = _contrast(expert.logits, amateur.logits)[:, None]
-        expert(tokens)
-        amateur(tokens)
-        yield
+        tokens = _contrast(expert.logits, amateur.logits)
+        expert(tokens[:, None])
+        amateur(tokens[:, None])
+        yield tokens
 
 
-def mixed_batch(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[None]:
+def mixed_batch(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
     """(d) PEFT's mixed batch: one pass of doubled rows with ``adapter_names``."""
     rows = len(prompts)
     run = _Pass(expert, prompts.repeat(2, 1), adapter_names=["default"] * rows + ["__base__"] * rows)
     while True:
         tokens = _contrast(run.logits[:rows], run.logits[rows:])
         run(tokens.repeat(2)[:, None])
-        yield
+        yield tokens
 
 
-def guidance(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[None]:
+def guidance(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
     """(e) Classifier-free guidance of transformers, its second pass through the LoRA model itself, as people use it."""
     run, ids = _Pass(expert, prompts), prompts
     processor = UnbatchedClassifierFreeGuidanceLogitsProcessor(1 + BETA, expert, unconditional_ids=prompts)
     while True:
         with torch.no_grad():
-            tokens = processor(ids, run.logits).argmax(-1)[:, None]
-        ids = torch.cat([ids, tokens], 1)
-        run(tokens)
-        yield
+            tokens = processor(ids, run.logits).argmax(-1)
+        ids = torch.cat([ids, tokens[:, None]], 1)
+        run(tokens[:, None])
+        yield tokens
 
 
 PEERS = {

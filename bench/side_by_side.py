@@ -12,20 +12,34 @@ ROUND = 2e-3
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a call: ``ours`` and each of the ``others``, medians over rounds."""
+    """Seconds a call in each round: of ``ours``, and of each of the ``others``, the first of which is the reference."""
 
-    ours: float
-    others: Mapping[str, float]
+    ours: tuple[float, ...]
+    others: Mapping[str, tuple[float, ...]]
 
     @property
-    def ratio(self) -> float:
-        """Ours over the fastest of the others."""
-        return self.ours / min(self.others.values())
+    def median(self) -> float:
+        """Of ours."""
+        return statistics.median(self.ours)
+
+    @property
+    def medians(self) -> dict[str, float]:
+        """Of the others."""
+        return {name: statistics.median(times) for name, times in self.others.items()}
 
     @property
     def best(self) -> str:
         """Name of the fastest of the others."""
-        return min(self.others, key=self.others.get)
+        return min(self.medians, key=self.medians.get)
+
+    @property
+    def reference(self) -> str:
+        return next(iter(self.others))
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Ours over the reference, round by round: what does not depend on how fast the machine is just now."""
+        return tuple(a / b for a, b in zip(self.ours, self.others[self.reference], strict=True))
 
 
 def side_by_side(
@@ -33,36 +47,31 @@ def side_by_side(
     others: Mapping[str, Callable[[], object]],
     rounds: int = 40,
     calls: int | None = None,
+    finish: Callable[[], object] = lambda: None,
 ) -> Times:
-    """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each, or `ROUND` seconds of them."""
+    """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each, or `ROUND` seconds of them.
+
+    ``finish`` ends each function's calls of a round, and is timed with them: it waits for what they launched.
+    """
     functions = {"": ours, **others}
-    counts = {name: calls or _calls(function) for name, function in functions.items()}
+    counts = {name: calls or calls_of_a_round(function) for name, function in functions.items()}
     seen: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            seen[name].append(_seconds(function, counts[name]))
-    medians = {name: statistics.median(times) for name, times in seen.items()}
-    return Times(medians.pop(""), medians)
+            seen[name].append(_seconds(function, counts[name], finish))
+    times = {name: tuple(each) for name, each in seen.items()}
+    return Times(times.pop(""), times)
 
 
-def record(benchmark, times: Times, ours: Callable[[], object]) -> None:
-    """Show ``ours`` in pytest-benchmark's table, and the comparison beside it."""
-    benchmark.extra_info |= dict(
-        ratio=round(times.ratio, 3), against=times.best, microseconds=round(times.ours * 1e6, 2)
-    )
-    benchmark.extra_info |= {f"{name}_microseconds": round(value * 1e6, 2) for name, value in times.others.items()}
-    benchmark.pedantic(ours, rounds=20, iterations=_calls(ours), warmup_rounds=1)
-    others = ", ".join(f"{times.ours / other:.2f} x {name}" for name, other in times.others.items())
-    print(f"\n{benchmark.name}: {times.ours * 1e6:.1f} us = {others}", end="")
-
-
-def _calls(function: Callable[[], object]) -> int:
+def calls_of_a_round(function: Callable[[], object]) -> int:
+    """How many calls take `ROUND` seconds; calls it a few times."""
     function()
     return max(1, math.ceil(ROUND / max(1e-7, _seconds(function, 3))))
 
 
-def _seconds(function: Callable[[], object], calls: int) -> float:
+def _seconds(function: Callable[[], object], calls: int, finish: Callable[[], object] = lambda: None) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         function()
+    finish()
     return (time.perf_counter() - start) / calls

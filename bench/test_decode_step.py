@@ -9,7 +9,6 @@ import torch
 pytest.importorskip("peft")
 from bench.decode_models import MODELS, adapted
 from bench.decode_peers import ALPHA, BETA, PEERS
-from bench.side_by_side import record, side_by_side
 from decoding import ContrastiveLoRA, Request
 
 PROMPT, ROUNDS = 32, 12
@@ -37,14 +36,16 @@ def ours(cold, prompts, beta):
 @pytest.mark.parametrize("requests", REQUESTS)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("beta", [BETA, 0.0], ids=["CoLD", "greedy"])
-def test_step(benchmark, name, requests, beta):
+def test_step(race, name, requests, beta):
     base, expert, cold = models(name)
     prompts = torch.randint(2, base.config.vocab_size, (requests, PROMPT), generator=torch.Generator().manual_seed(2))
     step = ours(cold, prompts, beta)
-    step()  # the prompt
+    chosen = [token.token for token in sorted(step(), key=lambda token: token.request)]  # the prompt's step
+    same = PEERS["(b) LoRA pass + base pass" if beta else "(a) PEFT greedy"](expert, base, prompts)
+    assert chosen == next(same).tolist()
     peers = PEERS if beta else dict(list(PEERS.items())[:1])
     others = {peer: functools.partial(next, make(expert, base, prompts)) for peer, make in peers.items()}
-    record(benchmark, side_by_side(step, others, ROUNDS, calls=1), step)
+    race(step, others, ROUNDS, calls=1)
 
 
 @pytest.mark.parametrize("name", MODELS)

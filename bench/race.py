@@ -1,0 +1,69 @@
+"""One wall-clock benchmark: timed beside a reference, shown, kept, and compared with what was accepted."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .side_by_side import Times, calls_of_a_round, side_by_side
+from .wall_clock import ACCEPTED, CPU, Measured, change, read
+
+ROUNDS = 20
+SHOWN = 5
+"""Rounds for pytest-benchmark's table; what counts was timed side by side before."""
+ACCEPT = 'python -m bench accept --wall-clock --reason "..."'
+
+
+@dataclass
+class Race:
+    """Times a function beside others; what it computes must have been found right before.
+
+    Args:
+        name: Of the benchmark.
+        benchmark: pytest-benchmark's fixture.
+        found: Where times are kept, by device and name.
+        accepted: The folder of accepted times.
+    """
+
+    name: str
+    benchmark: Any
+    found: dict[str, dict[str, Measured]]
+    accepted: Path = ACCEPTED
+
+    def __call__(
+        self,
+        ours: Callable[[], object],
+        others: Mapping[str, Callable[[], object]],
+        rounds: int = ROUNDS,
+        calls: int | None = None,
+        device: str = CPU,
+        **how: Any,
+    ) -> Times:
+        """Time ``ours`` and the ``others`` in turn. The first of the others is the reference, which must not change.
+
+        ``how`` is more of `side_by_side`.
+
+        What looks slower than accepted is timed once more, with twice the rounds, before it fails.
+        """
+        before = read(device, self.accepted).get(self.name)
+        times = side_by_side(ours, others, rounds, calls, **how)
+        if before and change(before, Measured.of(times)).slower:
+            times = side_by_side(ours, others, 2 * rounds, calls, **how)
+        now = self.found.setdefault(device, {})[self.name] = Measured.of(times)
+        self._show(ours, times, calls)
+        if before and (to := change(before, now)).slower:
+            beside = f"beside {now.reference} on {device}"
+            pytest.fail(f"{self.name}: slower than accepted, {beside}: {to}\nIf that is meant: {ACCEPT}", pytrace=False)
+        return times
+
+    def _show(self, ours: Callable[[], object], times: Times, calls: int | None) -> None:
+        ratio = times.median / times.medians[times.best]
+        self.benchmark.extra_info |= dict(
+            ratio=round(ratio, 3), against=times.best, microseconds=round(times.median * 1e6, 2)
+        )
+        self.benchmark.extra_info |= {f"{k}_microseconds": round(v * 1e6, 2) for k, v in times.medians.items()}
+        self.benchmark.pedantic(ours, rounds=SHOWN, iterations=calls or calls_of_a_round(ours))
+        others = ", ".join(f"{times.median / other:.2f} x {name}" for name, other in times.medians.items())
+        print(f"\n{self.name}: {times.median * 1e6:.1f} us = {others}", end="")
