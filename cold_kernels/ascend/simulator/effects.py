@@ -140,12 +140,12 @@ def _store(translator, op: Op) -> Callable[[list], Effects]:
 def _compare(translator, op: Op) -> Callable[[list], Effects]:
     """A comparison of whole repeats writes up to their end. What it reads past the last element does not count."""
     sources, (target,) = op.groups()
-    exact, memory = _regions(translator, [value for value in sources if is_memref(value)]), translator.core.buffer
+    exact = _regions(translator, [value for value in sources if is_memref(value)])
     slots = [translator.slot(value) for value in (*sources, target)]
     whole = not op.ints("transpose") and all(map(is_memref, sources))
 
     def at(env: list) -> Effects:
-        repeats = whole_repeats(memory, [env[slot] for slot in slots]) if whole else None
+        repeats = whole_repeats([env[slot] for slot in slots]) if whole else None
         written = region(env[slots[-1]])
         if repeats and written is not None:
             written = Region(written.allocation, written.start, region(repeats[-1]).run)

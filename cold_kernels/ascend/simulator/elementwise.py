@@ -149,12 +149,11 @@ def compare(translator, op: Op):
     fetched = [_shaped(op, operand(translator, value)) for value in sources]
     target_slot = translator.slot(target)
 
-    core = translator.core
     whole = not op.ints("transpose") and all(is_memref(value) for value in sources)
     slots = [translator.slot(value) for value in (*sources, target)]
 
     def compute(env: list) -> None:
-        refs = whole_repeats(core.buffer, [env[slot] for slot in slots]) if whole else None
+        refs = whole_repeats([env[slot] for slot in slots]) if whole else None
         if refs:
             *operands, bits = refs
             bits.write(function(*(ref.read() for ref in operands)))
@@ -164,7 +163,7 @@ def compare(translator, op: Op):
     return _issue(translator, op, sources, target, "repeat_binary", compute)
 
 
-def whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | None:
+def whole_repeats(refs: list[MemRef]) -> list[MemRef] | None:
     """The operands of a comparison of vectors up to the end of their last repeat, which it reads and writes.
 
     None where the library counts elements: at other layouts, and at the end of the unified buffer.
@@ -174,12 +173,16 @@ def whole_repeats(memory: np.ndarray, refs: list[MemRef]) -> list[MemRef] | None
     reach = math.ceil(size / lanes) * lanes
     if more or reach == size or any(ref.shape != (size,) or ref.strides != (1,) or ref.address % BLOCK for ref in refs):
         return None
-    if any(ref.address + reach * ref.itemsize > len(memory) for ref in refs):
+    if any(ref.address + reach * ref.itemsize > len(ref.allocation.data) for ref in refs):
         return None
     for ref in refs:
         ref.check()
-    everything = Allocation("the unified buffer", memory, 0, len(memory), True)
-    return [MemRef(everything, int(ref.address / ref.itemsize), (reach,), (1,), ref.dtype) for ref in refs]
+    memories = [ref.allocation.data for ref in refs]
+    everything = [Allocation("the unified buffer", memory, 0, len(memory), True) for memory in memories]
+    return [
+        MemRef(memory, int(ref.address / ref.itemsize), (reach,), (1,), ref.dtype)
+        for memory, ref in zip(everything, refs, strict=True)
+    ]
 
 
 @handles("hivm.hir.vsel")

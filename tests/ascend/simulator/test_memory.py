@@ -128,11 +128,11 @@ def test_padding_before_the_buffer(memory):
 
 def test_a_comparison_runs_to_the_end_of_its_repeat(memory):
     source, bits = view(memory, (3,), (1,), F32), view(memory, (3,), (1,), BIT, start=384)
-    wide, target = whole_repeats(memory, [source, bits])
+    wide, target = whole_repeats([source, bits])
     assert wide.shape == target.shape == (64,) and wide.address == 0 and target.address == 384
-    assert whole_repeats(memory, [view(memory, (64,), (1,), F32), view(memory, (64,), (1,), BIT, start=384)]) is None
+    assert whole_repeats([view(memory, (64,), (1,), F32), view(memory, (64,), (1,), BIT, start=384)]) is None
     late = view(memory, (3,), (1,), F32, start=384)
-    assert whole_repeats(memory, [late, view(memory, (3,), (1,), BIT)]) is None
+    assert whole_repeats([late, view(memory, (3,), (1,), BIT)]) is None
 
 
 def test_operands_in_one_place(memory):

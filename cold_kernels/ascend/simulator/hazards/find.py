@@ -10,7 +10,7 @@ from ..work import MEET
 from .buffer import Unwritten, races, unwritten
 from .hazard import BARRIER, UNWRITTEN, Found, Hazard
 from .order import moments
-from .poison import PATTERNS, Poisoner
+from .poison import WAYS, Poisoner
 from .recorder import Recorder, turns
 from .tensors import conflicts
 
@@ -43,7 +43,7 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
 
         def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
             """Whether the launch comes out otherwise with other bytes at these reads."""
-            return any(_again(launch, args, Poisoner(launch.core, reads, p)) != outcome for p in PATTERNS)
+            return any(_again(launch, args, Poisoner(launch.core, reads, *way)) != outcome for way in WAYS)
 
         recorder.undo.back()
         _report(reads, matters, found)
