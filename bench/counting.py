@@ -29,7 +29,7 @@ def facts(launches: Sequence[Simulation], minimal_bytes: int) -> dict[str, Any]:
     """The facts of one kernel call, of all programs of its launches together.
 
     - *launches*, *programs*;
-    - *bytes moved* from and to global memory, and the same *over minimal bytes*;
+    - *bytes moved* from and to global memory, *minimal bytes* that must be, and the one *over* the other;
     - *copies* from and to global memory, and those *under 16 KB*;
     - *round trips*, *drains*: `round_trips` and `drains`;
     - *scalar accesses*: single elements that the scalar unit reads or writes, by where they lie;
@@ -48,6 +48,7 @@ def facts(launches: Sequence[Simulation], minimal_bytes: int) -> dict[str, Any]:
         "launches": len(launches),
         "programs": sum(len(run.execution.programs) for run in launches),
         "bytes moved": moved,
+        "minimal bytes": minimal_bytes,
         "bytes moved over minimal": round(moved / minimal_bytes, 4),
         "copies": counts["copies"],
         "copies under 16 KB": counts["small copies"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .side_by_side import Times, calls_of_a_round, side_by_side
-from .wall_clock import ACCEPTED, CPU, Measured, change, read
+from .wall_clock import ACCEPTED, CPU, RESULTS, Measured, change, merge, read
 
 ROUNDS = 20
 SHOWN = 5
@@ -23,13 +23,13 @@ class Race:
     Args:
         name: Of the benchmark.
         benchmark: pytest-benchmark's fixture.
-        found: Where times are kept, by device and name.
+        results: The folder where times are kept.
         accepted: The folder of accepted times.
     """
 
     name: str
     benchmark: Any
-    found: dict[str, dict[str, Measured]]
+    results: Path = RESULTS
     accepted: Path = ACCEPTED
 
     def __call__(
@@ -51,14 +51,16 @@ class Race:
         times = side_by_side(ours, others, rounds, calls, **how)
         if before and change(before, Measured.of(times)).slower:
             times = side_by_side(ours, others, 2 * rounds, calls, **how)
-        now = self.found.setdefault(device, {})[self.name] = Measured.of(times)
-        self._show(ours, times, calls)
-        if before and (to := change(before, now)).slower:
+        now = Measured.of(times)
+        merge(device, {self.name: now}, self.results)
+        to = change(before, now) if before else None
+        self._show(ours, times, calls, str(to) if to else f"nothing accepted on {device}")
+        if to and to.slower:
             beside = f"beside {now.reference} on {device}"
             pytest.fail(f"{self.name}: slower than accepted, {beside}: {to}\nIf that is meant: {ACCEPT}", pytrace=False)
         return times
 
-    def _show(self, ours: Callable[[], object], times: Times, calls: int | None) -> None:
+    def _show(self, ours: Callable[[], object], times: Times, calls: int | None, compared: str) -> None:
         ratio = times.median / times.medians[times.best]
         self.benchmark.extra_info |= dict(
             ratio=round(ratio, 3), against=times.best, microseconds=round(times.median * 1e6, 2)
@@ -66,4 +68,4 @@ class Race:
         self.benchmark.extra_info |= {f"{k}_microseconds": round(v * 1e6, 2) for k, v in times.medians.items()}
         self.benchmark.pedantic(ours, rounds=SHOWN, iterations=calls or calls_of_a_round(ours))
         others = ", ".join(f"{times.median / other:.2f} x {name}" for name, other in times.medians.items())
-        print(f"\n{self.name}: {times.median * 1e6:.1f} us = {others}", end="")
+        print(f"\n{self.name}: {times.median * 1e6:.1f} us = {others}; {compared}", end="")

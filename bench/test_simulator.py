@@ -1,6 +1,7 @@
 """The simulator's own speed: a launch of `bgmv_shrink` with 64 rows in its default configuration, compiled before."""
 
 import functools
+import time
 
 import pytest
 
@@ -16,7 +17,7 @@ from tuner.registry import DEFAULT_CHIP, load
 
 CASE = "T=64 L=4 H=4096 R=16"
 MOST = {"values and hazards": 1.0, "time alone": 0.2}
-"""Seconds that a launch may take, in its fastest round: what others do on the machine can only add to it."""
+"""Seconds of the processor that a launch may take: the fewest of a few, as what others do here can only add to them."""
 
 pytestmark = pytest.mark.skipif(interpreting(), reason="TRITON_INTERPRET=1: nothing is compiled")
 
@@ -48,5 +49,11 @@ def test_launch(race, what):
     assert not found.hazards
     simulated()
     assert max(errors(spec, args).values()) <= 1
-    times = race(run, {"Python loop": python_loop}, rounds=10)
-    assert min(times.ours) <= MOST[what]
+    race(run, {"Python loop": python_loop}, rounds=10)
+    assert min(processor_seconds(run) for _ in range(5)) <= MOST[what]
+
+
+def processor_seconds(function):
+    start = time.process_time()
+    function()
+    return time.process_time() - start

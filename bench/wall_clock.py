@@ -1,6 +1,8 @@
 """Times of the last run and accepted ones, by device, and when one has become slower than what was accepted."""
 
+import hashlib
 import json
+import platform
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +19,19 @@ LEAST_ROUNDS = 6
 """With fewer on both sides no outcome is rarer than `CHANCE`."""
 RESULTS = Path(__file__).with_name("results")
 ACCEPTED = baseline.FOLDER / "wall_clock"
-CPU = "cpu"
+
+
+def _processor() -> str:
+    """A name for the model of this processor: even ratios hold on machines that have it, and no further."""
+    try:
+        described = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        described = []
+    model = next((line for line in described if line.startswith("model name")), platform.processor())
+    return f"cpu_{hashlib.sha256(f'{platform.machine()} {model}'.encode()).hexdigest()[:8]}"
+
+
+CPU = _processor()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,150 @@
+"""Micro-benchmarks as Triton kernels: each spends its time in one thing that the chip's constants are about.
+
+Numbers are run-time arguments and never specialised, so that few programs have to be compiled on the device.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def start(y_ptr, E: tl.constexpr):
+    """Next to nothing: each program stores one block."""
+    o = tl.arange(0, E)
+    tl.store(y_ptr + tl.program_id(0) * E + o, o.to(tl.float32))
+
+
+@triton.jit(do_not_specialize=["times", "step", "away", "keep"])
+def load(x_ptr, y_ptr, times, step, away, keep, E: tl.constexpr):
+    """Loads ``times`` tiles, ``step`` apart. Stores none unless ``keep`` says so; else none would be compiled."""
+    o = tl.arange(0, E)
+    for n in range(times):
+        tile = tl.load(x_ptr + tl.program_id(0) * away + n * step + o)
+        if keep:
+            tl.store(y_ptr + tl.program_id(0) * E + o, tile)
+
+
+@triton.jit(do_not_specialize=["times", "pitch", "keep"])
+def load_rows(x_ptr, y_ptr, times, pitch, keep, M: tl.constexpr, E: tl.constexpr):
+    """As `load`, the same tile of ``M`` rows, a burst each, every time."""
+    o_m, o_e = tl.arange(0, M), tl.arange(0, E)
+    for _ in range(times):
+        tile = tl.load(x_ptr + o_m[:, None] * pitch + o_e[None, :])
+        if keep:
+            tl.store(y_ptr + o_m[:, None] * E + o_e[None, :], tile)
+
+
+@triton.jit(do_not_specialize=["times"])
+def store(y_ptr, times, E: tl.constexpr):
+    """Stores one tile ``times`` times, one after the other."""
+    o = tl.arange(0, E)
+    tile = o.to(tl.float32)
+    for n in range(times):
+        tl.store(y_ptr + (tl.program_id(0) * times + n) * E + o, tile)
+
+
+@triton.jit(do_not_specialize=["times"])
+def store_rows(y_ptr, times, M: tl.constexpr, E: tl.constexpr):
+    """As `store`, a tile of ``M`` rows that lie two rows apart."""
+    o_m, o_e = tl.arange(0, M), tl.arange(0, E)
+    tile = o_m.to(tl.float32)[:, None] + o_e.to(tl.float32)[None, :]
+    for n in range(times):
+        tl.store(y_ptr + (n * M + o_m[:, None]) * 2 * E + o_e[None, :], tile)
+
+
+@triton.jit(do_not_specialize=["times"])
+def copy(x_ptr, y_ptr, times, E: tl.constexpr):
+    """Loads and stores in turn."""
+    o = tl.arange(0, E)
+    for n in range(times):
+        at = (tl.program_id(0) * times + n) * E + o
+        tl.store(y_ptr + at, tl.load(x_ptr + at))
+
+
+@triton.jit(do_not_specialize=["times"])
+def negate(x_ptr, y_ptr, times, E: tl.constexpr):
+    """As `copy`, with the vector unit between the two."""
+    o = tl.arange(0, E)
+    for n in range(times):
+        at = n * E + o
+        tl.store(y_ptr + at, -tl.load(x_ptr + at))
+
+
+@triton.jit(do_not_specialize=["times"])
+def accumulate(x_ptr, y_ptr, times, E: tl.constexpr):
+    """Loads, each added before the next one where there is one buffer."""
+    o = tl.arange(0, E)
+    total = tl.zeros([E], tl.float32)
+    for n in range(times):
+        total += tl.load(x_ptr + n * E + o)
+    tl.store(y_ptr + o, total)
+
+
+@triton.jit(do_not_specialize=["times"])
+def vector(x_ptr, y_ptr, times, E: tl.constexpr, OP: tl.constexpr):
+    """One operation again and again, each on what the one before it gave."""
+    o = tl.arange(0, E)
+    x, y = tl.load(x_ptr + o), tl.load(y_ptr + o)
+    for _ in range(times):
+        if OP == "add":
+            y = y + x
+        if OP == "scale":
+            y = y * 0.5
+        if OP == "exp":
+            y = tl.exp(y * -1.0)
+        if OP == "divide":
+            y = x / y
+        if OP == "cast":
+            y = y.to(tl.float16).to(tl.float32) + x
+    tl.store(y_ptr + o, y)
+
+
+@triton.jit(do_not_specialize=["times"])
+def reduce(x_ptr, y_ptr, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constexpr):
+    """Sums or maxima of ``M`` rows, which grow by one in between."""
+    o_m, o_e = tl.arange(0, M), tl.arange(0, E)
+    x = tl.load(x_ptr + o_m[:, None] * E + o_e[None, :])
+    total = tl.zeros([M], tl.float32)
+    for _ in range(times):
+        x = x + 1.0
+        total += tl.sum(x, axis=1) if OP == "sum" else tl.max(x, axis=1)
+    tl.store(y_ptr + o_m, total)
+
+
+@triton.jit(do_not_specialize=["times"])
+def transpose(x_ptr, y_ptr, times, M: tl.constexpr):
+    """Transposes a square, which grows by one in between."""
+    o_m, o_n = tl.arange(0, M), tl.arange(0, M)
+    x = tl.load(x_ptr + o_m[:, None] * M + o_n[None, :])
+    for _ in range(times):
+        x = tl.trans(x) + 1.0
+    tl.store(y_ptr + o_m[:, None] * M + o_n[None, :], x)
+
+
+@triton.jit(do_not_specialize=["times"])
+def read_back(x_ptr, y_ptr, times, E: tl.constexpr):
+    """A sum that the scalar unit reads back and hands to the vector unit again."""
+    o = tl.arange(0, E)
+    x = tl.load(x_ptr + o)
+    mean = 0.0
+    for _ in range(times):
+        mean = tl.sum(x + mean, axis=0) * 0.001
+    tl.store(y_ptr + o, x + mean)
+
+
+@triton.jit(do_not_specialize=["times"])
+def chase(x_ptr, y_ptr, times):
+    """Scalar loads, each from where the one before it points."""
+    at = 0
+    for _ in range(times):
+        at = tl.load(x_ptr + at)
+    tl.store(y_ptr, at)
+
+
+@triton.jit(do_not_specialize=["times"])
+def count(y_ptr, times):
+    """Scalar arithmetic that nothing shortens."""
+    number = 1
+    for _ in range(times):
+        number = (number * 5 + 3) & 1023
+    tl.store(y_ptr, number)

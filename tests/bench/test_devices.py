@@ -1,0 +1,77 @@
+"""What is measured on an NPU or a GPU, with the CPU standing in for one."""
+
+import types
+
+import pytest
+import torch
+
+pytest.importorskip("triton")
+from bench import wall_clock
+from bench.operators import BenchDevice, copy_of, on_device, operator, wrong
+from bench.race import Race
+from bench.test_devices import CALLS, measure
+from cold_kernels.cases import Case
+from tuner.registry import KERNELS, load
+
+SMALL = {"bgmv_shrink": "T=5 H=96 R=8", "bgmv_expand": "T=5 H=96 R=8 idx=half", "contrastive": "B=3 V=500"}
+
+
+def small(name):
+    return SMALL.get(name, SMALL["contrastive"])
+
+
+@pytest.fixture
+def standing_in():
+    """The CPU, asynchronous in that it counts how often it is waited for."""
+    waited = []
+    device = BenchDevice("standing_in", "cpu", lambda: waited.append(True))
+    return device, waited
+
+
+@pytest.fixture
+def timed(tmp_path):
+    shown = types.SimpleNamespace(extra_info={}, pedantic=lambda function, **_: function())
+    return Race("operator", shown, tmp_path, tmp_path / "accepted")
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_an_operator_is_checked_timed_and_kept_by_device(name, standing_in, timed):
+    device, waited = standing_in
+    times = measure(timed, device, name, small(name))
+    assert wall_clock.read("standing_in", timed.results).keys() == {"operator"}
+    assert list(times.others) == ["copy of the minimal bytes"]
+    assert len(waited) == 1 + 2 * len(times.ours)  # once before the check, then after each function's round
+    assert CALLS > 1
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_wrong_result_fails_before_anything_is_timed(name, standing_in, monkeypatch):
+    device, _ = standing_in
+    monkeypatch.setattr(
+        "bench.test_devices.operator", lambda spec, args: lambda: torch.zeros_like(args[spec.outputs[0]])
+    )
+    with pytest.raises(
+        pytest.fail.Exception, match=f"{name}: .* times the allowed error off float64 on .*, standing_in"
+    ):
+        measure(None, device, name, small(name))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_operator_is_the_one_that_the_spec_declares(name, standing_in):
+    device, _ = standing_in
+    spec = load(name)
+    args = on_device(spec, Case.parse(small(name), spec), device)
+    assert wrong(spec, args, operator(spec, args)()) is None
+
+
+def test_a_spec_without_an_operator():
+    spec = types.SimpleNamespace(name="mine")
+    with pytest.raises(ValueError, match="mine is no operator; they are bgmv_expand"):
+        operator(spec, {})
+
+
+def test_the_copy_moves_as_many_bytes(standing_in):
+    device, _ = standing_in
+    copy = copy_of(4096, device)
+    assert copy.args[0].nbytes == 2048
+    copy()
