@@ -45,7 +45,7 @@ def _times(reason: str) -> int:
 
 
 def _facts(kernels: list[str], reason: str) -> int:
-    from tuner.registry import KERNELS
+    from tuner.registry import INSTALL, KERNELS
 
     if unknown := [name for name in kernels if name not in KERNELS]:
         raise ValueError(f"unknown kernel {', '.join(unknown)}; use {', '.join(KERNELS)}")
@@ -54,7 +54,7 @@ def _facts(kernels: list[str], reason: str) -> int:
 
         from .cells import CHIPS, WrongResult, cells, counted
     except ImportError as error:
-        print(f'accept: {error}; python -m pip install -e ".[ascend,dev]"', file=sys.stderr)
+        print(f"accept: {error}; {INSTALL}", file=sys.stderr)
         return FAILED
     for chip in CHIPS:
         found: dict[str, dict] = {name: {} for name in kernels or KERNELS}

@@ -86,7 +86,8 @@ def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) 
     lines.insert(0, ("what", "accepted", "now", "change"))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        f"  {name:<{widths[0]}}  {a:>{widths[1]}}  {b:>{widths[2]}}  {c:>{widths[3]}}" for name, a, b, c in lines
+        f"  {name:<{widths[0]}}  {a:>{widths[1]}}  {b:>{widths[2]}}  {c:>{widths[3]}}".rstrip()
+        for name, a, b, c in lines
     )
 
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuner.registry import INSTALL
+
 from .wall_clock import RESULTS
 
 WIDTH, DPI = 13.0, 110
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        print(f'report: {error}; python -m pip install -e ".[dev]"', file=sys.stderr)
+        print(f"report: {error}; {INSTALL}", file=sys.stderr)
         return 1
     from .sections import sections
 
