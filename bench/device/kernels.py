@@ -7,76 +7,100 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
-def start(y_ptr, E: tl.constexpr):
+@triton.jit(do_not_specialize=["y_stride_P"])
+def start(y_ptr, y_stride_P, E: tl.constexpr):
     """Next to nothing: each program stores one block."""
     o = tl.arange(0, E)
-    tl.store(y_ptr + tl.program_id(0) * E + o, o.to(tl.float32))
+    tl.store(y_ptr + tl.program_id(0) * y_stride_P + o, o.to(tl.float32))
 
 
-@triton.jit(do_not_specialize=["times", "step", "away", "keep"])
-def load(x_ptr, y_ptr, times, step, away, keep, E: tl.constexpr):
+@triton.jit(do_not_specialize=["y_stride_P", "times", "step", "away", "keep"])
+def load(x_ptr, y_ptr, y_stride_P, times, step, away, keep, E: tl.constexpr):
     """Loads ``times`` tiles, ``step`` apart. Stores none unless ``keep`` says so; else none would be compiled."""
     o = tl.arange(0, E)
     for n in range(times):
         tile = tl.load(x_ptr + tl.program_id(0) * away + n * step + o)
         if keep:
-            tl.store(y_ptr + tl.program_id(0) * E + o, tile)
+            tl.store(y_ptr + tl.program_id(0) * y_stride_P + o, tile)
 
 
-@triton.jit(do_not_specialize=["times", "pitch", "keep"])
-def load_rows(x_ptr, y_ptr, times, pitch, keep, M: tl.constexpr, E: tl.constexpr):
+@triton.jit(do_not_specialize=["times", "keep"])
+def load_many(x_ptr, y_ptr, times, keep, N: tl.constexpr):
+    """As `load`, the same eight tiles every time, with nothing between them."""
+    E: tl.constexpr = N // 8
+    o = tl.arange(0, E)
+    for _ in range(times):
+        t0 = tl.load(x_ptr + o)
+        t1 = tl.load(x_ptr + E + o)
+        t2 = tl.load(x_ptr + 2 * E + o)
+        t3 = tl.load(x_ptr + 3 * E + o)
+        t4 = tl.load(x_ptr + 4 * E + o)
+        t5 = tl.load(x_ptr + 5 * E + o)
+        t6 = tl.load(x_ptr + 6 * E + o)
+        t7 = tl.load(x_ptr + 7 * E + o)
+        if keep:
+            tl.store(y_ptr + o, t0)
+            tl.store(y_ptr + E + o, t1)
+            tl.store(y_ptr + 2 * E + o, t2)
+            tl.store(y_ptr + 3 * E + o, t3)
+            tl.store(y_ptr + 4 * E + o, t4)
+            tl.store(y_ptr + 5 * E + o, t5)
+            tl.store(y_ptr + 6 * E + o, t6)
+            tl.store(y_ptr + 7 * E + o, t7)
+
+
+@triton.jit(do_not_specialize=["y_stride_M", "times", "pitch", "keep"])
+def load_rows(x_ptr, y_ptr, y_stride_M, times, pitch, keep, M: tl.constexpr, E: tl.constexpr):
     """As `load`, the same tile of ``M`` rows, a burst each, every time."""
     o_m, o_e = tl.arange(0, M), tl.arange(0, E)
     for _ in range(times):
         tile = tl.load(x_ptr + o_m[:, None] * pitch + o_e[None, :])
         if keep:
-            tl.store(y_ptr + o_m[:, None] * E + o_e[None, :], tile)
+            tl.store(y_ptr + o_m[:, None] * y_stride_M + o_e[None, :], tile)
 
 
-@triton.jit(do_not_specialize=["times"])
-def store(y_ptr, times, E: tl.constexpr):
-    """Stores one tile ``times`` times, one after the other."""
+@triton.jit(do_not_specialize=["y_stride_P", "y_stride_K", "K"])
+def store(y_ptr, y_stride_P, y_stride_K, K, E: tl.constexpr):
+    """Stores one tile ``K`` times, one after the other."""
     o = tl.arange(0, E)
     tile = o.to(tl.float32)
-    for n in range(times):
-        tl.store(y_ptr + (tl.program_id(0) * times + n) * E + o, tile)
+    for n in range(K):
+        tl.store(y_ptr + tl.program_id(0) * y_stride_P + n * y_stride_K + o, tile)
 
 
-@triton.jit(do_not_specialize=["times"])
-def store_rows(y_ptr, times, M: tl.constexpr, E: tl.constexpr):
-    """As `store`, a tile of ``M`` rows that lie two rows apart."""
-    o_m, o_e = tl.arange(0, M), tl.arange(0, E)
+@triton.jit(do_not_specialize=["y_stride_K", "y_stride_M", "K"])
+def store_rows(y_ptr, y_stride_K, y_stride_M, K, M: tl.constexpr, W: tl.constexpr):
+    """As `store`, the first half of each of ``M`` rows, a burst each."""
+    o_m, o_e = tl.arange(0, M), tl.arange(0, W // 2)
     tile = o_m.to(tl.float32)[:, None] + o_e.to(tl.float32)[None, :]
-    for n in range(times):
-        tl.store(y_ptr + (n * M + o_m[:, None]) * 2 * E + o_e[None, :], tile)
+    for n in range(K):
+        tl.store(y_ptr + n * y_stride_K + o_m[:, None] * y_stride_M + o_e[None, :], tile)
 
 
-@triton.jit(do_not_specialize=["times"])
-def copy(x_ptr, y_ptr, times, E: tl.constexpr):
+@triton.jit(do_not_specialize=["x_stride_P", "x_stride_K", "y_stride_P", "y_stride_K", "K"])
+def copy(x_ptr, y_ptr, x_stride_P, x_stride_K, y_stride_P, y_stride_K, K, E: tl.constexpr):
     """Loads and stores in turn."""
     o = tl.arange(0, E)
-    for n in range(times):
-        at = (tl.program_id(0) * times + n) * E + o
-        tl.store(y_ptr + at, tl.load(x_ptr + at))
+    for n in range(K):
+        x = tl.load(x_ptr + tl.program_id(0) * x_stride_P + n * x_stride_K + o)
+        tl.store(y_ptr + tl.program_id(0) * y_stride_P + n * y_stride_K + o, x)
 
 
-@triton.jit(do_not_specialize=["times"])
-def negate(x_ptr, y_ptr, times, E: tl.constexpr):
+@triton.jit(do_not_specialize=["x_stride_K", "y_stride_K", "K"])
+def negate(x_ptr, y_ptr, x_stride_K, y_stride_K, K, E: tl.constexpr):
     """As `copy`, with the vector unit between the two."""
     o = tl.arange(0, E)
-    for n in range(times):
-        at = n * E + o
-        tl.store(y_ptr + at, -tl.load(x_ptr + at))
+    for n in range(K):
+        tl.store(y_ptr + n * y_stride_K + o, -tl.load(x_ptr + n * x_stride_K + o))
 
 
-@triton.jit(do_not_specialize=["times"])
-def accumulate(x_ptr, y_ptr, times, E: tl.constexpr):
+@triton.jit(do_not_specialize=["x_stride_K", "K"])
+def accumulate(x_ptr, y_ptr, x_stride_K, K, E: tl.constexpr):
     """Loads, each added before the next one where there is one buffer."""
     o = tl.arange(0, E)
     total = tl.zeros([E], tl.float32)
-    for n in range(times):
-        total += tl.load(x_ptr + n * E + o)
+    for n in range(K):
+        total += tl.load(x_ptr + n * x_stride_K + o)
     tl.store(y_ptr + o, total)
 
 
@@ -89,7 +113,7 @@ def vector(x_ptr, y_ptr, times, E: tl.constexpr, OP: tl.constexpr):
         if OP == "add":
             y = y + x
         if OP == "scale":
-            y = y * 0.5
+            y = y * -1.0
         if OP == "exp":
             y = tl.exp(y * -1.0)
         if OP == "divide":
@@ -100,10 +124,21 @@ def vector(x_ptr, y_ptr, times, E: tl.constexpr, OP: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["times"])
-def reduce(x_ptr, y_ptr, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constexpr):
+def swap(x_ptr, y_ptr, times, E: tl.constexpr):
+    """Two tiles that change places, so that one of them is copied within the unified buffer."""
+    o = tl.arange(0, E)
+    x, y = tl.load(x_ptr + o), tl.load(y_ptr + o)
+    for _ in range(times):
+        x, y = y, x
+        y = y * -1.0
+    tl.store(y_ptr + o, x)
+
+
+@triton.jit(do_not_specialize=["x_stride_M", "times"])
+def reduce(x_ptr, y_ptr, x_stride_M, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constexpr):
     """Sums or maxima of ``M`` rows, which grow by one in between."""
     o_m, o_e = tl.arange(0, M), tl.arange(0, E)
-    x = tl.load(x_ptr + o_m[:, None] * E + o_e[None, :])
+    x = tl.load(x_ptr + o_m[:, None] * x_stride_M + o_e[None, :])
     total = tl.zeros([M], tl.float32)
     for _ in range(times):
         x = x + 1.0
@@ -111,14 +146,14 @@ def reduce(x_ptr, y_ptr, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constex
     tl.store(y_ptr + o_m, total)
 
 
-@triton.jit(do_not_specialize=["times"])
-def transpose(x_ptr, y_ptr, times, M: tl.constexpr):
+@triton.jit(do_not_specialize=["x_stride_M", "y_stride_M", "times"])
+def transpose(x_ptr, y_ptr, x_stride_M, y_stride_M, times, M: tl.constexpr, N: tl.constexpr):
     """Transposes a square, which grows by one in between."""
-    o_m, o_n = tl.arange(0, M), tl.arange(0, M)
-    x = tl.load(x_ptr + o_m[:, None] * M + o_n[None, :])
+    o_m, o_n = tl.arange(0, M), tl.arange(0, N)
+    x = tl.load(x_ptr + o_m[:, None] * x_stride_M + o_n[None, :])
     for _ in range(times):
         x = tl.trans(x) + 1.0
-    tl.store(y_ptr + o_m[:, None] * M + o_n[None, :], x)
+    tl.store(y_ptr + o_m[:, None] * y_stride_M + o_n[None, :], x)
 
 
 @triton.jit(do_not_specialize=["times"])
@@ -130,6 +165,16 @@ def read_back(x_ptr, y_ptr, times, E: tl.constexpr):
     for _ in range(times):
         mean = tl.sum(x + mean, axis=0) * 0.001
     tl.store(y_ptr + o, x + mean)
+
+
+@triton.jit(do_not_specialize=["times"])
+def running(x_ptr, y_ptr, times, E: tl.constexpr):
+    """Running means, which the scalar unit makes element by element in the unified buffer."""
+    o = tl.arange(0, E)
+    x = tl.load(x_ptr + o)
+    for _ in range(times):
+        x = tl.cumsum(x, axis=0) * (1.0 / E)
+    tl.store(y_ptr + o, x)
 
 
 @triton.jit(do_not_specialize=["times"])

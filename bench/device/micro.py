@@ -1,0 +1,267 @@
+"""The micro-benchmarks: each kernel declared as a `KernelSpec`, and the cases that it is timed on.
+
+What a case leaves open is its spec's ``typical``. Cases are few and long, so that a launch of some 10 us does not hide
+what they are about, and sizes are run-time arguments where they can be, so that little has to be compiled.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from cold_kernels.arguments import In, InOut, Out, Scalar
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.spec import KernelSpec
+from cold_kernels.stage import Stage
+from cold_kernels.tunables import AutoMultiBuffer, Choice, Tunable
+
+from . import kernels
+
+PREFIX = "micro."
+RELATIVE, ABSOLUTE = 1e-3, 1e-5
+"""Largest error of a right result; fp16 gets ten times as much."""
+
+
+class Micro(NamedTuple):
+    """A micro-benchmark; ``checked`` is what is compared with float64 in its place where it writes nothing itself."""
+
+    spec: KernelSpec
+    case: Case
+    config: Record
+    checked: Case
+
+
+def _ramp(size: list[int], _: torch.Generator) -> torch.Tensor:
+    count = 1
+    for length in size:
+        count *= length
+    return (torch.arange(count) % 1021).reshape(size)
+
+
+def _near_one(size: list[int], generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(size, generator=generator) + 0.5
+
+
+def _next(size: list[int], _: torch.Generator) -> torch.Tensor:
+    return (torch.arange(size[0]) + 17) % size[0]
+
+
+def _spec(
+    kernel: Any, typical: str, reference: Callable, grid: Callable = lambda s: 1,
+    name: str = "", space: Mapping[str, Tunable] = {}, **args: Any,
+) -> KernelSpec:  # fmt: skip
+
+    def bound(**values: Any) -> dict[str, torch.Tensor]:
+        loose = 10 if values["y"].dtype == torch.float16 else 1
+        return {"y": loose * (RELATIVE * reference(**values).double().abs() + ABSOLUTE)}
+
+    return KernelSpec(
+        name=PREFIX + (name or kernel.__name__),
+        stages=(Stage(kernel, lambda config, shape, cores: (grid(shape),)),),
+        args=args,
+        space=space,
+        group=(),
+        bucket=(),
+        reference=lambda **values: {"y": reference(**values).double()},
+        bound=bound,
+        minimal_bytes=lambda **values: sum(v.nbytes for v in (values.get("x"), values["y"]) if v is not None),
+        typical=typical,
+        hard=(),
+        targets=(),
+    )
+
+
+def _loaded(x, y, y_before, times, step, away, keep):
+    if not keep:
+        return y_before
+    programs, size = y.shape
+    return torch.stack([x[p * away + (times - 1) * step :][:size] for p in range(programs)])
+
+
+def _stored_rows(y, y_before):
+    blocks, rows, width = y.shape
+    tile = torch.arange(rows)[:, None] + torch.arange(width // 2)[None, :]
+    return torch.cat([tile.to(y.dtype).expand(blocks, -1, -1), y_before[:, :, width // 2 :]], 2)
+
+
+def _many(x, y_before, keep, **_):
+    return x if keep else y_before
+
+
+def _rows(x, y, y_before, pitch, keep, **_):
+    return torch.stack([x[m * pitch :][: y.shape[1]] for m in range(y.shape[0])]) if keep else y_before
+
+
+STEPS = {
+    "add": lambda x, y: y + x,
+    "scale": lambda x, y: -y,
+    "exp": lambda x, y: (-y).exp(),
+    "divide": lambda x, y: x / y,
+    "cast": lambda x, y: y.float().half().double() + x,
+}
+
+
+def _vector(operation: str) -> Callable:
+    def reference(x, y_before, times, **_):
+        x, y = x.double(), y_before.double()
+        for _ in range(times):
+            y = STEPS[operation](x, y)
+        return y
+
+    return reference
+
+
+def _reduced(operation: str) -> Callable:
+    def reference(x, times, **_):
+        rows = x.double().sum(1) if operation == "sum" else x.double().amax(1)
+        each = x.shape[1] if operation == "sum" else 1
+        return times * rows + each * times * (times + 1) / 2
+
+    return reference
+
+
+def _transposed(x, times, **_):
+    return (x.double().T if times % 2 else x.double()) + times
+
+
+def _swapped(x, y_before, times, **_):
+    x, y = x.double(), y_before.double()
+    for _ in range(times):
+        x, y = y, -x
+    return x
+
+
+def _read_back(x, times, **_):
+    mean, x = 0.0, x.double()
+    for _ in range(times):
+        mean = float((x + mean).sum()) * 0.001
+    return x + mean
+
+
+def _running(x, times, **_):
+    x = x.double()
+    for _ in range(times):
+        x = x.cumsum(0) / x.numel()
+    return x
+
+
+def _chased(x, y, times):
+    return torch.full_like(y, times * 17 % x.numel())
+
+
+def _counted(y, times):
+    number = 1
+    for _ in range(times):
+        number = (number * 5 + 3) & 1023
+    return torch.full_like(y, number)
+
+
+TIMES, AUTO = Scalar("i32", 100), dict(AUTO=AutoMultiBuffer())
+FP16, FP32 = In("N", "fp16", make=_ramp), In("E", "fp32 fp16", make=_near_one)
+PROGRAMS = dict(grid=lambda s: s.P)
+
+START = _spec(kernels.start, "P=1 E=8", lambda y: torch.arange(8).to(y).expand_as(y), y=Out("P E", "fp32"), **PROGRAMS)
+LOAD = _spec(
+    kernels.load, "P=1 E=2048 N=204800", _loaded, **PROGRAMS,
+    x=FP16, y=InOut("P E", same_dtype="x"), times=TIMES, step=Scalar("i32", 0), away=Scalar("i32", 0),
+    keep=Scalar("i32", 0),
+)  # fmt: skip
+LOAD_MANY = _spec(
+    kernels.load_many, "N=512", _many, x=FP16, y=InOut("N", same_dtype="x"), times=TIMES, keep=Scalar("i32", 0)
+)
+LOAD_ROWS = _spec(
+    kernels.load_rows, "M=64 E=64 N=131072", _rows, x=FP16, y=InOut("M E", same_dtype="x"), times=TIMES,
+    pitch=Scalar("i32", 512), keep=Scalar("i32", 0),
+)  # fmt: skip
+STORE = _spec(
+    kernels.store, "P=1 K=100 E=128", lambda y: torch.arange(y.shape[2]).to(y).expand_as(y), **PROGRAMS,
+    y=Out("P K E", "fp32"),
+)  # fmt: skip
+STORE_ROWS = _spec(kernels.store_rows, "K=100 M=64 W=32", _stored_rows, y=InOut("K M W", "fp32"))
+COPY = _spec(
+    kernels.copy, "P=1 K=100 E=1024", lambda x, y: x, **PROGRAMS, x=In("P K E", "fp32"), y=Out("P K E", "fp32"),
+    space=AUTO,
+)  # fmt: skip
+NEGATE = _spec(kernels.negate, "K=100 E=1024", lambda x, y: -x, x=In("K E", "fp32"), y=Out("K E", "fp32"), space=AUTO)
+ACCUMULATE = _spec(
+    kernels.accumulate, "K=100 E=1024", lambda x, y: x.double().sum(0), x=In("K E", "fp32", make=_near_one),
+    y=Out("E", "fp32"), space=AUTO,
+)  # fmt: skip
+VECTOR = {
+    name: _spec(
+        kernels.vector, "E=8192 dtype=fp32", _vector(name), name=f"vector_{name}", space=dict(OP=Choice(name)),
+        x=FP32, y=InOut("E", same_dtype="x"), times=TIMES,
+    )
+    for name in STEPS
+}  # fmt: skip
+REDUCE = {
+    name: _spec(
+        kernels.reduce, "M=64 E=64", _reduced(name), name=f"reduce_{name}", space=dict(OP=Choice(name)),
+        x=In("M E", "fp32", make=_near_one), y=Out("M", "fp32"), times=TIMES,
+    )
+    for name in ("sum", "max")
+}  # fmt: skip
+SWAP = _spec(kernels.swap, "E=8192 dtype=fp32", _swapped, x=FP32, y=InOut("E", same_dtype="x"), times=TIMES)
+TRANSPOSE = _spec(kernels.transpose, "M=64 N=64", _transposed, x=In("M N", "fp32"), y=Out("M N", "fp32"), times=TIMES)
+READ_BACK = _spec(kernels.read_back, "E=64 dtype=fp32", _read_back, x=FP32, y=Out("E", same_dtype="x"), times=TIMES)
+RUNNING = _spec(
+    kernels.running, "E=256 dtype=fp32", _running, x=FP32, y=Out("E", same_dtype="x"), times=Scalar("i32", 10)
+)
+CHASE = _spec(kernels.chase, "N=64 A=1", _chased, x=In("N", "int32", make=_next), y=Out("A", "int32"), times=TIMES)
+COUNT = _spec(kernels.count, "A=1", _counted, y=Out("A", "int32"), times=TIMES)
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        START, LOAD, LOAD_MANY, LOAD_ROWS, STORE, STORE_ROWS, COPY, NEGATE, ACCUMULATE, *VECTOR.values(),
+        *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING, CHASE, COUNT,
+    )
+}  # fmt: skip
+"""By name."""
+
+CASES = (
+    *((START, f"P={programs}") for programs in (1, 10, 20, 40)),
+    (LOAD, "E=256 N=102400 times=400 step=256"),
+    (LOAD, "times=200 step=1016"),
+    (LOAD, "times=200"),
+    (LOAD, "E=16384 N=1638400 step=16384"),
+    (LOAD, "E=16384 N=16384"),
+    (LOAD, "P=40 E=16384 N=13107200 times=20 step=16384 away=327680"),
+    (LOAD, "P=40 E=16384 N=16384"),
+    (LOAD_MANY, "times=200"),
+    (LOAD_ROWS, ""),
+    (LOAD_ROWS, "M=256 E=16 times=50"),
+    (STORE, "K=400"),
+    (STORE, "K=200 E=1024"),
+    (STORE, "E=8192"),
+    (STORE, "P=40 K=20 E=8192"),
+    (STORE_ROWS, ""),
+    *((spec, f"K=200 AUTO={auto}") for auto in (True, False) for spec in (COPY, NEGATE, ACCUMULATE)),
+    (COPY, "P=40 K=50 E=8192 AUTO=True"),
+    *((VECTOR["scale"], text) for text in ("E=64 times=1000", "E=1024 times=400", "")),
+    *((VECTOR["add"], text) for text in ("E=1024 times=400", "")),
+    *((VECTOR[name], "") for name in ("exp", "divide", "cast")),
+    (VECTOR["exp"], "dtype=fp16"),
+    *((spec, "") for spec in REDUCE.values()),
+    (SWAP, ""),
+    (TRANSPOSE, "times=40"),
+    (READ_BACK, "times=500"),
+    (RUNNING, ""),
+    (CHASE, "times=500"),
+    (COUNT, "times=5000"),
+)
+"""Specs, and what each is timed on: sizes and numbers, and tunables where there is a choice."""
+
+
+def micros() -> list[Micro]:
+    """The micro-benchmarks, in the order in which they are measured."""
+    made = []
+    for spec, text in CASES:
+        choice = [word for word in text.split() if word.partition("=")[0] in spec.space]
+        words = " ".join(word for word in text.split() if word not in choice)
+        config = Record(spec.default, **{word.partition("=")[0]: word.endswith("True") for word in choice})
+        case = Case.parse(words, spec)
+        kept = Case.parse(f"{words} keep=1", spec) if "keep" in spec.scalars else case
+        made.append(Micro(spec, case, config, kept))
+    return made
