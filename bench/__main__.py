@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("accept", "report")
+COMMANDS = ("accept", "device", "report")
 
 
 def main(arguments: list[str] | None = None) -> int:
