@@ -1,6 +1,7 @@
 """Timings of functions that take turns, so that what disturbs the machine disturbs all of them."""
 
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +42,11 @@ class Times:
         """Ours over the reference, round by round: what does not depend on how fast the machine is just now."""
         return tuple(a / b for a, b in zip(self.ours, self.others[self.reference], strict=True))
 
+    @property
+    def fastest(self) -> float:
+        """Ours over the reference, each in its own fastest round: disturbances only ever add to a time."""
+        return min(self.ours) / min(self.others[self.reference])
+
 
 def side_by_side(
     ours: Callable[[], object],
@@ -51,14 +57,17 @@ def side_by_side(
 ) -> Times:
     """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each, or `ROUND` seconds of them.
 
+    Their order changes from round to round: what comes and goes at the same pace must not always meet the same one.
     ``finish`` ends each function's calls of a round, and is timed with them: it waits for what they launched.
     """
     functions = {"": ours, **others}
     counts = {name: calls or calls_of_a_round(function) for name, function in functions.items()}
     seen: dict[str, list[float]] = {name: [] for name in functions}
+    order, shuffled = list(functions), random.Random(0)
     for _ in range(rounds):
-        for name, function in functions.items():
-            seen[name].append(_seconds(function, counts[name], finish))
+        for name in order:
+            seen[name].append(_seconds(functions[name], counts[name], finish))
+        shuffled.shuffle(order)
     times = {name: tuple(each) for name, each in seen.items()}
     return Times(times.pop(""), times)
 

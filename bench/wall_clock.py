@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import statistics
 from collections.abc import Mapping
@@ -36,34 +37,49 @@ CPU = _processor()
 
 @dataclass(frozen=True)
 class Measured:
-    """A benchmark's times: seconds of ours and of the others (medians), and ours over the ``reference`` by round."""
+    """A benchmark's times.
+
+    Args:
+        seconds, others: Of ours and of the others, medians.
+        reference: Which of the others ours is compared with.
+        ratios: Ours over the reference, by round.
+        fastest: The same of each one's fastest round.
+    """
 
     seconds: float
     others: Mapping[str, float]
     reference: str
     ratios: tuple[float, ...]
+    fastest: float
 
     @classmethod
     def of(cls, times: Times) -> "Measured":
-        return cls(times.median, times.medians, times.reference, times.ratios)
+        return cls(times.median, times.medians, times.reference, times.ratios, times.fastest)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Measured":
         others = {name: us / 1e6 for name, us in data["others_us"].items()}
-        return cls(data["us"] / 1e6, others, data["reference"], tuple(data["ratios"]))
+        return cls(data["us"] / 1e6, others, data["reference"], tuple(data["ratios"]), data["fastest"])
 
     def to_json(self) -> dict[str, Any]:
         return dict(
             us=round(self.seconds * 1e6, 2),
             others_us={name: round(value * 1e6, 2) for name, value in self.others.items()},
             reference=self.reference,
-            ratios=[float(f"{ratio:.4g}") for ratio in self.ratios],
+            ratios=[_rounded(ratio) for ratio in self.ratios],
+            fastest=_rounded(self.fastest),
         )
 
 
 @dataclass(frozen=True)
 class Change:
-    """From accepted to now: factor of the median ratio, seconds a call on this machine, and the chance of it."""
+    """From accepted to now.
+
+    Args:
+        factor: Of the ratio to the reference: of its median or of the fastest rounds, whichever has grown less.
+        seconds: The same growth of the median in a call's time on this machine.
+        chance: Of such ratios, by a rank test, if nothing had changed.
+    """
 
     factor: float
     seconds: float
@@ -91,7 +107,8 @@ def change(accepted: Measured, now: Measured) -> Change:
         raise ValueError(f"{len(accepted.ratios)} and {len(now.ratios)} rounds; it takes {LEAST_ROUNDS} of each")
     before, after = statistics.median(accepted.ratios), statistics.median(now.ratios)
     seconds = (after - before) * now.others[now.reference]
-    return Change(after / before, seconds, greater(now.ratios, accepted.ratios))
+    factor = min(after / before, now.fastest / accepted.fastest)
+    return Change(factor, seconds, greater(now.ratios, accepted.ratios))
 
 
 def read(device: str, folder: Path) -> dict[str, Measured]:
@@ -107,7 +124,9 @@ def merge(device: str, found: Mapping[str, Measured], folder: Path) -> Path:
     lines = [f"{json.dumps(name)}: {json.dumps(merged[name].to_json())}" for name in sorted(merged)]
     path = folder / f"{device}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    whole = path.with_suffix(f".{os.getpid()}")
+    whole.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    whole.replace(path)
     return path
 
 
@@ -128,3 +147,7 @@ def accept(
     if counts:
         baseline.note(history, dict(reason=baseline.checked_reason(reason), wall_clock=counts))
     return counts
+
+
+def _rounded(ratio: float) -> float:
+    return float(f"{ratio:.4g}")

@@ -36,7 +36,7 @@ class Work:
 
 def accepted(folder, ratio, device=wall_clock.CPU):
     ratios = tuple(ratio * (1 + place / 1000) for place in range(10))
-    wall_clock.merge(device, {NAME: Measured(ratio, {"loop": 1.0}, "loop", ratios)}, folder)
+    wall_clock.merge(device, {NAME: Measured(ratio, {"loop": 1.0}, "loop", ratios, ratio)}, folder)
 
 
 def run(clock, shown, folder, *seconds, **how):
@@ -48,7 +48,7 @@ def run(clock, shown, folder, *seconds, **how):
 
 def test_what_was_never_accepted_is_timed_and_kept(clock, shown, tmp_path):
     ours, results = run(clock, shown, tmp_path, 3.0)
-    assert wall_clock.read(wall_clock.CPU, results)[NAME] == Measured(3.0, {"loop": 1.0}, "loop", (3.0,) * 10)
+    assert wall_clock.read(wall_clock.CPU, results)[NAME] == Measured(3.0, {"loop": 1.0}, "loop", (3.0,) * 10, 3.0)
     assert shown.extra_info == dict(ratio=3.0, against="loop", microseconds=3e6, loop_microseconds=1e6)
     assert ours.calls == 10
 
@@ -90,6 +90,6 @@ def test_times_are_accepted_from_the_last_run(tmp_path):
 
 def test_benchmarks_that_did_not_run_keep_their_times(tmp_path):
     accepted(tmp_path, 2.0)
-    other = Measured(1.0, {"loop": 1.0}, "loop", (1.0,) * 6)
+    other = Measured(1.0, {"loop": 1.0}, "loop", (1.0,) * 6, 1.0)
     wall_clock.merge(wall_clock.CPU, {"another": other}, tmp_path)
     assert wall_clock.read(wall_clock.CPU, tmp_path).keys() == {NAME, "another"}

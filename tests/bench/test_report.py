@@ -25,7 +25,7 @@ def folders(tmp_path):
     baseline.accept(CHIP, {"adds": cases}, "first", folder)
     faster = {case: facts(each[baseline.CYCLES] / 2) for case, each in cases.items()}
     baseline.accept(CHIP, {"adds": faster, "copies": {"N=4 M=8": facts(10.0)}}, "faster & less", folder)
-    times = Measured(2e-3, {"loop": 1e-3}, "loop", (2.0,) * 10)
+    times = Measured(2e-3, {"loop": 1e-3}, "loop", (2.0,) * 10, 2.0)
     wall_clock.merge(wall_clock.CPU, {"a.py::test_a[1]": times, "a.py::test_a[2]": times}, results)
     wall_clock.merge(wall_clock.CPU, {"a.py::test_a[1]": times}, folder / "wall_clock")
     return folder, results

@@ -12,7 +12,7 @@ from bench.wall_clock import CHANCE, LEAST_ROUNDS, Measured, change
 
 
 def measured(*ratios, seconds=1e-3):
-    return Measured(seconds, {"loop": seconds}, "loop", ratios)
+    return Measured(seconds, {"loop": seconds}, "loop", ratios, min(ratios))
 
 
 def spread(middle, rounds=10, width=0.02):
@@ -63,8 +63,14 @@ def test_slower_takes_factor_seconds_and_chance():
     assert not change(before, measured(*spread(1.24))).slower
     assert not change(before, measured(*spread(0.5))).slower
     assert not change(before, measured(*spread(1.3), seconds=1e-4)).slower  # 30 us
-    unsure = measured(*spread(1.3)[:5], *spread(0.99)[:4], 1.3)
-    assert change(before, unsure).factor > 1.25 and not change(before, unsure).slower
+    unsure = Measured(1e-3, {"loop": 1e-3}, "loop", (*spread(1.3)[:5], *spread(0.99)[:4], 1.3), 1.3)
+    assert change(before, unsure).factor >= 1.25 and not change(before, unsure).slower
+
+
+def test_a_machine_that_is_disturbed_is_not_slower():
+    """Its fastest round says so: of a real change that is slower too."""
+    before, disturbed = measured(*spread(1.0)), Measured(1e-3, {"loop": 1e-3}, "loop", tuple(spread(2.0)), 1.05)
+    assert change(before, disturbed).chance < CHANCE and not change(before, disturbed).slower
 
 
 def test_a_machine_that_is_slower_as_a_whole_changes_nothing():
@@ -74,7 +80,7 @@ def test_a_machine_that_is_slower_as_a_whole_changes_nothing():
 
 def test_what_cannot_be_compared():
     with pytest.raises(ValueError, match="accepted beside 'loop', timed beside 'einsum'"):
-        change(measured(*spread(1)), Measured(1, {"einsum": 1}, "einsum", tuple(spread(1))))
+        change(measured(*spread(1)), Measured(1, {"einsum": 1}, "einsum", tuple(spread(1)), 1))
     with pytest.raises(ValueError, match="10 and 5 rounds; it takes 6 of each"):
         change(measured(*spread(1)), measured(*spread(1, rounds=5)))
 
@@ -82,12 +88,16 @@ def test_what_cannot_be_compared():
 def test_ratios_are_of_the_same_round():
     times = Times((2.0, 8.0, 3.0), {"loop": (1.0, 4.0, 1.0), "other": (9.0, 9.0, 0.5)})
     assert times.ratios == (2.0, 2.0, 3.0)
+    assert times.fastest == 2.0
     assert (times.median, times.medians, times.reference, times.best) == (3.0, {"loop": 1, "other": 9}, "loop", "loop")
 
 
 def test_functions_take_turns():
     seen = []
     names = {name: lambda name=name: seen.append(name) for name in "ab"}
-    times = side_by_side(lambda: seen.append("ours"), names, rounds=3, calls=2, finish=lambda: seen.append("|"))
-    assert seen == ["ours", "ours", "|", "a", "a", "|", "b", "b", "|"] * 3
-    assert len(times.ours) == len(times.ratios) == 3
+    times = side_by_side(lambda: seen.append("ours"), names, rounds=9, calls=2, finish=lambda: seen.append("|"))
+    assert len(times.ours) == len(times.ratios) == 9
+    assert seen[2::3] == ["|"] * 27 and seen[0::3] == seen[1::3]
+    rounds = [tuple(seen[place : place + 9 : 3]) for place in range(0, 81, 9)]
+    assert all(sorted(each) == ["a", "b", "ours"] for each in rounds)
+    assert len({each[0] for each in rounds}) == 3  # nobody is always first
