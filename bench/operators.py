@@ -41,25 +41,45 @@ def present() -> list[BenchDevice]:
     return found
 
 
+def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torch.Tensor]]:
+    """An operator that takes these arguments of the spec in this order, and writes ``y``."""
+
+    def of(args: dict[str, Any]) -> Callable[[], torch.Tensor]:
+        values = [args[name] for name in names]
+
+        def call() -> torch.Tensor:
+            function(*values)
+            return args["y"]
+
+        return call
+
+    return of
+
+
+def _contrastive(function: Callable) -> Callable[[dict], Callable[[], torch.Tensor]]:
+    return lambda args: functools.partial(
+        function, args["expert"], args["amateur"], args["log_alpha"].exp(), args["beta"]
+    )
+
+
+CALLS = {
+    "bgmv_shrink": _lora(cold_kernels.bgmv_shrink, "x", "a", "y", "idx", "scale"),
+    "bgmv_expand": _lora(cold_kernels.bgmv_expand, "x", "b", "y", "idx", "add"),
+    "contrastive_score": _contrastive(cold_kernels.contrastive_score),
+    "contrastive_argmax": _contrastive(cold_kernels.contrastive_argmax),
+}
+"""For each kernel that is measured on devices, the call of its operator on the spec's arguments."""
+
+
 def operator(spec: KernelSpec, args: dict[str, Any]) -> Callable[[], torch.Tensor]:
     """The operator of this spec's name on ``args``; a call gives its output.
 
     Raises:
-        ValueError: there is no such operator.
+        ValueError: nobody has said how the spec's arguments become the operator's.
     """
-    function = getattr(cold_kernels, spec.name, None)
-    if function is None:
-        raise ValueError(f"{spec.name} is no operator; they are {', '.join(cold_kernels.__all__)}")
-    if spec.name.startswith("contrastive"):
-        return functools.partial(function, args["expert"], args["amateur"], args["log_alpha"].exp(), args["beta"])
-    order = ("x", "a", "y", "idx", "scale") if "a" in args else ("x", "b", "y", "idx", "add")
-    values = [args[name] for name in order]
-
-    def call() -> torch.Tensor:
-        function(*values[:-1], values[-1] if "a" in args else bool(values[-1]))
-        return args["y"]
-
-    return call
+    if spec.name not in CALLS:
+        raise ValueError(f"{spec.name}: bench.operators.CALLS does not say how to call it, only {', '.join(CALLS)}")
+    return CALLS[spec.name](args)
 
 
 def on_device(spec: KernelSpec, case: Case, device: BenchDevice) -> dict[str, Any]:

@@ -39,33 +39,32 @@ class Race:
         rounds: int = ROUNDS,
         calls: int | None = None,
         device: str = CPU,
-        **how: Any,
+        finish: Callable[[], object] = lambda: None,
     ) -> Times:
         """Time ``ours`` and the ``others`` in turn. The first of the others is the reference, which must not change.
 
-        ``how`` is more of `side_by_side`.
-
+        ``rounds``, ``calls`` and ``finish`` are as in `side_by_side`, ``device`` is what the result is filed under.
         What looks slower than accepted is timed once more, with twice the rounds, before it fails.
         """
         before = read(device, self.accepted).get(self.name)
-        times = side_by_side(ours, others, rounds, calls, **how)
+        times = side_by_side(ours, others, rounds, calls, finish)
         if before and change(before, Measured.of(times)).slower:
-            times = side_by_side(ours, others, 2 * rounds, calls, **how)
+            times = side_by_side(ours, others, 2 * rounds, calls, finish)
         now = Measured.of(times)
         merge(device, {self.name: now}, self.results)
         to = change(before, now) if before else None
-        self._show(ours, times, calls, str(to) if to else f"nothing accepted on {device}")
+        self._show(times, str(to) if to else f"nothing accepted on {device}")
+        self.benchmark.pedantic(lambda: (ours(), finish()), rounds=SHOWN, iterations=calls or calls_of_a_round(ours))
         if to and to.slower:
             beside = f"beside {now.reference} on {device}"
             pytest.fail(f"{self.name}: slower than accepted, {beside}: {to}\nIf that is meant: {ACCEPT}", pytrace=False)
         return times
 
-    def _show(self, ours: Callable[[], object], times: Times, calls: int | None, compared: str) -> None:
+    def _show(self, times: Times, compared: str) -> None:
         ratio = times.median / times.medians[times.best]
         self.benchmark.extra_info |= dict(
             ratio=round(ratio, 3), against=times.best, microseconds=round(times.median * 1e6, 2)
         )
         self.benchmark.extra_info |= {f"{k}_microseconds": round(v * 1e6, 2) for k, v in times.medians.items()}
-        self.benchmark.pedantic(ours, rounds=SHOWN, iterations=calls or calls_of_a_round(ours))
         others = ", ".join(f"{times.median / other:.2f} x {name}" for name, other in times.medians.items())
         print(f"\n{self.name}: {times.median * 1e6:.1f} us = {others}; {compared}", end="")

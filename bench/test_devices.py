@@ -8,7 +8,7 @@ from cold_kernels.cases import Case
 from cold_kernels.devices import interpreting
 from tuner.registry import KERNELS, load
 
-CALLS = 50
+LAUNCHES = 50
 """In a row, so that what a launch costs the host is hidden where the device is the slower one."""
 PRESENT = {device.name: device for device in present()}
 NONE = pytest.mark.skip(reason="no NPU and no GPU here")
@@ -16,7 +16,7 @@ CELLS = [(name, text) for name in KERNELS for text in load(name).targets]
 
 
 def measure(race, device, name, text):
-    """Check an operator on a device against float64, then time `CALLS` calls of it."""
+    """Check an operator on a device against float64, then time it."""
     spec = load(name)
     case = Case.parse(text, spec)
     args = on_device(spec, case, device)
@@ -26,7 +26,9 @@ def measure(race, device, name, text):
     if problem := wrong(spec, args, output):
         pytest.fail(f"{problem} on {case}, {device.name}", pytrace=False)
     floor = copy_of(spec.minimal_bytes(**case.tensors(spec)), device)
-    return race(call, {"copy of the minimal bytes": floor}, calls=CALLS, device=device.name, finish=device.synchronize)
+    return race(
+        call, {"copy of the minimal bytes": floor}, calls=LAUNCHES, device=device.name, finish=device.synchronize
+    )
 
 
 @pytest.mark.skipif(interpreting(), reason="TRITON_INTERPRET=1: nothing is launched")
