@@ -5,7 +5,7 @@ import os
 import sys
 from importlib import import_module
 
-COMMANDS = ("doctor", "autotune", "report", "simulate", "explain", "validate", "mutants")
+COMMANDS = ("doctor", "autotune", "report", "simulate", "explain", "validate", "calibrate", "mutants")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -195,6 +195,10 @@ VECTOR = {
     )
     for name in STEPS
 }  # fmt: skip
+VECTOR_MANY = _spec(
+    kernels.vector_many, "N=512", lambda x, y, times: -x if times % 2 else x,
+    x=In("N", "fp32"), y=Out("N", "fp32"), times=TIMES,
+)  # fmt: skip
 REDUCE = {
     name: _spec(
         kernels.reduce, "M=64 E=64", _reduced(name), name=f"reduce_{name}", space=dict(OP=Choice(name)),
@@ -215,6 +219,7 @@ SPECS = {
     spec.name: spec
     for spec in (
         START, LOAD, LOAD_MANY, LOAD_ROWS, STORE, STORE_ROWS, COPY, NEGATE, ACCUMULATE, *VECTOR.values(),
+        VECTOR_MANY,
         *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING, CHASE, COUNT,
     )
 }  # fmt: skip
@@ -240,6 +245,7 @@ CASES = (
     *((spec, f"K=200 AUTO={auto}") for auto in (True, False) for spec in (COPY, NEGATE, ACCUMULATE)),
     (COPY, "P=40 K=50 E=8192 AUTO=True"),
     *((VECTOR["scale"], text) for text in ("E=64 times=1000", "E=1024 times=400", "")),
+    (VECTOR_MANY, "times=400"),
     *((VECTOR["add"], text) for text in ("E=1024 times=400", "")),
     *((VECTOR[name], "") for name in ("exp", "divide", "cast")),
     (VECTOR["exp"], "dtype=fp16"),
