@@ -13,6 +13,7 @@ _OPERATORS = (
     "bgmv_expand",
     "bgmv_expand_slice",
     "bgmv_shrink",
+    "bgmv_shrink_expand",
     "contrastive_argmax",
     "contrastive_score",
     "sgmv_expand",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 KERNELS = {
     "bgmv_shrink": "cold_kernels.bgmv.shrink:bgmv_shrink",
     "bgmv_expand": "cold_kernels.bgmv.expand:bgmv_expand",
+    "bgmv_shrink_expand": "cold_kernels.bgmv.shrink_expand:bgmv_shrink_expand",
     "contrastive_score": "cold_kernels.contrastive.score:contrastive_score",
     "contrastive_argmax": "cold_kernels.contrastive.score:contrastive_argmax",
 }

@@ -39,6 +39,26 @@ def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
         _write(y, rows, _together(_part(x, rows), b[slot]), add)
 
 
+def shrink_expand(
+    x: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    y: torch.Tensor,
+    slots: tuple[int, ...],
+    starts: list[int],
+    scale: float,
+    add: bool,
+) -> None:
+    """`shrink` by all slices' A ``[L, S, R, H]``, then an `expand` into the columns from each start to the next."""
+    rank = a.shape[2]
+    low = x.new_empty(len(slots), a.shape[1] * rank, dtype=torch.float32)
+    shrink(x, a.flatten(1, 2), low, slots, scale)
+    for place, (start, end) in enumerate(zip(starts, [*starts[1:], y.shape[1]], strict=True)):
+        if start < end:
+            part = low[:, place * rank : (place + 1) * rank]
+            expand(b[:, start:end], part, y[:, start:end], slots, add)
+
+
 def _part(tensor: torch.Tensor, rows: Rows) -> torch.Tensor:
     return tensor if rows is None else tensor[rows]
 

@@ -94,3 +94,8 @@ def check_slots(indices: tuple[int, ...], slots: int) -> None:
         wrong = high if high >= slots else low
         right = f"from -1 (base) to {slots - 1}" if slots else "-1 (base), as there are no slots"
         raise IndexError(f"lora_indices_tensor holds {wrong}; it must be {right}")
+
+
+def check_ascending(name: str, values: list[int], end: int) -> None:
+    if values != sorted(values) or values[0] < 0 or values[-1] > end:
+        raise ValueError(f"{name} holds {values}; they must ascend from 0 or more to {end} at most")

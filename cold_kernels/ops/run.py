@@ -7,7 +7,14 @@ import torch
 
 from ..bgmv import cpu
 from ..devices import interpreting
-from .checks import check_apart, check_slots, check_written_once, rows_contiguous, three_dimensional
+from .checks import (
+    check_apart,
+    check_ascending,
+    check_slots,
+    check_written_once,
+    rows_contiguous,
+    three_dimensional,
+)
 from .library import without_gradients
 
 MAX_ITEMS = (1 << 31) - (1 << 16)
@@ -61,6 +68,42 @@ def expand(
         dict(x=inputs, y=output_tensor, idx=lora_indices_tensor.contiguous()),
         dict(b=rows_contiguous(weights), add=bool(add_inputs)),
         output_tensor.shape[1] // 4 + 1,  # a tile has 4 outputs or more
+    )
+
+
+@without_gradients
+def shrink_expand(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_starts: torch.Tensor,
+    scaling: float,
+    add_inputs: bool,
+) -> None:
+    """`bgmv_shrink_expand` of at least one row and output."""
+    b = three_dimensional("lora_b_weights", lora_b_weights)
+    slots = _slots_for_torch(inputs, b, output_tensor, lora_indices_tensor)
+    if slice_starts.is_cpu:
+        starts = slice_starts.tolist()
+        check_ascending("slice_starts", starts, output_tensor.shape[1])
+        if slots is not None:
+            cpu.shrink_expand(inputs, lora_a_weights, b, output_tensor, slots, starts, scaling, add_inputs)
+            return
+    from ..bgmv.shrink_expand import bgmv_shrink_expand
+
+    _launch(
+        bgmv_shrink_expand,
+        dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
+        dict(
+            a=rows_contiguous(lora_a_weights),
+            b=rows_contiguous(b),
+            starts=slice_starts.contiguous(),
+            scale=float(scaling),
+            add=bool(add_inputs),
+        ),
+        lora_a_weights.shape[1],
     )
 
 

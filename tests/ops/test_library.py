@@ -12,6 +12,8 @@ import cold_kernels
 
 ROWS, SLOTS, HIDDEN, RANK = 5, 3, 48, 6
 NAMES = sorted(cold_kernels.__all__)
+FUSED = 8
+"""Arguments of bgmv_shrink_expand, whose output is the fourth one."""
 
 
 def arguments(name, dtype=torch.float32, rows=ROWS):
@@ -23,6 +25,10 @@ def arguments(name, dtype=torch.float32, rows=ROWS):
 
     if name.startswith("contrastive"):
         return random(rows, HIDDEN), random(rows, HIDDEN), 0.1, 0.5
+    if name == "bgmv_shrink_expand":
+        a, b = random(SLOTS, 2, RANK, HIDDEN), random(SLOTS, HIDDEN + 2, RANK)
+        indices, starts = torch.arange(rows) % (SLOTS + 1) - 1, torch.tensor([0, 20])
+        return random(rows, HIDDEN), a, b, torch.ones(rows, HIDDEN + 2), indices, starts, 0.5, True
     shrinks = name.endswith("shrink")
     inner, outer = (HIDDEN, RANK) if shrinks else (RANK, HIDDEN)
     tensors = random(rows, inner), random(SLOTS, outer, inner), torch.ones(rows, outer + 4 * name.endswith("slice"))
@@ -40,11 +46,15 @@ def copied(args):
     return [arg.clone() if isinstance(arg, torch.Tensor) else arg for arg in args]
 
 
+def outcome(result, args):
+    """What an operator returned, or the tensor that it has written."""
+    return result if result is not None else args[3 if len(args) == FUSED else 2]
+
+
 def run(function, args):
     """What the function returns or writes."""
     args = copied(args)
-    result = function(*args)
-    return args[2] if result is None else result
+    return outcome(function(*args), args)
 
 
 def assert_same(function, name, args):
@@ -86,8 +96,7 @@ def test_compiles_whole(name, dynamic):
     operator = getattr(cold_kernels, name)
 
     def double(*args):
-        result = operator(*args)
-        return (args[2] if result is None else result) * 2
+        return outcome(operator(*args), args) * 2
 
     compiled = torch.compile(double, fullgraph=True, dynamic=dynamic, backend="aot_eager")
     for rows in (ROWS, 7):
@@ -100,8 +109,7 @@ def test_compiles_whole(name, dynamic):
 def test_exports_with_any_number_of_rows(name, strict):
     class Module(torch.nn.Module):
         def forward(self, *args):
-            result = getattr(cold_kernels, name)(*args)
-            return args[2].clone() if result is None else result
+            return outcome(getattr(cold_kernels, name)(*args), args).clone()
 
     args = arguments(name)
     if name.startswith("sgmv"):
@@ -142,9 +150,9 @@ def test_without_gradients(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("contrastive")])
 def test_writes_are_seen_by_autograd(name):
     args = arguments(name)
-    before = args[2]._version
+    before = outcome(None, args)._version
     getattr(cold_kernels, name)(*args)
-    assert args[2]._version > before
+    assert outcome(None, args)._version > before
     with torch.inference_mode():
         run(getattr(cold_kernels, name), arguments(name))
 

@@ -1,0 +1,79 @@
+"""What shrink and expand in one launch must compute, in float64, and how far a right kernel may be off."""
+
+from collections.abc import Iterator
+
+import torch
+
+from . import reference
+
+DECODING = tuple(
+    f"T={rows} H={hidden} S={slices} R={rank} D={outputs} starts={starts} idx={idx}"
+    for hidden, slices, outputs, starts in (
+        (4096, 3, 12288, "0/4096/8192"),
+        (4096, 1, 4096, "0"),
+        (4096, 2, 22016, "0/11008"),
+        (11008, 1, 4096, "0"),
+    )
+    for rank in (16, 64)
+    for rows, idx in ((1, "all"), (4, "all"), (16, "half"))
+)
+"""q, k, v; o; gate and up; down: of Llama-2-7B, for 1 and 4 requests, and for 8 as CoLD's doubled batch."""
+
+
+def _slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:
+    edges = [*starts.tolist(), outputs]
+    for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        yield place, slice(start, max(start, end))
+
+
+def shrink_expand(
+    x: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    y_before: torch.Tensor,
+    idx: torch.Tensor,
+    starts: torch.Tensor,
+    scale: float = 1.0,
+    add: bool = True,
+    **_: object,
+) -> dict:
+    """``y[t, s] (+)= scale * b[idx[t], s] @ (a[idx[t], s] @ x[t])`` for each slice s: [T, D] in float64."""
+    y = y_before.double().clone()
+    for place, columns in _slices(starts, b.shape[1]):
+        low = reference.shrink(x, a[:, place], idx, scale)["y"]
+        y[:, columns] = reference.expand(b[:, columns], low, y_before[:, columns], idx, add)["y"]
+    return {"y": y}
+
+
+def shrink_expand_bound(
+    x: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    y_before: torch.Tensor,
+    idx: torch.Tensor,
+    starts: torch.Tensor,
+    scale: float = 1.0,
+    add: bool = True,
+    **_: object,
+) -> dict:
+    """Error of the shrink carried through B, and of the expand: `reference.shrink_bound` and `expand_bound`."""
+    bound = torch.zeros_like(y_before, dtype=torch.float64)
+    for place, columns in _slices(starts, b.shape[1]):
+        part, before = b[:, columns], y_before[:, columns]
+        low = reference.shrink(x, a[:, place], idx, scale)["y"]
+        off = reference.shrink_bound(x, a[:, place], idx, scale)["y"]
+        carried = reference.expand(part.abs(), off, torch.zeros_like(before), idx, False)["y"]
+        rounding = 1 + (torch.finfo(before.dtype).eps if before.dtype != torch.float32 else 0.0)
+        bound[:, columns] = reference.expand_bound(part, low, before, idx, add)["y"] + carried * rounding
+    return {"y": bound}
+
+
+def shrink_expand_bytes(
+    x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, y: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
+) -> int:
+    """Bytes that must move: used slots of ``a`` and ``b`` once, rows with an adapter of ``x`` and ``y``, indices."""
+    valid = (idx >= 0) & (idx < b.shape[0])
+    slots = idx[valid].unique().numel()
+    row = x.shape[1] * x.element_size() + (2 if add else 1) * y.shape[1] * y.element_size()
+    weights = sum(part[:1].numel() * part.element_size() for part in (a, b))
+    return slots * weights + int(valid.sum()) * row + idx.numel() * idx.element_size()

@@ -1,0 +1,125 @@
+"""Shrink and expand of several projections in one operator, and one launch."""
+
+import math
+
+import torch
+
+from ..limits import MAX_FUSED_RANK
+from .checks import (
+    FLOAT32_MAX,
+    FLOATS,
+    INDICES,
+    check_float,
+    check_number,
+    check_same,
+    check_tensor,
+    three_dimensional,
+)
+from .library import operator
+from .run import shrink_expand
+
+
+def check_shrink_expand(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_starts: torch.Tensor,
+    scaling: float = 1.0,
+    add_inputs: bool = True,
+) -> None:
+    """Raise what `bgmv_shrink_expand` raises of types, shapes, devices and numbers."""
+    check_float("inputs", inputs, 2)
+    check_float("lora_a_weights", lora_a_weights, 4)
+    weights = three_dimensional("lora_b_weights", lora_b_weights)
+    check_float("lora_b_weights", weights, 3)
+    check_tensor("output_tensor", output_tensor, 2, FLOATS)
+    check_tensor("lora_indices_tensor", lora_indices_tensor, 1, INDICES)
+    check_tensor("slice_starts", slice_starts, 1, INDICES)
+    slots, slices, rank, hidden = lora_a_weights.shape
+    tensors = dict(
+        lora_a_weights=lora_a_weights,
+        lora_b_weights=weights,
+        output_tensor=output_tensor,
+        lora_indices_tensor=lora_indices_tensor,
+        slice_starts=slice_starts,
+    )
+    for name, tensor in tensors.items():
+        check_same("device", name, tensor.device, "inputs", inputs.device)
+    for name in ("lora_a_weights", "lora_b_weights"):
+        check_same("dtype", name, tensors[name].dtype, "inputs", inputs.dtype)
+    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
+    check_same("number of slots", "lora_b_weights", weights.shape[0], "lora_a_weights", slots)
+    check_same("rank", "lora_b_weights", weights.shape[2], "lora_a_weights", rank)
+    check_same("number of slices", "slice_starts", slice_starts.shape[0], "lora_a_weights", slices)
+    check_same("output size", "lora_b_weights", weights.shape[1], "output_tensor", output_tensor.shape[1])
+    for name in ("output_tensor", "lora_indices_tensor"):
+        check_same("number of rows", name, tensors[name].shape[0], "inputs", inputs.shape[0])
+    if not 1 <= rank <= MAX_FUSED_RANK:
+        more = "; higher ranks take bgmv_shrink and bgmv_expand" if rank else ""
+        raise ValueError(f"lora_a_weights has rank {rank}; it must be from 1 to {MAX_FUSED_RANK}{more}")
+    if not slices:
+        raise ValueError("lora_a_weights has no slices; it must have 1 or more")
+    check_number("scaling", scaling)
+    if FLOAT32_MAX < abs(scaling) != math.inf:
+        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
+    if not isinstance(add_inputs, (bool, int)):
+        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
+
+
+@operator(check_shrink_expand, mutates=("output_tensor",))
+def bgmv_shrink_expand(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_starts: torch.Tensor,
+    scaling: float = 1.0,
+    add_inputs: bool = True,
+) -> None:
+    """Both products of LoRA for projections that share an input, in place: for each slice s of the output's columns
+    ``output[t, s] (+)= scaling * B[indices[t], s] @ (A[indices[t], s] @ inputs[t])``.
+
+    What lies between the products stays in float32; it is rounded once, to the output's type. A row's bits do not
+    depend on the other rows. On NPU and CUDA tensors it is one launch, in which each core makes the small product for
+    its own share of the outputs. Runs where `bgmv_shrink` runs.
+
+    Args:
+        inputs: ``[T, H]``, fp16, bf16 or fp32; rows may be strided.
+        lora_a_weights: ``[L, S, R, H]`` of the same type: each slice's A; rank R from 1 to 128.
+        lora_b_weights: ``[L, D, R]`` or ``[L, 1, D, R]`` of the same type: the slices' B one after the other.
+        output_tensor: ``[T, D]``, fp16, bf16 or fp32; rows at index -1 are left alone.
+        lora_indices_tensor: ``[T]``, int32 or int64; -1 is a base row.
+        slice_starts: ``[S]``, int32 or int64, ascending: slice s is from ``slice_starts[s]`` to where the next one
+            starts, the last one to D. Made once for a model, as it is read on the device.
+        scaling: Factor on every product.
+        add_inputs: Whether to add to what the output holds; otherwise it is overwritten.
+
+    Raises:
+        TypeError, ValueError: an argument of a wrong type, shape, device or stride; on CPU tensors also starts that
+            are not ascending within the output.
+        IndexError: as in `bgmv_shrink`.
+    """
+    check_shrink_expand(
+        inputs,
+        lora_a_weights,
+        lora_b_weights,
+        output_tensor,
+        lora_indices_tensor,
+        slice_starts,
+        scaling,
+        add_inputs,
+    )
+    if lora_indices_tensor.numel() and output_tensor.shape[1]:
+        shrink_expand(
+            inputs,
+            lora_a_weights,
+            lora_b_weights,
+            output_tensor,
+            lora_indices_tensor,
+            slice_starts,
+            scaling,
+            add_inputs,
+        )
