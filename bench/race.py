@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from .side_by_side import Times, calls_of_a_round, side_by_side
+from .side_by_side import ROUND, Times, side_by_side
 from .wall_clock import ACCEPTED, CPU, RESULTS, Measured, change, merge, read
 
 ROUNDS = 20
+AGAIN = (2, 4)
+"""Times as many rounds as at first."""
 SHOWN = 5
 """Rounds for pytest-benchmark's table; what counts was timed side by side before."""
 ACCEPT = 'python -m bench accept --wall-clock --reason "..."'
@@ -44,17 +46,19 @@ class Race:
         """Time ``ours`` and the ``others`` in turn. The first of the others is the reference, which must not change.
 
         ``rounds``, ``calls`` and ``finish`` are as in `side_by_side`, ``device`` is what the result is filed under.
-        What looks slower than accepted is timed once more, with twice the rounds, before it fails.
+        What looks slower than accepted is timed `AGAIN` before it fails.
         """
         before = read(device, self.accepted).get(self.name)
         times = side_by_side(ours, others, rounds, calls, finish)
-        if before and change(before, Measured.of(times)).slower:
-            times = side_by_side(ours, others, 2 * rounds, calls, finish)
+        for longer in AGAIN:
+            if before and change(before, Measured.of(times)).slower:
+                times = side_by_side(ours, others, longer * rounds, calls, finish)
         now = Measured.of(times)
         merge(device, {self.name: now}, self.results)
         to = change(before, now) if before else None
         self._show(times, str(to) if to else f"nothing accepted on {device}")
-        self.benchmark.pedantic(lambda: (ours(), finish()), rounds=SHOWN, iterations=calls or calls_of_a_round(ours))
+        iterations = calls or max(1, round(ROUND / times.median))
+        self.benchmark.pedantic(lambda: (ours(), finish()), rounds=SHOWN, iterations=iterations)
         if to and to.slower:
             beside = f"beside {now.reference} on {device}"
             pytest.fail(f"{self.name}: slower than accepted, {beside}: {to}\nIf that is meant: {ACCEPT}", pytrace=False)

@@ -1,6 +1,5 @@
 """Timings of functions that take turns, so that what disturbs the machine disturbs all of them."""
 
-import math
 import random
 import statistics
 import time
@@ -55,13 +54,14 @@ def side_by_side(
     calls: int | None = None,
     finish: Callable[[], object] = lambda: None,
 ) -> Times:
-    """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each, or `ROUND` seconds of them.
+    """Time ``ours`` and the ``others`` in turn: a round makes ``calls`` of each.
 
+    By default as many of each as take `ROUND` seconds, or one call of the slowest, so that all are disturbed as much.
     Their order changes from round to round: what comes and goes at the same pace must not always meet the same one.
     ``finish`` ends each function's calls of a round, and is timed with them: it waits for what they launched.
     """
     functions = {"": ours, **others}
-    counts = {name: calls or calls_of_a_round(function) for name, function in functions.items()}
+    counts = dict.fromkeys(functions, calls) if calls else _calls(functions)
     seen: dict[str, list[float]] = {name: [] for name in functions}
     order, shuffled = list(functions), random.Random(0)
     for _ in range(rounds):
@@ -72,10 +72,12 @@ def side_by_side(
     return Times(times.pop(""), times)
 
 
-def calls_of_a_round(function: Callable[[], object]) -> int:
-    """How many calls take `ROUND` seconds; calls it a few times."""
-    function()
-    return max(1, math.ceil(ROUND / max(1e-7, _seconds(function, 3))))
+def _calls(functions: Mapping[str, Callable[[], object]]) -> dict[str, int]:
+    for function in functions.values():
+        function()
+    once = {name: max(1e-7, _seconds(function, 3)) for name, function in functions.items()}
+    longest = max(ROUND, *once.values())
+    return {name: max(1, round(longest / seconds)) for name, seconds in once.items()}
 
 
 def _seconds(function: Callable[[], object], calls: int, finish: Callable[[], object] = lambda: None) -> float:

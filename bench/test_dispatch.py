@@ -14,9 +14,12 @@ NAMES = sorted(cold_kernels.__all__)
 def arguments(name):
     if name.startswith("contrastive"):
         return torch.empty(0, 32000), torch.empty(0, 32000), 0.1, 0.5
+    none = torch.empty(0, dtype=torch.int64)
+    if name == "bgmv_shrink_expand":
+        rows, a, b = torch.empty(0, HIDDEN), torch.empty(SLOTS, 1, RANK, HIDDEN), torch.empty(SLOTS, HIDDEN, RANK)
+        return rows, a, b, rows.clone(), none, torch.zeros(1, dtype=torch.int64), 1.0, True
     shrinks = name.endswith("shrink")
     inner, outer = (HIDDEN, RANK) if shrinks else (RANK, HIDDEN)
-    none = torch.empty(0, dtype=torch.int64)
     tensors = (
         torch.empty(0, inner),
         torch.empty(SLOTS, outer, inner),

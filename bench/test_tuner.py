@@ -44,5 +44,5 @@ def test_search(race, tmp_path):
     failed = {study.sampler.config(trial).TILE for trial in trials if recorded(trial).failure}
     assert failed == {BROKEN_TILE}
     assert study.sampler.config(study.best_trial).TILE != WRONG_TILE
-    times = race(run, {"Python loop": python_loop}, rounds=10, calls=1)
+    times = race(run, {"Python loop": python_loop}, rounds=10)
     print(f"; {times.median / TRIALS * 1e3:.2f} ms a trial", end="")

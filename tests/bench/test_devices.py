@@ -13,11 +13,11 @@ from bench.test_devices import measure
 from cold_kernels.cases import Case
 from tuner.registry import load
 
-SMALL = {"bgmv_shrink": "T=5 H=96 R=8", "bgmv_expand": "T=5 H=96 R=8 idx=half", "contrastive": "B=3 V=500"}
-
 
 def small(name):
-    return SMALL.get(name, SMALL["contrastive"])
+    if name.startswith("contrastive"):
+        return "B=3 V=500"
+    return "T=3 S=2 D=9 H=20 starts=3/3" if name == "bgmv_shrink_expand" else "T=5 H=96 R=8 idx=half"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import time
 
 import pytest
 
@@ -101,3 +102,17 @@ def test_functions_take_turns():
     rounds = [tuple(seen[place : place + 9 : 3]) for place in range(0, 81, 9)]
     assert all(sorted(each) == ["a", "b", "ours"] for each in rounds)
     assert len({each[0] for each in rounds}) == 3  # nobody is always first
+
+
+def test_each_is_timed_for_as_long():
+    calls = dict.fromkeys(["ours", "slow"], 0)
+
+    def take(name, seconds):
+        calls[name] += 1
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    side_by_side(lambda: take("ours", 1e-4), {"slow": lambda: take("slow", 5e-3)}, rounds=4)
+    assert calls["slow"] == 4 + 4
+    assert calls["ours"] > 4 + 4 * 10
