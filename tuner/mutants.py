@@ -18,7 +18,7 @@ from typing import Any
 from .registry import DEFAULT_CHIP, FAILED, INSTALL, KERNELS, WRONG_INPUT, check_name, load
 
 GOAL = 0.95
-ORDERS = 24
+ORDERS, MOST = 24, 60
 GALLERY = "tests.gallery.examples"
 CONFIGURATIONS = ({}, {"AUTO": False})
 """Changes to a spec's default configuration: with the compiler's own multi-buffering, and without."""
@@ -44,6 +44,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"random orders a mutant; by default {ORDERS}")
     parser.add_argument(
+        "--most", type=int, default=MOST, help=f"mutants a program, always the same ones; by default {MOST}, 0: all"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="one JSON object on standard output; keys: tuner/mutants.py"
     )
     parser.set_defaults(run=run)
@@ -62,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ValueError("the gallery is in tests/gallery of a checkout: run this from its folder")
         if arguments.orders < 1:
             raise ValueError(f"--orders is {arguments.orders}; it must be 1 or more")
-        found = judged(launches(names), arguments.orders, progress=not arguments.json)
+        if arguments.most < 0:
+            raise ValueError(f"--most is {arguments.most}; it must be 1 or more, or 0 for all")
+        found = judged(launches(names), arguments.orders, arguments.most, progress=not arguments.json)
     except ValueError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -120,7 +125,7 @@ def _of_spec(name: str) -> Iterator[Launch]:
     yield from seen
 
 
-def judged(found: Iterator[Launch], orders: int, progress: bool = False) -> dict[str, Any]:
+def judged(found: Iterator[Launch], orders: int, most: int = 0, progress: bool = False) -> dict[str, Any]:
     """Verdicts on all mutants of these launches, as the JSON's keys."""
     from cold_kernels.ascend.errors import AscendError
     from cold_kernels.ascend.simulator.hazards.verdict import EQUIVALENT, KILLED, SURVIVED, verdicts
@@ -131,7 +136,7 @@ def judged(found: Iterator[Launch], orders: int, progress: bool = False) -> dict
     for name, program, args, grid in found:
         before = counts.copy()
         try:
-            for one in verdicts(program, args, grid, orders):
+            for one in verdicts(program, args, grid, orders, most):
                 counts[one.verdict] += 1
                 by_kind.setdefault(one.mutant.what, Counter())[one.verdict] += 1
                 reported += one.verdict == EQUIVALENT and bool(one.found)

@@ -81,8 +81,16 @@ def test_every_wrong_mutant_of_a_program_is_found():
 def test_a_mutant_differs_in_one_place():
     whole = program(RIGHT)
     for mutant in mutants(whole, [torch.zeros(64), torch.zeros(64)], (1,)):
-        before, after = (set(text.splitlines()) for text in (whole.hivm, mutant.program.hivm))
+        before, after = (set(text.splitlines()) for text in (str(whole.module), mutant.program.hivm))
         assert len(before - after) <= 2 and len(after - before) <= 2 and mutant.change
+
+
+def test_some_of_them_are_always_the_same():
+    args = [torch.zeros(64), torch.zeros(64)]
+    every = [mutant.change for mutant in mutants(program(RIGHT), args, (1,))]
+    some = [[mutant.change for mutant in mutants(program(RIGHT), args, (1,), most=2)] for _ in range(2)]
+    assert some[0] == some[1] and len(some[0]) == 2 and set(some[0]) <= set(every)
+    assert [mutant.change for mutant in mutants(program(RIGHT), args, (1,), most=99)] == every
 
 
 def test_a_program_that_is_wrong_as_compiled_is_refused():

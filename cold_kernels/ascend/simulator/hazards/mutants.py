@@ -1,20 +1,24 @@
-"""Programs with one thing of their synchronisation or memory plan broken, made from a compiled program's text."""
+"""Programs with one thing of their synchronisation or memory plan broken, made from a compiled program."""
 
-import re
+import random
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from xdsl.dialects.arith import ConstantOp
+from xdsl.ir import Operation
+from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...chips import UB_BYTES
 from ...program import Program
 from ..binding import detached
 from ..launch import Launch
 from ..memory import BLOCK, Allocation, MemRef
-from ..operations import Op
+from ..operations import Op, is_memref
 from ..work import BARRIER, SET_FLAG, WAIT_FLAG
 from .recorder import Recorder
 
-_NAME = re.compile(r'"((?:hivm|arith)\.[\w.]+)"\(')
+CAST, SELECT = "hivm.hir.pointer_cast", "arith.select"
 
 
 @dataclass(frozen=True)
@@ -31,53 +35,56 @@ class Mutant:
     program: Program
 
 
-def mutants(program: Program, args: Sequence, grid: Sequence[int]) -> Iterator[Mutant]:
-    """Every mutant of what a launch executes."""
+Edit = tuple
+"""What, change, a function that makes it, and the operations of the trace that stand for its arguments."""
+
+
+def mutants(program: Program, args: Sequence, grid: Sequence[int], most: int = 0) -> Iterator[Mutant]:
+    """Mutants of what a launch executes: every one, or of more than ``most`` as many, drawn alike for every call."""
     launch = Launch(program, grid)
     recorder = Recorder(launch.core)
     with launch.held():
         traces = launch.run(detached(args), recorder)
-    text = _Text(program, next(event[-1] for event in traces[0] if event[0] == BARRIER))
-    yield from _without_pairs(text, traces)
-    for op in _executed(traces, BARRIER):
-        yield text.mutant("barrier", f"without {op!r}", {text.line(op): []})
-    yield from _moved_buffers(text, launch, recorder)
-    yield from _swapped_buffers(text)
-    yield from _other_events(text, traces)
+    source = _Source(program, next(event[-1] for event in traces[0] if event[0] == BARRIER))
+    edits = [
+        *_without_pairs(traces),
+        *(("barrier", f"without {op!r}", _erase, op) for op in _executed(traces, BARRIER)),
+        *_moved_buffers(launch, recorder),
+        *_swapped_buffers(source),
+        *_other_events(traces),
+    ]
+    for edit in random.Random(0).sample(edits, most) if 0 < most < len(edits) else edits:
+        yield source.mutant(*edit)
 
 
-class _Text:
-    """A program's lines, and which of them each operation is: those of one name follow one another in both."""
+class _Source:
+    """A program's module, of which each mutant has a copy that is changed where an operation of the trace is."""
 
     def __init__(self, program: Program, any_op: Op) -> None:
-        self.program, self.lines = program, program.hivm.splitlines()
-        places = defaultdict(deque)
-        for number, line in enumerate(self.lines):
-            if found := _NAME.search(line):
-                places[found[1]].append(number)
-        self._numbers = {}
-        for raw in any_op.raw.get_toplevel_object().walk():
-            if places[name := Op(raw).name]:
-                self._numbers[raw] = places[name].popleft()
-        self.operations = list(map(Op, self._numbers))
+        self.program, self.module = program, any_op.raw.get_toplevel_object()
+        self.operations = list(map(Op, self.module.walk()))
+        self._places = {op.raw: place for place, op in enumerate(self.operations)}
 
-    def line(self, op: Op) -> int:
-        return self._numbers[op.raw]
-
-    def of(self, op: Op) -> str:
-        return self.lines[self.line(op)]
-
-    def mutant(self, what: str, change: str, edits: dict[int, list[str]]) -> Mutant:
-        """The program with some lines replaced."""
-        lines = [new for number, line in enumerate(self.lines) for new in edits.get(number, [line])]
-        return Mutant(what, change, replace(self.program, hivm="\n".join(lines)))
+    def mutant(self, what: str, change: str, edit: Callable[..., None], *ops: Op) -> Mutant:
+        """The program after ``edit(*operations)`` of those that stand for ``ops`` in a copy."""
+        module = self.module.clone()
+        copies = list(module.walk())
+        edit(*(copies[self._places[op.raw]] for op in ops))
+        mutated = replace(self.program, hivm=str(module))
+        vars(mutated)["module"] = module  # what it would be parsed to, for a tenth of the time
+        return Mutant(what, change, mutated)
 
 
 def _executed(traces: Sequence[tuple], *kinds: int) -> list[Op]:
     return list(dict.fromkeys(event[-1] for trace in traces for event in trace if event[0] in kinds))
 
 
-def _without_pairs(text: _Text, traces: Sequence[tuple]) -> Iterator[Mutant]:
+def _erase(*ops: Operation) -> None:
+    for op in ops:
+        Rewriter.erase_op(op)
+
+
+def _without_pairs(traces: Sequence[tuple]) -> Iterator[Edit]:
     """A set and the wait that it answers go together, with whatever else either is paired with in a loop."""
     group = {op: {op} for op in _executed(traces, SET_FLAG, WAIT_FLAG)}
     for trace in traces:
@@ -90,15 +97,15 @@ def _without_pairs(text: _Text, traces: Sequence[tuple]) -> Iterator[Mutant]:
                 group.update(dict.fromkeys(joined, joined))
     for ops in {id(ops): ops for ops in group.values()}.values():
         names = sorted({repr(op) for op in ops})
-        yield text.mutant("pair", f"without {', '.join(names)}", {text.line(op): [] for op in ops})
+        yield ("pair", f"without {', '.join(names)}", _erase, *ops)
 
 
-def _moved_buffers(text: _Text, launch: Launch, recorder: Recorder) -> Iterator[Mutant]:
+def _moved_buffers(launch: Launch, recorder: Recorder) -> Iterator[Edit]:
     """A buffer's address onto that of the nearest one that lives at the same time, and a block into it."""
     casts = {
         memref.allocation: Op(value.owner)
         for value, memref in launch.translator.known.items()
-        if isinstance(memref, MemRef) and Op(value.owner).name == "hivm.hir.pointer_cast"
+        if isinstance(memref, MemRef) and Op(value.owner).name == CAST
     }
     for buffer, neighbour in _neighbours(recorder).items():
         size = buffer.end - buffer.start
@@ -106,12 +113,14 @@ def _moved_buffers(text: _Text, launch: Launch, recorder: Recorder) -> Iterator[
         for address in dict.fromkeys((neighbour.start, into - into % BLOCK)):
             if address == buffer.start or not 0 <= address <= UB_BYTES - size:
                 continue
-            op = casts[buffer]
-            line = text.of(op)
-            moved = re.sub(r'("hivm.hir.pointer_cast"\()%\w+', r"\1%moved", line)
-            constant = f'%moved = "arith.constant"() <{{value = {address} : i64}}> : () -> i64'
-            change = f"{op!r}: {buffer.name} at {address}, where {neighbour.name} is"
-            yield text.mutant("address", change, {text.line(op): [constant, moved]})
+
+            def move(cast: Operation, address: int = address) -> None:
+                constant = ConstantOp.from_int_and_width(address, 64)
+                Rewriter.insert_op(constant, InsertPoint.before(cast))
+                cast.operands[0] = constant.result
+
+            change = f"{casts[buffer]!r}: {buffer.name} at {address}, where {neighbour.name} is"
+            yield "address", change, move, casts[buffer]
 
 
 def _neighbours(recorder: Recorder) -> dict[Allocation, Allocation]:
@@ -133,38 +142,43 @@ def _neighbours(recorder: Recorder) -> dict[Allocation, Allocation]:
     return nearest
 
 
-def _swapped_buffers(text: _Text) -> Iterator[Mutant]:
+def _swapped_buffers(source: _Source) -> Iterator[Edit]:
     """Two buffers that take turns, the other way round where one of them is chosen."""
-    for op in text.operations:
-        line = text.of(op)
-        if op.name == "arith.select" and "memref<" in line.partition("loc(")[0]:
-            change = f"{op!r}: the other of two buffers"
-            yield text.mutant("buffers", change, {text.line(op): [_other_choice(line)]})
+    for op in source.operations:
+        if op.name == SELECT and is_memref(op.results[0]):
+            yield "buffers", f"{op!r}: the other of two buffers", _swap, op
 
 
-def _other_choice(line: str) -> str:
-    return re.sub(r'("arith.select"\(%\w+), (%\w+), (%\w+)\)', r"\1, \3, \2)", line)
+def _swap(select: Operation) -> None:
+    condition, yes, no = select.operands
+    select.operands = [condition, no, yes]
 
 
-def _other_events(text: _Text, traces: Sequence[tuple]) -> Iterator[Mutant]:
+def _other_events(traces: Sequence[tuple]) -> Iterator[Edit]:
     """A flag with the event of another one between the same pipes."""
-    used: dict[tuple, set[int]] = defaultdict(set)
-    for trace in traces:
-        for event in trace:
-            if event[0] == SET_FLAG:
-                used[event[1:3]].add(event[3])
+    by_pipes: dict[tuple, dict[int, Op]] = defaultdict(dict)
     flags = {event[4]: event for trace in traces for event in trace if event[0] in (SET_FLAG, WAIT_FLAG)}
-    for op, (_, source, waiting, identity, _) in flags.items():
-        line = text.of(op)
-        if op.operands:
-            choice = Op(op.operands[0].owner)
-            if choice.name != "arith.select":
-                continue
-            other = re.sub(r"%\w+ = ", "%other = ", _other_choice(text.of(choice)))
-            new = [other, re.sub(r"\(%\w+\)", "(%other)", line, count=1)]
-        else:
-            following = sorted(used[source, waiting] - {identity})
-            if not following:
-                continue
-            new = [line.replace(f"EVENT_ID{identity}>", f"EVENT_ID{following[0]}>")]
-        yield text.mutant("event", f"{op!r}: another event", {text.line(op): new})
+    for op, event in flags.items():
+        if not op.operands:
+            by_pipes[event[1:3]].setdefault(event[3], op)
+    for op, event in flags.items():
+        change = f"{op!r}: another event"
+        if not op.operands:
+            others = [other for identity, other in sorted(by_pipes[event[1:3]].items()) if identity != event[3]]
+            if others:
+                yield "event", change, _take_event, op, others[0]
+        elif Op(op.operands[0].owner).name == SELECT:
+            yield "event", change, _take_other, op
+
+
+def _take_event(flag: Operation, other: Operation) -> None:
+    for fields, theirs in ((flag.properties, other.properties), (flag.attributes, other.attributes)):
+        if "static_event_id" in theirs:
+            fields["static_event_id"] = theirs["static_event_id"]
+
+
+def _take_other(flag: Operation) -> None:
+    choice = flag.operands[0].owner.clone()
+    _swap(choice)
+    Rewriter.insert_op(choice, InsertPoint.before(flag))
+    flag.operands[0] = choice.results[0]

@@ -36,8 +36,8 @@ class Verdict:
         return KILLED if self.found else SURVIVED
 
 
-def verdicts(program: Program, args: Sequence, grid: Sequence[int], orders: int) -> Iterator[Verdict]:
-    """Judge every mutant of a launch, each by as many random orders of its pipes as ``orders`` says.
+def verdicts(program: Program, args: Sequence, grid: Sequence[int], orders: int, most: int = 0) -> Iterator[Verdict]:
+    """Judge the mutants of a launch (`mutants`), each by as many random orders of its pipes as ``orders`` says.
 
     Raises:
         AscendError: the program as it was compiled has hazards, or comes out otherwise in another order.
@@ -49,7 +49,7 @@ def verdicts(program: Program, args: Sequence, grid: Sequence[int], orders: int)
     alarms = [*map(str, find_hazards(program, args, grid)), can_differ(launch, args, expected, orders)]
     if any(alarms):
         raise AscendError(f"{program.name} as it was compiled: {next(filter(None, alarms))}")
-    for mutant in mutants(program, args, grid):
+    for mutant in mutants(program, args, grid, most):
         try:
             found = tuple(map(str, find_hazards(mutant.program, args, grid)))
             wrong = can_differ(Launch(mutant.program, grid), args, expected, orders)
