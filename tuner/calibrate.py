@@ -3,8 +3,8 @@
 Keys of ``--json``: ``device``, ``evidence`` (``measured``, or ``stand-in``: simulated), ``chip`` (the file written),
 ``constants`` (of each ``nominal``, ``value``, ``error`` as a share of it, ``status``: seen, unseen, held, insisted),
 ``misfit`` (median and worst of measured over simulated or the reverse, less 1, ``before`` and ``after``), ``ranking``
-(of each ``case`` its ``configurations``, ``kendall_tau`` and ``top5_recall`` before and after), ``left_out`` (rows, with
-the reason).
+(of each ``case`` its ``configurations``, ``kendall_tau`` and ``top5_recall`` before and after), ``left_out`` (rows,
+with the reason).
 """
 
 import argparse

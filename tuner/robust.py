@@ -1,8 +1,9 @@
 """From finished trials to a table: the best re-timed on plausible chips and checked against float64."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 
@@ -19,6 +20,8 @@ from .winner import TIE, Times, candidates, judge, wins, worst_regret
 CHIPS = 32
 RETIMED = 8
 """Candidates that are timed on the plausible chips, besides the default's own relatives."""
+OnChips = tuple[Timed, list[float]]
+"""The launches of a configuration on a case, and their microseconds on each plausible chip."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Row:
         worst_regret: Over the chips, the most that it costs relative to the better of it and the default.
         floor_us: Time of the bytes that must move.
         bound: The pipe with the most busy cycles.
+        ranges: Least and most over the chips of ``default_us``, ``best_us``, ``gain``, and ``over_floor``, which is the
+            time without launches over that of the bytes; those of the default are left out if it is unusable.
     """
 
     case: Case
@@ -48,6 +53,7 @@ class Row:
     worst_regret: float
     floor_us: float
     bound: str
+    ranges: Mapping[str, tuple[float, float]]
 
     @property
     def gain(self) -> float | None:
@@ -55,7 +61,11 @@ class Row:
         return None if self.default_us is None else self.default_us / self.best_us
 
     def entry(self, group: Group) -> Entry:
-        details = {
+        return Entry(group.spec.key(self.case.shape()), self.config, "simulated", self.details())
+
+    def details(self) -> dict[str, Any]:
+        """What a table keeps of it."""
+        return {
             "case": str(self.case),
             "default_us": _rounded(self.default_us),
             "best_us": _rounded(self.best_us),
@@ -67,8 +77,8 @@ class Row:
             "worst_regret": _rounded(self.worst_regret),
             "floor_us": _rounded(self.floor_us),
             "bound": self.bound,
+            "ranges": {name: [_rounded(least), _rounded(most)] for name, (least, most) in self.ranges.items()},
         }
-        return Entry(group.spec.key(self.case.shape()), self.config, "simulated", details)
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class Referee:
         self.evaluator = evaluator
         self.study = study
         self.chips = evaluator.machine.chip.plausible(CHIPS)
-        self._timed: dict[tuple[Record, Case], tuple[Timed, list[float]]] = {}
+        self._timed: dict[tuple[Record, Case], OnChips] = {}
 
     def decide(self) -> Decision:
         """The configurations for the group, out of the study's finished trials.
@@ -173,32 +183,62 @@ class Referee:
     def _on_chips(self, config: Record, case: Case) -> list[float]:
         return self._time(config, case)[1]
 
-    def _time(self, config: Record, case: Case) -> tuple[Timed, list[float]]:
+    def _time(self, config: Record, case: Case) -> OnChips:
         if (config, case) not in self._timed:
-            timed = self.evaluator.timed(config, case)
-            self._timed[config, case] = timed, [timed.on(chip) for chip in self.chips]
+            self._timed[config, case] = timed_on(self.evaluator, config, case, self.chips)
         return self._timed[config, case]
 
     def _row(self, case: Case, config: Record, default_works: bool) -> Row:
-        timed, mine = self._time(config, case)
+        default = self._time(self.group.default, case) if default_works else None
         same = config == self.group.default
-        chip = self.evaluator.machine.chip
-        default_us, default_net_us, default = None, None, [math.inf] * CHIPS
-        if default_works:
-            nominal, default = self._time(self.group.default, case)
-            default_us, default_net_us = nominal.microseconds, nominal.net(chip)
-        return Row(
-            case=case,
-            config=config,
-            default_us=default_us,
-            best_us=timed.microseconds,
-            default_net_us=default_net_us,
-            net_us=timed.net(chip),
-            wins=None if same else wins(mine, default),
-            worst_regret=worst_regret(mine, default),
-            floor_us=self.evaluator.floor_microseconds(case),
-            bound=timed.bound,
-        )
+        return scored(case, config, self._time(config, case), default, same, self.evaluator, self.chips)
+
+
+def timed_on(evaluator: Evaluator, config: Record, case: Case, chips: Sequence[Any]) -> OnChips:
+    """A configuration's launches, and their microseconds on each of ``chips``.
+
+    Raises:
+        AscendError: it does not compile, or does what the simulator refuses.
+    """
+    timed = evaluator.timed(config, case)
+    return timed, [timed.on(chip) for chip in chips]
+
+
+def scored(
+    case: Case,
+    config: Record,
+    mine: OnChips,
+    default: OnChips | None,
+    same: bool,
+    evaluator: Evaluator,
+    chips: Sequence[Any],
+) -> Row:
+    """The figures of a configuration beside the default's, which is None if unusable; ``same`` if it is the default."""
+    nominal = evaluator.machine.chip
+    timed, us = mine
+    floor = evaluator.floor_microseconds(case)
+    floors = [floor * nominal.hbm_bytes_per_second / chip.hbm_bytes_per_second for chip in chips]
+    net = [all_ - len(timed.parts) * chip.constants["launch_us"] for all_, chip in zip(us, chips, strict=True)]
+    listed = {"best_us": us}
+    if floor:
+        listed["over_floor"] = [one / least for one, least in zip(net, floors, strict=True)]
+    if default:
+        listed["default_us"] = default[1]
+        listed["gain"] = [other / one for one, other in zip(us, default[1], strict=True)]
+    others = default[1] if default else [math.inf] * len(us)
+    return Row(
+        case=case,
+        config=config,
+        default_us=default[0].microseconds if default else None,
+        best_us=timed.microseconds,
+        default_net_us=default[0].net(nominal) if default else None,
+        net_us=timed.net(nominal),
+        wins=None if same else wins(us, others),
+        worst_regret=worst_regret(us, others),
+        floor_us=floor,
+        bound=timed.bound,
+        ranges={name: (min(figures), max(figures)) for name, figures in listed.items()},
+    )
 
 
 def _rounded(figure: float | None) -> float | None:
