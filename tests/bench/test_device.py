@@ -1,6 +1,7 @@
 """Measuring a device: what is measured, that a crash loses nothing, and what is refused."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -209,6 +210,37 @@ def test_without_an_npu_it_says_what_is_missing(monkeypatch, capsys, tmp_path):
     assert main(["device", "--minutes", "0"]) == 2
     assert "--minutes 0 must be above 0" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_times_on_an_npu_are_between_events_after_a_flush(monkeypatch):
+    told = []
+
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            told.append("event")
+
+        def elapsed_time(self, other):
+            return 0.025
+
+    class Call:
+        def run(self):
+            told.append("launch")
+
+    class Buffer:
+        def copy_(self, other):
+            told.append("flush")
+
+    fake = SimpleNamespace(Event=Event, synchronize=lambda: told.append("wait"))
+    monkeypatch.setattr(torch, "npu", fake, raising=False)
+    device = npu.Npu.__new__(npu.Npu)
+    device._from = device._to = Buffer()
+    device._nothing = 5.0
+    assert device.time([Call(), Call()]) == [20.0] * npu.SAMPLES
+    warm = ["launch", "launch", "wait"] * npu.WARM_UP
+    assert told == warm + ["flush", "event", "launch", "launch", "event", "wait"] * npu.SAMPLES
 
 
 @pytest.mark.skipif(interpreting(), reason="says so first")
