@@ -51,7 +51,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is not installed, 2 for an unknown kernel or chip."""
+    """Runs the command; 0, 1 if something is not installed or does not compile, 2 for bad input."""
     try:
         return _run(arguments)
     except ImportError as error:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from cold_kernels import tables
     from cold_kernels.ascend.chips import chip_named
-    from cold_kernels.ascend.errors import ToolchainMissing
+    from cold_kernels.ascend.errors import AscendError
 
     chip = arguments.chip or DEFAULT_CHIP
     try:
@@ -75,6 +75,8 @@ def _run(arguments: argparse.Namespace) -> int:
             raise ValueError("--json goes with --fragile")
         specs = [load(name) for name in arguments.kernels or KERNELS]
         folder = arguments.tables or tables.SHIPPED
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {folder}")
         if arguments.fragile:
             return _fragile(specs, arguments.chip, folder, arguments.json)
         if arguments.refresh:
@@ -83,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"report: {error}", file=sys.stderr)
         return WRONG_INPUT
-    except ToolchainMissing as error:
+    except AscendError as error:
         print(f"report: {error}", file=sys.stderr)
         return FAILED
 

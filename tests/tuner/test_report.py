@@ -117,6 +117,7 @@ def test_chips_with_half_the_bandwidth_or_twice_the_launch():
     [
         (["--refresh"], "--refresh writes into tables; say which by --tables DIR"),
         (["--json"], "--json goes with --fragile"),
+        (["--fragile", "--tables", "nowhere"], "there is no folder nowhere"),
         (["--chip", "Ascend310"], "unknown chip 'Ascend310'"),
     ],
 )
