@@ -15,6 +15,7 @@ _OPERATORS = (
     "bgmv_shrink",
     "bgmv_shrink_expand",
     "contrastive_argmax",
+    "contrastive_sample",
     "contrastive_score",
     "sgmv_expand",
     "sgmv_expand_slice",

@@ -15,6 +15,7 @@ KERNELS = {
     "bgmv_shrink_expand": "cold_kernels.bgmv.shrink_expand:bgmv_shrink_expand",
     "contrastive_score": "cold_kernels.contrastive.score:contrastive_score",
     "contrastive_argmax": "cold_kernels.contrastive.score:contrastive_argmax",
+    "contrastive_sample": "cold_kernels.contrastive.sample:contrastive_sample",
 }
 """Where each registered spec is: imported when it is asked for, as that imports Triton."""
 DEFAULT_CHIP = "Ascend910B3"

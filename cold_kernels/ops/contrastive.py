@@ -186,19 +186,19 @@ def _check_values(name: str, values: torch.Tensor, right: Callable[[float, float
         raise ValueError(f"{name} holds {wrong}; it must be {wanted}")
 
 
-def _constant(value: float, rows: int, device: torch.device) -> torch.Tensor:
+def _constant(value: float, rows: int, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """A number for each row, kept on the device: to send it anew would be a launch.
 
     Not kept from within a graph's capture: what is written there holds nothing before the graph runs.
     """
     if device.type != "cpu" and getattr(torch, device.type).is_current_stream_capturing():
-        return _full.__wrapped__(value, rows, device)
-    return _full(value, rows, device)
+        return _full.__wrapped__(value, rows, device, dtype)
+    return _full(value, rows, device, dtype)
 
 
 @functools.lru_cache(maxsize=1024)
-def _full(value: float, rows: int, device: torch.device) -> torch.Tensor:
-    return torch.full([rows], value, dtype=torch.float32, device=device)
+def _full(value: float, rows: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    return torch.full([rows], value, dtype=dtype, device=device)
 
 
 @without_gradients

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cold_kernels import contrastive_argmax, contrastive_score
+from cold_kernels import contrastive_argmax, contrastive_sample, contrastive_score
 from cold_kernels.cases import Case, errors
 from cold_kernels.contrastive import cpu
 from cold_kernels.contrastive.score import contrastive_argmax as argmax_spec
@@ -14,6 +14,7 @@ from cold_kernels.devices import Device
 from cold_kernels.launch import run
 from cold_kernels.record import Record
 
+from . import sampling
 from .rows import FIRST, INF, NAN, ROWS, batch, same_bits
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -81,6 +82,21 @@ def test_an_inner_stride_that_is_not_one():
     operands = dict(zip(("expert", "amateur"), columns, strict=True))
     operands |= dict(log_alpha=torch.tensor([0.1]).log().expand(4), beta=torch.full([4], 0.5))
     assert_right(operands, score, choice)
+
+
+def test_draws():
+    args = sampling.operands("B=3 V=70", log_alpha=-60.0)
+    alpha = args["log_alpha"].double().exp()
+    numbers = [args[name] for name in ("beta", "temperature", "top_k", "top_p", "uniform")]
+    sampling.assert_right(args, contrastive_sample(args["expert"], args["amateur"], alpha, *numbers))
+
+
+@pytest.mark.parametrize("args", [sampling.flat(900, 1), sampling.tied(900, 1, 333)], ids=["flat", "tied"])
+def test_draws_where_the_lanes_lack_scores(args):
+    choice = torch.full([1], -1)
+    config = Record(sampling.spec.default, TILE_V=256)
+    run(sampling.spec, {**args, "choice": choice}, config, Device("interpreter", "interpreter", 1))
+    assert torch.equal(choice, sampling.in_torch(args))
 
 
 half_floats = st.floats(-65504, 65504, width=16)  # without bounds, Hypothesis discards so many that it may give up

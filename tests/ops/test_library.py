@@ -24,7 +24,8 @@ def arguments(name, dtype=torch.float32, rows=ROWS):
         return torch.randn(*shape, generator=generator).to(dtype)
 
     if name.startswith("contrastive"):
-        return random(rows, HIDDEN), random(rows, HIDDEN), 0.1, 0.5
+        draw = (0.7, 5, 0.9, torch.rand(rows, generator=generator)) if name.endswith("sample") else ()
+        return random(rows, HIDDEN), random(rows, HIDDEN), 0.1, 0.5, *draw
     if name == "bgmv_shrink_expand":
         a, b = random(SLOTS, 2, RANK, HIDDEN), random(SLOTS, HIDDEN + 2, RANK)
         indices, starts = torch.arange(rows) % (SLOTS + 1) - 1, torch.tensor([0, 20])
@@ -116,9 +117,7 @@ def test_exports_with_any_number_of_rows(name, strict):
         exported = torch.export.export(Module(), copied_tuple(args), strict=strict)
     else:
         row = torch.export.Dim("rows", min=2, max=64)
-        shapes = tuple(
-            {0: row} if isinstance(arg, torch.Tensor) and arg.shape[0] == ROWS else None for arg in args
-        )
+        shapes = tuple({0: row} if isinstance(arg, torch.Tensor) and arg.shape[0] == ROWS else None for arg in args)
         exported = torch.export.export(Module(), copied_tuple(args), dynamic_shapes=(shapes,), strict=strict)
         assert_same(exported.module(), name, arguments(name, rows=9))
     assert_same(exported.module(), name, args)
