@@ -20,7 +20,6 @@ from .registry import FAILED, INSTALL, WRONG_INPUT
 if TYPE_CHECKING:
     from cold_kernels.ascend.chips import Chip
 
-FORMAT = 1
 LEAST_MICROS = 12
 """Fewer micro-benchmarks do not tell the constants apart."""
 LEAST_RANKED, TOP = 5, 5
@@ -72,6 +71,7 @@ def calibrated(file: Path, out: Path | None, chip: str | None, machine_for: Any)
     """
     from bench.device.fit import fit
     from bench.device.results import read
+    from cold_kernels.ascend.chip_file import write_chip
     from cold_kernels.ascend.chips import CHIPS
 
     results = read(file)
@@ -171,36 +171,6 @@ def rankings(rows: Iterable, before: "Chip", after: "Chip") -> list:
         top = [recall(guess, truth, TOP) for guess in guesses]
         found.append(Agreement(case, len(same), dict(before=tau[0], after=tau[1]), dict(before=top[0], after=top[1])))
     return found
-
-
-def write_chip(path: Path, chip: "Chip", about: dict) -> None:
-    """Write a chip file: the chip that it is based on, its constants, and where they come from."""
-    data = {"format": FORMAT, "base": chip.name, "constants": chip.constants, **about}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1) + "\n")
-
-
-def load_chip(path: Path) -> "Chip":
-    """The chip in a file that `calibrate` has written.
-
-    Raises:
-        ValueError: it cannot be read, or is not such a file; says what is wrong.
-    """
-    from cold_kernels.ascend.chips import chip_named
-
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("constants"), dict):
-        raise ValueError(f"{path} is no chip file of python -m tuner calibrate")
-    base = chip_named(data.get("base"))
-    if odd := set(data["constants"]) ^ set(base.constants):
-        raise ValueError(f"{path}: {', '.join(sorted(odd))} missing or unknown; calibrate again with this version")
-    for name, value in data["constants"].items():
-        if type(value) not in (int, float) or not 0 < value < float("inf"):
-            raise ValueError(f"{path}: {name} = {value!r} is no number above 0")
-    return replace(base, constants={name: float(data["constants"][name]) for name in base.constants})
 
 
 WORDS = {

@@ -85,7 +85,7 @@ def _explained(arguments: argparse.Namespace) -> dict[str, Any]:
     within = all(case.sizes[dim] <= limit for dim, limit in spec.limits.items())
     if within:
         dry_run(spec, case, chip.vector_cores)
-    config, reason = chosen_config(spec, case, arguments.chip, arguments.config)
+    config, reason = chosen_config(spec, case, chip.name, arguments.config)
     limits = [
         {"dimension": dim, "size": case.sizes[dim], "limit": limit, "holds": case.sizes[dim] <= limit}
         for dim, limit in spec.limits.items()

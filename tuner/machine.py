@@ -29,7 +29,7 @@ class Machine:
 
 
 def ascend_machine(name: str) -> Machine:
-    """The open Ascend compiler and the simulator for the chip ``name``.
+    """The open Ascend compiler and the simulator for the chip ``name``, or the one in a chip file.
 
     Raises:
         ValueError: there is no such chip.
@@ -55,15 +55,16 @@ def ascend_machine(name: str) -> Machine:
     def compile(kernel, signature, constants, options):
         words = {"multibuffer": "multi_buffer"}
         chosen = CompileOptions(**{words.get(key, key): value for key, value in options.items()})
-        return compile_kernel(kernel, signature, constants, chip=name, options=chosen)
+        return compile_kernel(kernel, signature, constants, chip=chip.name, options=chosen)
 
     def run(program, arguments, grid, values):
         return simulate(program, arguments, grid, chip=chip, values=values, hazards=values)
 
-    return Machine(chip, compile, run, toolchain_versions(), _model_digest())
+    return Machine(chip, compile, run, toolchain_versions(), _model_digest(chip))
 
 
-def _model_digest() -> str:
+def _model_digest(chip: Any) -> str:
     folder = Path(cold_kernels.__path__[0]) / "ascend"
     files = [folder / "chips.py", folder / "program.py", *sorted((folder / "simulator").glob("*.py"))]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    constants = repr(sorted(chip.constants.items())).encode()  # a chip file's are its own
+    return hashlib.sha256(b"\0".join([constants, *(file.read_bytes() for file in files)])).hexdigest()

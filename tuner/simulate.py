@@ -148,7 +148,7 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
             )
     case = Case.parse(arguments.shape or "", spec)
     dry_run(spec, case, chip_named(arguments.chip).vector_cores)
-    config, reason = chosen_config(spec, case, arguments.chip, arguments.config)
+    config, reason = chosen_config(spec, case, chip_named(arguments.chip).name, arguments.config)
     illegal = [f"{name} = {excess} > 0" for name, excess in spec.excess(config, case.shape()).items() if excess > 0]
     if illegal:
         raise ValueError(f"{config} is not legal for {case}: {', '.join(illegal)}; python -m tuner explain says more")

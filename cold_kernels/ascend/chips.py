@@ -9,6 +9,7 @@ import functools
 import math
 import random
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 KIB = 1024
 UB_BYTES = 192 * KIB
@@ -167,11 +168,15 @@ CHIPS = {
 
 @functools.cache
 def chip_named(name: str) -> Chip:
-    """The chip of that name.
+    """The chip of that name, or in the file of that name if it ends in ``.json``.
 
     Raises:
-        ValueError: there is none; the message lists them.
+        ValueError: there is none; the message lists them, or says what is wrong with the file.
     """
+    if name.endswith(".json"):
+        from .chip_file import load_chip
+
+        return load_chip(Path(name))
     if name not in CHIPS:
-        raise ValueError(f"unknown chip {name!r}; use one of {', '.join(CHIPS)}")
+        raise ValueError(f"unknown chip {name!r}; use one of {', '.join(CHIPS)}, or a chip file")
     return CHIPS[name]

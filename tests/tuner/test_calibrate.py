@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -14,12 +15,12 @@ from bench.device.fit import kendall_tau, recall
 from bench.device.jobs import MICRO, RANDOM, Job
 from bench.device.measure import measure
 from bench.device.micro import micros
+from cold_kernels.ascend.chip_file import load_chip, write_chip
 from cold_kernels.ascend.chips import CONSTANTS, chip_named
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case
 from tuner.__main__ import main
-from tuner.calibrate import load_chip, write_chip
 from tuner.registry import load
 
 SEED = 3
@@ -115,6 +116,19 @@ def test_bad_files_are_refused(tmp_path, capsys, content, said):
         path.write_text(content)
     assert main(["calibrate", str(path)]) == 2
     assert capsys.readouterr().err.startswith("calibrate: ") and not list(tmp_path.glob("*.chip.json"))
+
+
+def test_a_chip_file_is_a_chip_wherever_one_is_asked_for(tmp_path, capsys):
+    slow, base = tmp_path / "slow.json", chip_named("Ascend910B3")
+    write_chip(slow, replace(base, constants={**base.constants, "launch_us": 1000.0}), {})
+    command = ["simulate", "bgmv_shrink", "--shape", "T=1 H=256 R=4", "--json", "--chip"]
+    times = []
+    for chip in ("Ascend910B3", str(slow)):
+        assert main([*command, chip]) == 0
+        times.append(json.loads(capsys.readouterr().out)["microseconds"])
+    assert times[1] - times[0] == pytest.approx(1000.0 - base.constants["launch_us"])
+    assert main([*command, str(tmp_path / "none.json")]) == 2
+    assert "cannot read" in capsys.readouterr().err
 
 
 def test_bad_chip_files_are_refused(tmp_path):
