@@ -4,7 +4,7 @@ import torch
 
 
 def temperature(size: list[int], generator: torch.Generator) -> torch.Tensor:
-    return _in_turn(size, [1.0, 0.7, 0.0, 1.5, 0.05, 1.0, 0.8, 3.0, 20.0])
+    return _in_turn(size, [1.0, 0.7, 0.0, 1.5, 0.05, 20.0, 0.8, 3.0])
 
 
 def top_k(size: list[int], generator: torch.Generator) -> torch.Tensor:
