@@ -1,5 +1,7 @@
 """Hazards in programs written by hand: each kind found, with the operations, and what is legal not reported."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("xdsl")
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cold_kernels.ascend import find_hazards, simulate
-from cold_kernels.ascend.simulator import Deadlock
+from cold_kernels.ascend.simulator import Deadlock, OutOfBounds
 from cold_kernels.ascend.simulator.hazards.hazard import FLAG, PROGRAMS, RACE, STALE, UNWRITTEN
 from cold_kernels.ascend.simulator.memory import Allocation
 from cold_kernels.ascend.simulator.regions import Region
@@ -189,6 +191,17 @@ def test_a_simulation_has_them_if_asked():
     assert run.cycles == simulate(program, args, (1,)).cycles
     left = [torch.ones(N), torch.zeros(N)]
     assert not find_hazards(program, left, (1,)) and not left[1].any()
+
+
+def test_arguments_are_left_alone_where_it_fails_too():
+    args = [torch.ones(N), torch.zeros(N // 2), torch.zeros(N)]
+    z = tensor("z", "%x2", (N,), "f32")[0]
+    program = hand_written(START + z + RIGHT.replace(barrier(), "") + store("b", "z") + barrier(), F32, F32, F32)
+    assert find_hazards(program, [args[0], torch.zeros(N), args[2]], (1,)) == () and not args[2].any()
+    late = program.hivm.replace("%z)", "%y)").replace("(%b, %y)", "(%b, %z)", 1)
+    with pytest.raises(OutOfBounds):
+        find_hazards(replace(program, hivm=late), args, (1,))
+    assert not args[2].any() and not args[1].any()
 
 
 RUNS = st.builds(

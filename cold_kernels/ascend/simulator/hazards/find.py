@@ -23,7 +23,12 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
         args: Written as the launch does, or left as they were if ``values`` is False.
     """
     found, recorder = Found(), Recorder(launch.core)
-    traces = launch.run(args, recorder)
+    try:
+        traces = launch.run(args, recorder)
+    except BaseException:
+        if not values:
+            recorder.undo.back()
+        raise
     known: dict[tuple, tuple] = {}
     programs = []
     for number, trace in enumerate(traces):
