@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from xdsl.dialects.arith import ConstantOp
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...chips import UB_BYTES
@@ -14,7 +14,7 @@ from ...program import Program
 from ..binding import detached
 from ..launch import Launch
 from ..memory import BLOCK, Allocation, MemRef
-from ..operations import Op, is_memref
+from ..operations import Op
 from ..work import BARRIER, SET_FLAG, WAIT_FLAG
 from .recorder import Recorder
 
@@ -75,6 +75,10 @@ class _Source:
         return Mutant(what, change, mutated)
 
 
+def _made_by(value: SSAValue, name: str) -> bool:
+    return isinstance(value.owner, Operation) and Op(value.owner).name == name
+
+
 def _executed(traces: Sequence[tuple], *kinds: int) -> list[Op]:
     return list(dict.fromkeys(event[-1] for trace in traces for event in trace if event[0] in kinds))
 
@@ -105,7 +109,7 @@ def _moved_buffers(launch: Launch, recorder: Recorder) -> Iterator[Edit]:
     casts = {
         memref.allocation: Op(value.owner)
         for value, memref in launch.translator.known.items()
-        if isinstance(memref, MemRef) and Op(value.owner).name == CAST
+        if isinstance(memref, MemRef) and _made_by(value, CAST)
     }
     for buffer, neighbour in _neighbours(recorder).items():
         size = buffer.end - buffer.start
@@ -145,7 +149,7 @@ def _neighbours(recorder: Recorder) -> dict[Allocation, Allocation]:
 def _swapped_buffers(source: _Source) -> Iterator[Edit]:
     """Two buffers that take turns, the other way round where one of them is chosen."""
     for op in source.operations:
-        if op.name == SELECT and is_memref(op.results[0]):
+        if op.name == SELECT and all(_made_by(choice, CAST) for choice in op.operands[1:]):
             yield "buffers", f"{op!r}: the other of two buffers", _swap, op
 
 
@@ -167,7 +171,7 @@ def _other_events(traces: Sequence[tuple]) -> Iterator[Edit]:
             others = [other for identity, other in sorted(by_pipes[event[1:3]].items()) if identity != event[3]]
             if others:
                 yield "event", change, _take_event, op, others[0]
-        elif Op(op.operands[0].owner).name == SELECT:
+        elif _made_by(op.operands[0], SELECT):
             yield "event", change, _take_other, op
 
 
