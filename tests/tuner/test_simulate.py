@@ -70,7 +70,7 @@ def test_the_shipped_kernels_add_up(kernel, shape, capsys):
 
 @compiled
 def test_two_launches_and_another_configuration(capsys):
-    found = simulated(capsys, "bgmv_shrink", "--config", "SPLIT_H=2 TILE_H=1024", "--chip", "Ascend910B1")
+    found = simulated(capsys, "bgmv_shrink", "--config", "SPLIT_H=2 TILE_H=1024 TILE_R=4", "--chip", "Ascend910B1")
     check(found)
     assert [launch["function"] for launch in found["launches"]] == ["_shrink", "_sum_parts"]
     assert found["config"]["SPLIT_H"] == 2 and found["config_from"].startswith("--config")
