@@ -19,7 +19,7 @@ from cold_kernels.stage import StageCall
 from cold_kernels.tables import select
 
 from .machine import Machine
-from .registry import KERNELS, _from_file, check_name, load
+from .registry import KERNELS, check_name, load, module_from_file
 from .words import config_of
 
 
@@ -135,7 +135,7 @@ def spec_or_function(name: str) -> Any:
     if name in KERNELS:
         return load(name)
     file, _, attribute = name.rpartition(":")
-    module = _from_file(Path(file).resolve(), name)
+    module = module_from_file(Path(file).resolve(), name)
     found = getattr(module, attribute, None)
     if isinstance(found, KernelSpec):
         return found

@@ -7,7 +7,7 @@ from cold_kernels.ascend.errors import CompilationFailed, UnsupportedProgram
 from cold_kernels.cases import Case
 from cold_kernels.spec import KernelSpec
 
-from .evaluate import Evaluator, geomean
+from .evaluate import Evaluator
 from .group import groups
 from .machine import Machine
 
@@ -102,8 +102,3 @@ def rank(spec: KernelSpec, text: str, machine: Machine, count: int, chips: int =
 def _regrets(times: dict, best) -> tuple[float, ...]:
     chips = range(1, len(times[best]))
     return tuple(times[best][chip] / min(us[chip] for us in times.values()) - 1 for chip in chips)
-
-
-def typical_regret(rankings: list[Ranking]) -> float:
-    """Geometric mean over chips and cases of the best's time over the chip's fastest, less 1."""
-    return geomean(1 + regret for ranking in rankings for regret in ranking.regrets) - 1

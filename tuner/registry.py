@@ -46,7 +46,7 @@ def load(name: str) -> "KernelSpec":
 
     check_name(name)
     where, _, attribute = KERNELS.get(name, name).rpartition(":")
-    module = importlib.import_module(where) if name in KERNELS else _from_file(Path(where).resolve(), name)
+    module = importlib.import_module(where) if name in KERNELS else module_from_file(Path(where).resolve(), name)
     spec = getattr(module, attribute, None)
     if not isinstance(spec, KernelSpec):
         found = [key for key, value in vars(module).items() if isinstance(value, KernelSpec)]
@@ -54,7 +54,7 @@ def load(name: str) -> "KernelSpec":
     return spec
 
 
-def _from_file(file: Path, name: str):
+def module_from_file(file: Path, name: str):
     module_name = f"_spec_{file.stem}_{abs(hash(file)):x}"
     if module_name not in sys.modules:
         if str(file.parent) not in sys.path:  # what stands beside the file can be imported from it

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..program import Program
 from .binding import detached
+from .hazards.recorder import Recorder
 from .launch import Launch
 from .profile import Profile
 from .stalls import NOWHERE
@@ -28,25 +29,6 @@ class Buffer:
     live: tuple[tuple[float, float], ...]
 
 
-class Watch:
-    """Observes a core: what each event of one program's trace reads and writes of the unified buffer."""
-
-    def __init__(self, core, program: int) -> None:
-        self.core, self.program = core, program
-        self.touched: list[tuple[int, str, set, set]] = []
-
-    def __call__(self, op, touches, step, env: list) -> None:
-        place = len(self.core.trace)
-        effects = touches(env) if touches and self.core.block == self.program else None
-        step(env)
-        if effects and len(self.core.trace) > place:
-            reads, writes = (
-                {(r.allocation.start, r.allocation.end) for r in regions if r.allocation.local}
-                for regions in (effects.reads, effects.writes)
-            )
-            self.touched.append((place, op.location, reads, writes))
-
-
 def buffers(
     program: Program, args: Sequence, grid: Sequence[int], cores: int, found: Profile, number: int
 ) -> tuple[Buffer, ...]:
@@ -59,18 +41,22 @@ def buffers(
         number: Which of the core's programs.
     """
     launch, block = Launch(program, grid), number * cores + found.core
-    watch = Watch(launch.core, block)
+    recorder = Recorder(launch.core)
     with launch.held():
-        trace = launch.run(detached(args), watch, values=launch.translator.reads_local)[block]
+        trace = launch.run(detached(args), recorder, values=launch.translator.reads_local)[block]
     places = [place for place, event in enumerate(trace) if event[0] in (ISSUE, SCALAR_ACCESS)]
     times = found.programs[number][1].times
     spans: dict[tuple[int, int], _Life] = {}
-    for place, line, reads, writes in watch.touched:
-        index = bisect_left(places, place)
+    for access in recorder.locals[block]:
+        index = bisect_left(places, access.place)
         if index == len(places):
             continue
+        reads, writes = (
+            {(region.allocation.start, region.allocation.end) for region in regions}
+            for regions in (access.reads, access.writes)
+        )
         for where in reads | writes:
-            spans.setdefault(where, _Life()).add(line, *times[index], where in reads, where in writes)
+            spans.setdefault(where, _Life()).add(access.op.location, *times[index], where in reads, where in writes)
     return tuple(Buffer(*where, life.line, tuple(life.spans())) for where, life in sorted(spans.items()))
 
 

@@ -52,9 +52,9 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
 
         recorder.undo.back()
         _report(reads, matters, found)
-        recorder = Recorder(launch.core)
-        launch.run(args, recorder)
-    if not values:
+        if values:
+            launch.run(args)
+    elif not values:
         recorder.undo.back()
     return traces, found.all()
 
