@@ -50,6 +50,18 @@ def check_number(name: str, value: object, or_else: str = "") -> None:
         raise TypeError(f"{name} must be a number (int or float){or_else}, not {type(value).__name__}")
 
 
+def check_scaling(value: object) -> None:
+    """Raise unless ``scaling`` is a number that is one in float32 too; infinite and NaN ones are."""
+    check_number("scaling", value)
+    if FLOAT32_MAX < abs(value) != math.inf:
+        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
+
+
+def check_add_inputs(value: object) -> None:
+    if not isinstance(value, (bool, int)):
+        raise TypeError(f"add_inputs must be True or False, not {type(value).__name__}")
+
+
 def check_written_once(name: str, tensor: torch.Tensor) -> None:
     """Raise where two elements of a matrix share a place: steps i and j with ``i * strides[0] == j * strides[1]``."""
     if tensor.is_contiguous():

@@ -1,17 +1,15 @@
 """Shrink and expand of several projections in one operator, and one launch."""
 
-import math
-
 import torch
 
 from ..limits import MAX_FUSED_RANK
 from .checks import (
-    FLOAT32_MAX,
     FLOATS,
     INDICES,
+    check_add_inputs,
     check_float,
-    check_number,
     check_same,
+    check_scaling,
     check_tensor,
     three_dimensional,
 )
@@ -61,11 +59,8 @@ def check_shrink_expand(
         raise ValueError(f"lora_a_weights has rank {rank}; it must be from 1 to {MAX_FUSED_RANK}{more}")
     if not slices:
         raise ValueError("lora_a_weights has no slices; it must have 1 or more")
-    check_number("scaling", scaling)
-    if FLOAT32_MAX < abs(scaling) != math.inf:
-        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
-    if not isinstance(add_inputs, (bool, int)):
-        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
+    check_scaling(scaling)
+    check_add_inputs(add_inputs)
 
 
 @operator(check_shrink_expand, mutates=("output_tensor",))

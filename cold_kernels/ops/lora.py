@@ -1,11 +1,19 @@
 """LoRA operators on many adapters at once, with the argument order of vLLM and vllm-ascend."""
 
-import math
-
 import torch
 
 from ..limits import MAX_RANK
-from .checks import FLOAT32_MAX, FLOATS, INDICES, check_float, check_number, check_same, check_tensor, three_dimensional
+from .checks import (
+    FLOAT32_MAX,
+    FLOATS,
+    INDICES,
+    check_add_inputs,
+    check_float,
+    check_same,
+    check_scaling,
+    check_tensor,
+    three_dimensional,
+)
 from .library import operator
 from .matrices import expand_fits, shrink_fits
 from .run import expand, shrink
@@ -28,9 +36,7 @@ def check_shrink(
     check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
     check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
     _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    check_number("scaling", scaling)
-    if FLOAT32_MAX < abs(scaling) != math.inf:
-        raise ValueError(f"scaling is beyond the largest float32, {FLOAT32_MAX:.3g}")
+    check_scaling(scaling)
 
 
 def check_expand(
@@ -51,8 +57,7 @@ def check_expand(
     check_same("rank", "lora_b_weights", rank, "inputs", inputs.shape[1])
     check_same("output size", "lora_b_weights", hidden, "output_tensor", output_tensor.shape[1])
     _check_rows("lora_b_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
-    if not isinstance(add_inputs, (bool, int)):
-        raise TypeError(f"add_inputs must be True or False, not {type(add_inputs).__name__}")
+    check_add_inputs(add_inputs)
 
 
 def _check_rows(
