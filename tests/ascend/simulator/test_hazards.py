@@ -164,6 +164,18 @@ def test_programs_that_read_what_another_writes():
     assert kinds(body) == []
 
 
+def test_one_write_among_very_many_reads():
+    zero = constants(zero="0 : i64")
+    first = f"""
+    %program = "hivm.hir.get_block_idx"() : () -> i64
+    %is_first = "arith.cmpi"(%program, %zero) <{{predicate = 0 : i64}}> : (i64, i64) -> i1
+    "scf.if"(%is_first) ({{ {store("b", "x")} "scf.yield"() : () -> () }}, {{}}) : (i1) -> ()
+    """
+    body = zero + load() + LOADED + add() + ADDED + then("MTE2", "MTE3") + first + barrier()
+    assert kinds(body, programs=900) == [PROGRAMS]
+    assert kinds(body) == []
+
+
 def test_a_copy_that_reads_what_a_copy_of_the_same_program_writes():
     again = load("c", "y")
     assert kinds(RIGHT.replace(barrier(), "") + again + barrier()) == [RACE]

@@ -12,7 +12,7 @@ Order = tuple[Mapping[int, Moment], Turns]
 """When a program's instructions start, and where it waits for other programs."""
 
 MOST_PAIRS = 200_000
-"""Pairs of overlapping accesses that are looked at, of one launch."""
+"""Pairs of overlapping accesses, one of them a write, that are looked at of one launch."""
 
 
 def conflicts(accesses: Sequence[Global], orders: Sequence[Order], found: Found) -> None:
@@ -119,20 +119,18 @@ def _overlapping(accesses: list[Global]) -> Iterator[tuple[Global, Global]]:
     start, end, owner = start[order], end[order], owner[order]
     reach = np.maximum.accumulate(end)
     broken = np.flatnonzero(np.r_[True, start[1:] >= reach[:-1], True])  # no interval spans these places
-    harmless = np.array([access.atomic or not access.writes for access in accesses])[owner]
-    atomic = np.array([access.atomic for access in accesses])[owner]
+    writes, atomic = (np.array([getattr(a, name) for a in accesses])[owner] for name in ("writes", "atomic"))
     pairs = 0
     for low, high in zip(broken[:-1], broken[1:], strict=True):
         group = slice(low, high)
-        if high - low < 2 or atomic[group].all() or (harmless[group] & ~atomic[group]).all():
+        if high - low < 2 or atomic[group].all():
             continue
-        for here in range(low, high):
-            for there in range(here + 1, high):
-                if start[there] >= end[here]:
-                    break
-                first, second = accesses[owner[here]], accesses[owner[there]]
+        for here in low + np.flatnonzero(writes[group]):
+            meeting = (start[group] < end[here]) & (end[group] > start[here]) & ~(atomic[group] & atomic[here])
+            for there in low + np.flatnonzero(meeting):
+                if owner[there] == owner[here] or (writes[there] and there < here):
+                    continue  # itself, or a pair that has come already
                 pairs += 1
-                if first is not second and (first.writes or second.writes) and not (first.atomic and second.atomic):
-                    yield first, second
-                if pairs > MOST_PAIRS:
+                yield accesses[owner[here]], accesses[owner[there]]
+                if pairs == MOST_PAIRS:
                     return
