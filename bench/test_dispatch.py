@@ -15,6 +15,8 @@ def arguments(name):
     if name.startswith("contrastive"):
         return torch.empty(0, 32000), torch.empty(0, 32000), 0.1, 0.5
     none = torch.empty(0, dtype=torch.int64)
+    if name == "lora_row_order":
+        return (none,)
     if name == "bgmv_shrink_expand":
         rows, a, b = torch.empty(0, HIDDEN), torch.empty(SLOTS, 1, RANK, HIDDEN), torch.empty(SLOTS, HIDDEN, RANK)
         return rows, a, b, rows.clone(), none, torch.zeros(1, dtype=torch.int64), 1.0, True
@@ -34,6 +36,8 @@ def nothing(name):
     if name.startswith("contrastive"):
         dtype = torch.float32 if name.endswith("score") else torch.int64
         return lambda expert, *_: torch.empty(expert.shape[: expert.dim() - name.endswith("max")], dtype=dtype)
+    if name == "lora_row_order":
+        return lambda indices: torch.zeros(1, dtype=torch.int32)
     return lambda *_: None
 
 

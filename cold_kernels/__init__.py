@@ -17,6 +17,7 @@ _OPERATORS = (
     "contrastive_argmax",
     "contrastive_sample",
     "contrastive_score",
+    "lora_row_order",
     "sgmv_expand",
     "sgmv_expand_slice",
     "sgmv_shrink",

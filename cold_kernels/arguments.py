@@ -1,7 +1,8 @@
 """What a kernel takes: tensors with symbolic dimensions, and numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -10,18 +11,19 @@ from .dtypes import TORCH, dtype_name
 
 @dataclass(frozen=True)
 class TensorArg:
-    """A tensor of a kernel. Build it with `In`, `Out`, `Index` or `Workspace`.
+    """A tensor of a kernel. Build it with `In`, `Out`, `Index`, `Derived` or `Workspace`.
 
     Args:
         dims: Names of its dimensions, in order; equal names must have equal sizes.
         dtypes: Element types that it may have, under Triton's names.
-        role: ``input``, ``output``, ``inout``, ``index`` or ``workspace``.
+        role: ``input``, ``output``, ``inout``, ``index``, ``derived`` or ``workspace``.
         same_dtype: Another argument whose element type this one shares.
         into: For an index: the dimension that it points into.
         none: For an index: the value that points nowhere.
         make: For an input: what a harness passes, ``make(size, generator) -> tensor``, in place of normally
             distributed numbers.
         like: Another argument whose element type a harness gives this one; callers need not.
+        derive: For what follows from other arguments: ``derive(arguments before it, size) -> tensor``.
     """
 
     dims: tuple[str, ...]
@@ -32,6 +34,7 @@ class TensorArg:
     none: int | None = None
     make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None
     like: str | None = None
+    derive: Callable[[Mapping[str, Any], list[int]], torch.Tensor] | None = None
 
     def __post_init__(self) -> None:
         unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
@@ -84,6 +87,11 @@ def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> Tensor
 def Index(dims: str, dtypes: str, *, into: str, none: int | None = None) -> TensorArg:
     """A tensor of positions in dimension ``into``; the value ``none`` points nowhere."""
     return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "index", into=into, none=none)
+
+
+def Derived(dims: str, dtypes: str, *, derive: Callable[[Mapping[str, Any], list[int]], torch.Tensor]) -> TensorArg:
+    """A tensor that follows from arguments before it, made by the caller, for many launches perhaps."""
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "derived", derive=derive)
 
 
 def Workspace(dims: str, dtype: str) -> TensorArg:

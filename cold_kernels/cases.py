@@ -94,6 +94,8 @@ class Case:
                 args[name] = self.scalars.get(name, arg.default)
             elif arg.role == "index":
                 args[name] = self._index(name, self.sizes[arg.dims[0]], self.sizes[arg.into])
+            elif arg.role == "derived":
+                args[name] = arg.derive(args, [self.sizes[dim] for dim in arg.dims])
             elif arg.role != "workspace":
                 tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], self._dtype(arg, args))
                 if arg.role in ("input", "inout"):

@@ -68,6 +68,9 @@ def some_rows(spec, args, some):
             batch[name] = poisoned(list(args[name][some].shape), args[name].dtype)
         else:
             batch[name] = args[name][some]
+    for name, arg in spec.operands.items():
+        if arg.role == "derived":
+            batch[name] = arg.derive(batch, [args[name].numel() and len(some) + 1])
     return batch
 
 
@@ -114,7 +117,7 @@ def for_each(names, make):
 
 def free_types(spec):
     """Operands whose element type does not follow from the first one's, with what they may be."""
-    free = [(name, arg) for name, arg in list(spec.operands.items())[1:] if arg.role != "index" and not arg.same_dtype]
+    free = [(name, arg) for name, arg in list(spec.operands.items())[1:] if arg.role not in ("index", "derived") and not arg.same_dtype]
     return [(name, dtype) for name, arg in free for dtype in arg.dtypes]
 
 

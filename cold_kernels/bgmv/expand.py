@@ -7,9 +7,10 @@ from ..arguments import In, Index, InOut, Scalar
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
 from .targets import LLAMA_2_7B_DECODING
+from .b_tiles import load_tile, repeated, times
 
 
 @triton.jit(do_not_specialize=["T", "L"])
@@ -17,51 +18,42 @@ def _expand(
     b_ptr, x_ptr, y_ptr, idx_ptr, T, L,
     x_stride_T, x_stride_R, b_stride_L, y_stride_T, y_stride_H,
     H: tl.constexpr, R: tl.constexpr, b_stride_H: tl.constexpr, add: tl.constexpr,
-    TILE: tl.constexpr, DEPTH: tl.constexpr,
+    TILE: tl.constexpr, SPLIT: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_H == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    TILE_H: tl.constexpr = TILE // P
-    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H
     WIDTH: tl.constexpr = 64 if P < 64 else P  # lanes that one vector instruction fills
-    o_h = tl.arange(0, TILE_H)
+    TILE_H: tl.constexpr = TILE // P
+    SPAN: tl.constexpr = (H + SPLIT * TILE_H - 1) // (SPLIT * TILE_H) * TILE_H
+    one = tl.where(L > 0, 1.0, 0.0)
     o_r = tl.arange(0, P)
-    o_flat = tl.arange(0, TILE)
-    for item in range(tl.program_id(0), T * TILES, tl.num_programs(0)):
-        row = tl.cast(item // TILES, tl.int64)
-        h0 = tl.cast(item % TILES * TILE_H, tl.int64)
+    # Rows vary slowest: the expert rows of a doubled batch come first and are dealt over all cores.
+    for item in range(tl.program_id(0), T * SPLIT, tl.num_programs(0)):
+        row = tl.cast(item // SPLIT, tl.int64)
+        first = item % SPLIT * SPAN
+        last = tl.minimum(first + SPAN, H)
         slot = tl.load(idx_ptr + row).to(tl.int64)
-        if (slot >= 0) & (slot < L):
-            m_h = h0 + o_h < H
+        if ((slot >= 0) & (slot < L)) & (first < last):
+            p_b = b_ptr + slot * b_stride_L
             p_x = x_ptr + row * x_stride_T
+            p_y = y_ptr + row * y_stride_T
             b_x = tl.load(p_x + o_r.to(tl.int64) * x_stride_R, mask=o_r < R, other=0.0).to(tl.float32)  # [P]
-            p_b = b_ptr + slot * b_stride_L + h0 * b_stride_H
-            if FLAT:
-                b_b = tl.load(p_b + o_flat, mask=o_flat < (H - h0) * R, other=0.0)  # one long burst
-            else:
-                b_b = tl.load(
-                    p_b + o_h[:, None].to(tl.int64) * b_stride_H + o_r[None, :],
-                    mask=m_h[:, None] & (o_r[None, :] < R),
-                    other=0.0,
-                )  # [TILE_H, P]
-            if DEPTH > 1:
-                tl.compile_hint(b_b, "hivm.multi_buffer", DEPTH)
-            b_wide = tl.reshape(b_x[None, :] + tl.zeros([WIDTH // P, P], tl.float32), [WIDTH])
-            b_p = tl.reshape(b_b, [TILE // WIDTH, WIDTH]).to(tl.float32) * b_wide[None, :]
-            # Rows of 8, one 32-byte block, are summed by one instruction for many rows.
-            b_p = tl.sum(tl.reshape(b_p, [TILE // 8, 8]), axis=1)
-            if P > 64:
-                b_p = tl.sum(tl.reshape(b_p, [TILE // 64, 8]), axis=1)
-                b_y = tl.sum(tl.reshape(b_p, [TILE_H, P // 64]), axis=1)
-            elif P > 8:
-                b_y = tl.sum(tl.reshape(b_p, [TILE_H, P // 8]), axis=1)
-            else:
-                b_y = b_p
-            p_y = y_ptr + row * y_stride_T + (h0 + o_h) * y_stride_H
-            if add:
-                b_y += tl.load(p_y, mask=m_h, other=0.0).to(tl.float32)
-            tl.store(p_y, b_y.to(y_ptr.dtype.element_ty), mask=m_h)
+            b_b = load_tile(p_b, first, last, b_stride_H, R, P, TILE, FLAT, 1)
+            b_wide = repeated(b_x, P, WIDTH)
+            for h in range(first, last, TILE_H):
+                o_h = h + tl.arange(0, TILE_H)
+                o_y = o_h.to(tl.int64) * y_stride_H
+                b_next = load_tile(p_b, h + TILE_H, last, b_stride_H, R, P, TILE, FLAT, DEPTH)
+                if add:
+                    b_before = tl.load(p_y + o_y, mask=o_h < last, other=0.0)  # [TILE_H]
+                    if DEPTH > 1:
+                        tl.compile_hint(b_before, "hivm.multi_buffer", DEPTH)
+                b_y = times(b_b, b_wide, one, P, TILE)
+                if add:
+                    b_y += b_before.to(tl.float32)
+                tl.store(p_y + o_y, b_y.to(y_ptr.dtype.element_ty), mask=o_h < last)
+                b_b = b_next
 
 
 def _row(shape):
@@ -70,7 +62,7 @@ def _row(shape):
 
 
 def _items(config, shape, cores):
-    return (min(shape.T * triton.cdiv(shape.H, config.TILE // _row(shape)), cores),)
+    return (min(shape.T * config.SPLIT, cores),)
 
 
 bgmv_expand = KernelSpec(
@@ -83,9 +75,15 @@ bgmv_expand = KernelSpec(
         idx=Index("T", "int32 int64", into="L", none=-1),
         add=Scalar("i1", default=True),
     ),
-    space=dict(TILE=PowerOf2(1024, 16384, default=8192), DEPTH=Depth(upto=4, default=2), AUTO=AutoMultiBuffer()),
+    space=dict(
+        TILE=PowerOf2(1024, 16384, default=8192),
+        SPLIT=Choice(1, 2, 3, 4, 5, 8, 10, 16, 20, 40, default=4),
+        DEPTH=Depth(upto=3, default=2),
+        AUTO=AutoMultiBuffer(),
+    ),
     require=dict(
         tile_past_output=lambda c, s: c.TILE - max(1024, _row(s) * triton.next_power_of_2(s.H)),
+        empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // _row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
     ),
     group=("H", "R"),
     bucket=("T",),

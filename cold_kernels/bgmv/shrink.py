@@ -9,7 +9,18 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
+from .a_tiles import block_sums, load_columns, load_rows
 from .targets import LLAMA_2_7B_DECODING
+
+
+@triton.jit
+def _next_with_slot(item, items, step, idx_ptr, L, PER_ROW: tl.constexpr):
+    """The first item from ``item`` on whose row has a slot, and the slot; the last item and any slot if none has."""
+    slot = tl.load(idx_ptr + tl.minimum(item, items - 1) // PER_ROW).to(tl.int64)
+    while ((slot < 0) | (slot >= L)) & (item < items):
+        item += step
+        slot = tl.load(idx_ptr + tl.minimum(item, items - 1) // PER_ROW).to(tl.int64)
+    return tl.minimum(item, items - 1), tl.minimum(tl.maximum(slot, 0), L - 1)
 
 
 @triton.jit(do_not_specialize=["T", "L"])
@@ -20,37 +31,56 @@ def _shrink(
     TILE_H: tl.constexpr, TILE_R: tl.constexpr, SPLIT_H: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     RANK_TILES: tl.constexpr = (R + TILE_R - 1) // TILE_R
+    PER_ROW: tl.constexpr = RANK_TILES * SPLIT_H
     SPAN: tl.constexpr = (H + SPLIT_H * TILE_H - 1) // (SPLIT_H * TILE_H) * TILE_H
+    TILES: tl.constexpr = SPAN // TILE_H
     o_r = tl.arange(0, TILE_R)
-    o_h = tl.arange(0, TILE_H)
     # Rows vary slowest: the expert rows of a doubled batch come first and are dealt over all cores.
-    for item in range(tl.program_id(0), T * RANK_TILES * SPLIT_H, tl.num_programs(0)):
-        row = tl.cast(item // (RANK_TILES * SPLIT_H), tl.int64)
-        r0 = tl.cast(item // SPLIT_H % RANK_TILES * TILE_R, tl.int64)
-        part = tl.cast(item % SPLIT_H, tl.int64)
-        m_r = r0 + o_r < R
+    items = T * PER_ROW
+    step = tl.num_programs(0)
+    count = 0
+    for item in range(tl.program_id(0), items, step):
+        row = item // PER_ROW
         slot = tl.load(idx_ptr + row).to(tl.int64)
-        b_y = tl.zeros([TILE_R], dtype=tl.float32)
         if (slot >= 0) & (slot < L):
-            p_x = x_ptr + row * x_stride_T + part * SPAN
-            p_a = a_ptr + slot * a_stride_L + r0 * a_stride_R + part * SPAN
-            # One running sum per lane: a reduction to scalars inside the loop would cost a round trip each.
-            b_sum = tl.zeros([TILE_R, TILE_H], dtype=tl.float32)
-            for h0 in range(0, SPAN, TILE_H):
-                m_h = part * SPAN + h0 + o_h < H
-                b_x = tl.load(p_x + h0 + o_h, mask=m_h, other=0.0)  # [TILE_H]
-                b_a = tl.load(
-                    p_a + o_r[:, None].to(tl.int64) * a_stride_R + (h0 + o_h)[None, :],
-                    mask=m_r[:, None] & m_h[None, :],
-                    other=0.0,
-                )  # [TILE_R, TILE_H]
-                if DEPTH > 1:
-                    tl.compile_hint(b_x, "hivm.multi_buffer", DEPTH)
-                    tl.compile_hint(b_a, "hivm.multi_buffer", DEPTH)
-                b_sum += b_a.to(tl.float32) * b_x.to(tl.float32)[None, :]
-            b_y = tl.sum(b_sum, axis=1) * scale
-        p_y = y_ptr + part * y_stride_SPLIT_H + row * y_stride_T + r0 * y_stride_R
-        tl.store(p_y + o_r.to(tl.int64) * y_stride_R, b_y, mask=m_r)
+            count += 1
+        else:
+            o_y = item // SPLIT_H % RANK_TILES * TILE_R + o_r
+            p_y = y_ptr + item % SPLIT_H * y_stride_SPLIT_H + tl.cast(row, tl.int64) * y_stride_T
+            tl.store(p_y + o_y.to(tl.int64) * y_stride_R, tl.zeros([TILE_R], tl.float32), mask=o_y < R)
+    if count > 0:
+        # Items and their tiles in one loop: the next item's index, addresses and first copies come before this item's
+        # sums are done, and the buffers stay full from one item to the next.
+        item, slot = _next_with_slot(tl.program_id(0), items, step, idx_ptr, L, PER_ROW)
+        h = item % SPLIT_H * SPAN
+        r = item // SPLIT_H % RANK_TILES * TILE_R
+        row = tl.cast(item // PER_ROW, tl.int64)
+        p_x = x_ptr + row * x_stride_T
+        p_a = a_ptr + slot * a_stride_L + tl.cast(r, tl.int64) * a_stride_R
+        b_x = load_columns(p_x, h, H, TILE_H, 1)
+        b_a = load_rows(p_a, h, R - r, a_stride_R, H, TILE_R, TILE_H, 1)
+        b_sum = tl.zeros([TILE_R * TILE_H // 8], tl.float32)
+        for place in range(1, count * TILES + 1):
+            done = item
+            if place % TILES == 0:
+                item, slot = _next_with_slot(item + step, items, step, idx_ptr, L, PER_ROW)
+            h = item % SPLIT_H * SPAN + place % TILES * TILE_H
+            r = item // SPLIT_H % RANK_TILES * TILE_R
+            row = tl.cast(item // PER_ROW, tl.int64)
+            p_x = x_ptr + row * x_stride_T
+            p_a = a_ptr + slot * a_stride_L + tl.cast(r, tl.int64) * a_stride_R
+            more = place < count * TILES
+            b_x_next = load_columns(p_x, tl.where(more, h, H), H, TILE_H, DEPTH)
+            b_a_next = load_rows(p_a, h, tl.where(more, R - r, 0), a_stride_R, H, TILE_R, TILE_H, DEPTH)
+            b_sum += block_sums(b_a, b_x)
+            if place % TILES == 0:
+                b_y = tl.sum(tl.reshape(b_sum, [TILE_R, TILE_H // 8]), axis=1) * scale
+                o_y = done // SPLIT_H % RANK_TILES * TILE_R + o_r
+                p_y = y_ptr + done % SPLIT_H * y_stride_SPLIT_H + tl.cast(done // PER_ROW, tl.int64) * y_stride_T
+                tl.store(p_y + o_y.to(tl.int64) * y_stride_R, b_y, mask=o_y < R)
+                b_sum = tl.zeros([TILE_R * TILE_H // 8], tl.float32)
+            b_x = b_x_next
+            b_a = b_a_next
 
 
 @triton.jit(do_not_specialize=["T", "partial_stride_SPLIT_H"])

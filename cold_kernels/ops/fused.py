@@ -26,6 +26,7 @@ def check_shrink_expand(
     slice_starts: torch.Tensor,
     scaling: float = 1.0,
     add_inputs: bool = True,
+    row_order: torch.Tensor | None = None,
 ) -> None:
     """Raise what `bgmv_shrink_expand` raises of types, shapes, devices and numbers."""
     check_float("inputs", inputs, 2)
@@ -61,6 +62,10 @@ def check_shrink_expand(
         raise ValueError("lora_a_weights has no slices; it must have 1 or more")
     check_scaling(scaling)
     check_add_inputs(add_inputs)
+    if row_order is not None:
+        check_tensor("row_order", row_order, 1, (torch.int32,))
+        check_same("device", "row_order", row_order.device, "inputs", inputs.device)
+        check_same("entries", "row_order", row_order.shape[0], "lora_row_order of this batch", inputs.shape[0] + 1)
 
 
 @operator(check_shrink_expand, mutates=("output_tensor",))
@@ -73,6 +78,7 @@ def bgmv_shrink_expand(
     slice_starts: torch.Tensor,
     scaling: float = 1.0,
     add_inputs: bool = True,
+    row_order: torch.Tensor | None = None,
 ) -> None:
     """Both products of LoRA for projections that share an input, in place: for each slice s of the output's columns
     ``output[t, s] (+)= scaling * B[indices[t], s] @ (A[indices[t], s] @ inputs[t])``.
@@ -91,6 +97,8 @@ def bgmv_shrink_expand(
             starts, the last one to D. Made once for a model, as it is read on the device.
         scaling: Factor on every product.
         add_inputs: Whether to add to what the output holds; otherwise it is overwritten.
+        row_order: ``[T + 1]``, int32, `lora_row_order` of these indices: on devices the cores then share the rows with
+            an adapter, and none has to look at the others. Without it rows are dealt as they come.
 
     Raises:
         TypeError, ValueError: an argument of a wrong type, shape, device or stride; on CPU tensors also starts that
@@ -106,6 +114,7 @@ def bgmv_shrink_expand(
         slice_starts,
         scaling,
         add_inputs,
+        row_order,
     )
     if lora_indices_tensor.numel() and output_tensor.shape[1]:
         shrink_expand(
@@ -117,4 +126,5 @@ def bgmv_shrink_expand(
             slice_starts,
             scaling,
             add_inputs,
+            row_order,
         )

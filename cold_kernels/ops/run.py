@@ -81,6 +81,7 @@ def shrink_expand(
     slice_starts: torch.Tensor,
     scaling: float,
     add_inputs: bool,
+    row_order: torch.Tensor | None,
 ) -> None:
     """`bgmv_shrink_expand` of at least one row and output."""
     b = three_dimensional("lora_b_weights", lora_b_weights)
@@ -93,6 +94,8 @@ def shrink_expand(
             return
     from ..bgmv.shrink_expand import bgmv_shrink_expand
 
+    if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(lora_a_weights.shape[1]):
+        row_order = torch.empty(0, dtype=torch.int32, device=inputs.device)
     _launch(
         bgmv_shrink_expand,
         dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
@@ -100,6 +103,7 @@ def shrink_expand(
             a=rows_contiguous(lora_a_weights),
             b=rows_contiguous(b),
             starts=slice_starts.contiguous(),
+            order=row_order.contiguous(),
             scale=float(scaling),
             add=bool(add_inputs),
         ),
@@ -126,11 +130,16 @@ def _slots_for_torch(
     return None
 
 
+def _rows_at_once(items: int) -> int:
+    """Rows of a launch at most, of so many items each."""
+    return max(1, MAX_ITEMS // items)
+
+
 def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
     """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
     from ..launch import launch
 
-    rows, most = by_row["idx"].shape[0], max(1, MAX_ITEMS // items)
+    rows, most = by_row["idx"].shape[0], _rows_at_once(items)
     if rows <= most:
         launch(spec, {**others, **by_row})
         return

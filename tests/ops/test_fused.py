@@ -14,7 +14,7 @@ from tests import every_kernel
 from tests.every_kernel import bits, some_rows
 from tests.ops.layouts import DTYPES
 
-ARGUMENTS = "x", "a", "b", "y", "idx", "starts", "scale", "add"
+ARGUMENTS = "x", "a", "b", "y", "idx", "starts", "scale", "add", "order"
 
 
 def tensors(text, seed=0):
@@ -95,6 +95,8 @@ def test_a_row_does_not_depend_on_the_others(data):
         (dict(starts=torch.tensor([20, 10])), ValueError, r"slice_starts holds \[20, 10\]; they must ascend"),
         (dict(starts=torch.tensor([0, 31])), ValueError, r"ascend from 0 or more to 30 at most"),
         (dict(starts=torch.tensor([0.0, 9.0])), TypeError, "slice_starts must be torch.int32 or torch.int64"),
+        (dict(order=torch.tensor([2, 0, 1])), TypeError, "row_order must be torch.int32"),
+        (dict(order=torch.zeros(3).int()), ValueError, "row_order has entries 3, but lora_row_order of this batch has 4"),
         (dict(scale="1"), (TypeError, RuntimeError), "scaling"),
         (dict(scale=1e39), ValueError, "scaling is beyond the largest float32"),
         (
@@ -114,6 +116,7 @@ def test_what_is_refused(change, kind, words):
         starts=torch.tensor([0, 10]),
         scale=1.0,
         add=True,
+        order=None,
     )
     before = args["y"].clone()
     run(args | dict(y=before.clone()))

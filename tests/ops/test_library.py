@@ -12,7 +12,7 @@ import cold_kernels
 
 ROWS, SLOTS, HIDDEN, RANK = 5, 3, 48, 6
 NAMES = sorted(cold_kernels.__all__)
-FUSED = 8
+FUSED = 9
 """Arguments of bgmv_shrink_expand, whose output is the fourth one."""
 
 
@@ -26,10 +26,12 @@ def arguments(name, dtype=torch.float32, rows=ROWS):
     if name.startswith("contrastive"):
         draw = (0.7, 5, 0.9, torch.rand(rows, generator=generator)) if name.endswith("sample") else ()
         return random(rows, HIDDEN), random(rows, HIDDEN), 0.1, 0.5, *draw
+    if name == "lora_row_order":
+        return (torch.arange(rows) % (SLOTS + 1) - 1,)
     if name == "bgmv_shrink_expand":
         a, b = random(SLOTS, 2, RANK, HIDDEN), random(SLOTS, HIDDEN + 2, RANK)
         indices, starts = torch.arange(rows) % (SLOTS + 1) - 1, torch.tensor([0, 20])
-        return random(rows, HIDDEN), a, b, torch.ones(rows, HIDDEN + 2), indices, starts, 0.5, True
+        return random(rows, HIDDEN), a, b, torch.ones(rows, HIDDEN + 2), indices, starts, 0.5, True, cold_kernels.lora_row_order(indices)
     shrinks = name.endswith("shrink")
     inner, outer = (HIDDEN, RANK) if shrinks else (RANK, HIDDEN)
     tensors = random(rows, inner), random(SLOTS, outer, inner), torch.ones(rows, outer + 4 * name.endswith("slice"))
@@ -85,7 +87,7 @@ def test_opcheck_of_numbers_by_row(name, kinds):
 def test_schema_says_what_is_written(name):
     schema = packet(name).default._schema
     written = [arg.name for arg in schema.arguments if arg.alias_info and arg.alias_info.is_write]
-    assert written == ([] if name.startswith("contrastive") else ["output_tensor"])
+    assert written == ([] if name.startswith(("contrastive", "lora_row_order")) else ["output_tensor"])
     for kernel in ("CPU", "CUDA", "PrivateUse1"):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"cold_kernels::{name}", kernel)
 
