@@ -7,7 +7,7 @@ takes the maximum of its whole row, however small its part: cores need not wait 
 import triton
 import triton.language as tl
 
-from ..arguments import In, Out, Workspace
+from ..arguments import In, Out
 from ..limits import MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
@@ -105,60 +105,63 @@ def _first_nan(p_e, first, last, V: tl.constexpr, TILE_V: tl.constexpr):
 
 
 @triton.jit
-def _best(p_e, p_a, first, last, cutoff, beta, V: tl.constexpr, TILE_V: tl.constexpr, DEPTH: tl.constexpr):
-    """The span's highest score and the lowest position that has it."""
-    o_v = tl.arange(0, TILE_V)
-    b_best = tl.full([TILE_V], float("-inf"), tl.float32)
-    b_v = tl.zeros([TILE_V], tl.float32) + tl.cast(first, tl.float32)  # of a lane's best: where its tile starts
-    for v in range(first, last, TILE_V):
-        m_v = v + o_v < V
-        b_e = tl.load(p_e + v + o_v, mask=m_v, other=float("-inf"))  # [TILE_V]
-        b_a = tl.load(p_a + v + o_v, mask=m_v, other=0.0)  # [TILE_V]
-        if DEPTH > 1:
-            tl.compile_hint(b_e, "hivm.multi_buffer", DEPTH)
-            tl.compile_hint(b_a, "hivm.multi_buffer", DEPTH)
-        b_y = _contrast(b_e, b_a, cutoff, beta)
-        b_v = tl.where(b_y > b_best, tl.cast(v, tl.float32), b_v)
-        b_best = tl.maximum(b_best, b_y, propagate_nan=tl.PropagateNan.ALL)
+def _load(p, v, V: tl.constexpr, TILE_V: tl.constexpr, DEPTH: tl.constexpr, other: tl.constexpr):
+    """Logits from ``v`` on: [TILE_V]."""
+    o_v = v + tl.arange(0, TILE_V)
+    b = tl.load(p + o_v, mask=o_v < V, other=other)
+    if DEPTH > 1:
+        tl.compile_hint(b, "hivm.multi_buffer", DEPTH)
+    return b
+
+
+@triton.jit
+def _best(p_e, p_a, cutoff, beta, V: tl.constexpr, TILE_V: tl.constexpr, SKIP: tl.constexpr, DEPTH: tl.constexpr):
+    """The lowest position of the row's highest score.
+
+    A model's logits pass the mask in few places: with ``SKIP``, of tiles without any the amateur's are not even loaded.
+    """
+    dtype: tl.constexpr = p_e.dtype.element_ty
+    HALF: tl.constexpr = tl.float16 if dtype == tl.float16 else tl.float32
+    LOWEST: tl.constexpr = float("-inf")
+    b_best = tl.full([TILE_V], LOWEST, tl.float32)
+    b_v = tl.zeros([TILE_V], tl.float32)  # of a lane's best: where its tile starts
+    if SKIP:
+        b_e = _load(p_e, 0, V, TILE_V, 1, LOWEST)
+        for v in range(0, V, TILE_V):
+            b_next = _load(p_e, v + TILE_V, V, TILE_V, DEPTH, LOWEST)
+            if tl.max(b_e.to(HALF), axis=0).to(tl.float32) >= cutoff:
+                b_y = _contrast(b_e, _load(p_a, v, V, TILE_V, 1, 0.0), cutoff, beta)
+                b_v = tl.where(b_y > b_best, tl.cast(v, tl.float32), b_v)
+                b_best = tl.maximum(b_best, b_y, propagate_nan=tl.PropagateNan.ALL)
+            b_e = b_next
+    else:
+        for v in range(0, V, TILE_V):
+            b_e = _load(p_e, v, V, TILE_V, DEPTH, LOWEST)
+            b_y = _contrast(b_e, _load(p_a, v, V, TILE_V, DEPTH, 0.0), cutoff, beta)
+            b_v = tl.where(b_y > b_best, tl.cast(v, tl.float32), b_v)
+            b_best = tl.maximum(b_best, b_y, propagate_nan=tl.PropagateNan.ALL)
     best = tl.max(b_best, axis=0)
-    return best, tl.min(tl.where(b_best == best, b_v + o_v.to(tl.float32), NOWHERE), axis=0)
+    o_v = tl.arange(0, TILE_V)
+    return tl.min(tl.where(b_best == best, b_v + o_v.to(tl.float32), NOWHERE), axis=0)
 
 
 @triton.jit(do_not_specialize=["B", "expert_stride_B", "amateur_stride_B", "log_alpha_stride_B", "beta_stride_B"])
 def _argmax(
-    expert_ptr, amateur_ptr, choice_ptr, best_ptr, log_alpha_ptr, beta_ptr, B,
+    expert_ptr, amateur_ptr, choice_ptr, log_alpha_ptr, beta_ptr, B,
     expert_stride_B, amateur_stride_B, log_alpha_stride_B, beta_stride_B,
-    V: tl.constexpr, TILE_V: tl.constexpr, SPLIT_V: tl.constexpr, DEPTH: tl.constexpr,
+    V: tl.constexpr, TILE_V: tl.constexpr, SKIP: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    SPAN: tl.constexpr = (V + SPLIT_V * TILE_V - 1) // (SPLIT_V * TILE_V) * TILE_V
-    for item in range(tl.program_id(0), B * SPLIT_V, tl.num_programs(0)):
-        row = tl.cast(item // SPLIT_V, tl.int64)
-        first = item % SPLIT_V * SPAN
-        last = tl.minimum(first + SPAN, V)
+    for item in range(tl.program_id(0), B, tl.num_programs(0)):
+        row = tl.cast(item, tl.int64)
         p_e = expert_ptr + row * expert_stride_B
         p_a = amateur_ptr + row * amateur_stride_B
         p_log_alpha = log_alpha_ptr + row * log_alpha_stride_B
         cutoff, beta, nan = _row(p_e, p_log_alpha, beta_ptr + row * beta_stride_B, V, TILE_V, DEPTH)
         if nan:
-            best, at = _first_nan(p_e, first, last, V, TILE_V)
+            _, at = _first_nan(p_e, 0, V, V, TILE_V)
         else:
-            best, at = _best(p_e, p_a, first, last, cutoff, beta, V, TILE_V, DEPTH)
+            at = _best(p_e, p_a, cutoff, beta, V, TILE_V, SKIP, DEPTH)
         tl.store(choice_ptr + item, at.to(choice_ptr.dtype.element_ty))
-        if SPLIT_V > 1:
-            tl.store(best_ptr + item, best)
-
-
-@triton.jit(do_not_specialize=["B"])
-def _merge(best_ptr, place_ptr, choice_ptr, B, SPLIT_V: tl.constexpr):
-    LANES: tl.constexpr = 8 if SPLIT_V < 8 else triton.next_power_of_2(SPLIT_V)  # a 32-byte block or more
-    o_s = tl.arange(0, LANES)
-    for item in range(tl.program_id(0), B, tl.num_programs(0)):
-        row = tl.cast(item, tl.int64)
-        m_s = o_s < SPLIT_V
-        b_best = tl.load(best_ptr + row * SPLIT_V + o_s, mask=m_s, other=float("-inf"))
-        b_at = tl.load(place_ptr + row * SPLIT_V + o_s, mask=m_s, other=NOWHERE)
-        at = tl.min(tl.where(b_best == tl.max(b_best, axis=0), b_at, NOWHERE), axis=0)
-        tl.store(choice_ptr + row, at.to(choice_ptr.dtype.element_ty))
 
 
 _LOGITS = dict(
@@ -200,28 +203,17 @@ contrastive_score = KernelSpec(
 
 contrastive_argmax = KernelSpec(
     name="contrastive_argmax",
-    stages=(
-        Stage(_argmax, _parts, when=lambda c, s: c.SPLIT_V == 1),
-        Stage(_argmax, _parts, when=lambda c, s: c.SPLIT_V > 1, tensors={"choice": "place"}),
-        Stage(_merge, lambda c, s, cores: (min(s.B, cores),), when=lambda c, s: c.SPLIT_V > 1),
-    ),
-    args=dict(
-        **_LOGITS,
-        choice=Out("B", "int64"),
-        **_BY_ROW,
-        best=Workspace("B SPLIT_V", "fp32"),
-        place=Workspace("B SPLIT_V", "fp32"),
-    ),
+    stages=(Stage(_argmax, lambda c, s, cores: (min(s.B, cores),)),),
+    args=dict(**_LOGITS, choice=Out("B", "int64"), **_BY_ROW),
     space=dict(
         TILE_V=PowerOf2(256, 4096, default=4096),
-        SPLIT_V=Choice(1, 2, 4, 5, 8, 16),
-        DEPTH=Depth(upto=4, default=2),
+        SKIP=Choice(True, False, default=False),
+        DEPTH=Depth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
     require=dict(
         **_TILE_PAST_ROW,
         tile_past_buffer=lambda c, s: c.TILE_V - (2048 if s.dtype == "fp32" else 4096),
-        empty_parts=lambda c, s: (c.SPLIT_V - 1) * c.TILE_V - s.V + 1 if c.SPLIT_V > 1 else 0,
     ),
     reference=reference.argmax,
     bound=reference.argmax_bound,

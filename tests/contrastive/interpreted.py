@@ -36,7 +36,8 @@ def launched(args, cores=3, **config):
     score = torch.full(args["expert"].shape, torch.nan)
     choice = torch.full([len(score)], -1)
     for spec, output in ((score_spec, dict(score=score)), (argmax_spec, dict(choice=choice))):
-        chosen = Record(spec.default, **config)
+        mine = {name: value for name, value in config.items() if name in spec.space}
+        chosen = Record(spec.default, **mine)
         run(spec, {**args, **output}, chosen, Device("interpreter", "interpreter", cores))
     return score, choice
 
@@ -66,7 +67,7 @@ def test_hard_cases(case, dtype):
 
 def test_cores_that_share_a_row():
     args = Case.parse("B=12 V=530", score_spec).tensors(score_spec)
-    assert_right(args, *launched(args, cores=40, TILE_V=256, SPLIT_V=2))
+    assert_right(args, *launched(args, cores=40, TILE_V=256, SPLIT_V=2, SKIP=True))
 
 
 def test_many_rows_on_few_cores_and_numbers_for_all():
