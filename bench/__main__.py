@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("accept", "device", "report")
+COMMANDS = ("accept", "device", "memory", "report")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,7 +53,7 @@ def cells(chip: str = DEFAULT_CHIP, kernels: Iterable[str] = ()) -> list[Cell]:
     for name in kernels or KERNELS:
         spec = load(name)
         cases = {str(case): case for case in (Case.parse(text, spec) for text in ("", *spec.targets))}.values()
-        with _shipped_tables():
+        with shipped_tables():
             configs = {case: select(spec, case.shape(), chip).config for case in cases}
         smallest: dict[Record, Case] = {}
         for case in sorted(cases, key=work):
@@ -78,7 +78,8 @@ def counted(cell: Cell) -> dict[str, Any]:
 
 
 @contextmanager
-def _shipped_tables() -> Iterator[None]:
+def shipped_tables() -> Iterator[None]:
+    """Tables of the user's own are not seen meanwhile."""
     before = os.environ.get("COLD_KERNELS_TABLES")
     os.environ["COLD_KERNELS_TABLES"] = str(SHIPPED)
     read.cache_clear()

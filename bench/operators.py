@@ -46,6 +46,7 @@ def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torc
 
     def of(args: dict[str, Any]) -> Callable[[], torch.Tensor]:
         values = [args[name] for name in names]
+        values = [None if isinstance(value, torch.Tensor) and value.shape == (0,) else value for value in values]
 
         def call() -> torch.Tensor:
             function(*values)

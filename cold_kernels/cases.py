@@ -82,10 +82,13 @@ class Case:
         """The shape that a kernel sees: sizes and dtype."""
         return Record(self.sizes, dtype=self.dtype)
 
-    def tensors(self, spec: KernelSpec, seed: int = 0) -> dict[str, torch.Tensor | float]:
+    def tensors(self, spec: KernelSpec, seed: int = 0, blank: bool = False) -> dict[str, torch.Tensor | float]:
         """Operands and scalars: zero-mean inputs, indices as asked for, outputs `poisoned`.
 
         A tensor that is read and written is there twice, once as ``<name>_before`` for references.
+
+        Args:
+            blank: Zeros instead of numbers and poison: for the time of a kernel that decides nothing by them.
         """
         generator = torch.Generator().manual_seed(seed)
         args: dict[str, torch.Tensor | float] = {}
@@ -97,7 +100,11 @@ class Case:
             elif arg.role == "derived":
                 args[name] = arg.derive(args, [self.sizes[dim] for dim in arg.dims])
             elif arg.role != "workspace":
-                tensor = self._poisoned([self.sizes[dim] for dim in arg.dims], self._dtype(arg, args))
+                size, dtype = [self.sizes[dim] for dim in arg.dims], self._dtype(arg, args)
+                if blank:
+                    args[name] = torch.zeros(size, dtype=dtype)  # memory that takes no room until it is touched
+                    continue
+                tensor = self._poisoned(size, dtype)
                 if arg.role in ("input", "inout"):
                     make = arg.make or _normal
                     tensor.copy_(make(list(tensor.shape), generator))

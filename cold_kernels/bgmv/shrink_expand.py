@@ -117,18 +117,14 @@ bgmv_shrink_expand = KernelSpec(
     ),
     space=dict(
         TILE_A=PowerOf2(4096, 16384, default=8192),
-        TILE=PowerOf2(1024, 16384, default=8192),
+        TILE=PowerOf2(2048, 16384, default=8192),
         CORES=Choice(4, 8, 16, 24, 48, default=48),
         DEPTH=Depth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
-        tile_past_hidden=lambda c, s: c.TILE_A - max(4096, _row(s) * max(LANES, triton.next_power_of_2(s.H))),
-        lanes_past_tile=lambda c, s: LANES * _row(s) - c.TILE_A,
-        tile_past_output=lambda c, s: c.TILE - max(1024, _row(s) * triton.next_power_of_2(s.D)),
-    ),
-    group=("H", "R", "S", "D"),
-    bucket=("T",),
+    require=dict(lanes_past_tile=lambda c, s: LANES * _row(s) - c.TILE_A),
+    group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
+    bucket=("T", "S", "H", "D"),
     invariant=("TILE_A",),
     reference=reference.shrink_expand,
     bound=reference.shrink_expand_bound,

@@ -7,17 +7,19 @@ import torch
 from . import reference
 
 DECODING = tuple(
-    f"T={rows} H={hidden} S={slices} R={rank} D={outputs} starts={starts} idx={idx}"
+    f"T={rows} L={slots} H={hidden} S={slices} R={rank} D={outputs} M={rows + 1} starts={starts} idx={idx}"
+    for rank in (8, 16, 64, 128)
     for hidden, slices, outputs, starts in (
         (4096, 3, 12288, "0/4096/8192"),
         (4096, 1, 4096, "0"),
         (4096, 2, 22016, "0/11008"),
         (11008, 1, 4096, "0"),
+        (576, 3, 960, "0/576/768"),
     )
-    for rank in (16, 64)
-    for rows, idx in ((1, "all"), (4, "all"), (16, "half"))
+    for rows, slots, idx in ((1, 1, "all"), (4, 4, "all"), (16, 8, "half"), (64, 16, "half"))
 )
-"""q, k, v; o; gate and up; down: of Llama-2-7B, for 1 and 4 requests, and for 8 as CoLD's doubled batch."""
+"""q, k, v; o; gate and up; down of Llama-2-7B, and q, k, v of SmolLM2-135M: for 1 and 4 requests, and for 8 and 32 as
+CoLD's doubled batch. Other models take the nearest."""
 
 
 def _slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:

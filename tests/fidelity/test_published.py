@@ -8,7 +8,7 @@ if problem := toolchain_problem():
 
 from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
 from cold_kernels.fidelity import kernels, one_core_per_token
-from cold_kernels.fidelity.anchor import MODULES
+from cold_kernels.fidelity.anchor import EXPAND, MODULES, SHRINK
 from cold_kernels.fidelity.published import LEFT_OUT, ROWS, SIGNATURES, on_cores
 
 BY_NAME = {row.name: row for row in ROWS}
@@ -77,13 +77,14 @@ def test_to_fractals():
 def test_one_core_per_token(hidden, tile):
     x, a, b = torch.randn(3, hidden).half(), torch.randn(2, 64, hidden).half(), torch.randn(2, hidden, 64).half()
     low, y, idx = torch.full((3, 64), 7.0), torch.zeros(3, hidden).half(), torch.tensor([1, -1, 0])
-    types = {"x_ptr": "*fp16", "a_ptr": "*fp16", "y_ptr": "*fp32", "idx_ptr": "*i64", "scale": "fp32"}
-    run(one_core_per_token.shrink, types, dict(H=hidden, R=64, TILE=tile), [x, a, low, idx, 0.5], 3)
+    strides = [hidden, 64 * hidden, hidden, 64]
+    args = [x, a, low, idx, 0.5, *strides]
+    run(one_core_per_token.shrink, SHRINK, dict(H=hidden, R=64, TILE=tile), args, 3)
     used = idx >= 0
     wanted = 0.5 * torch.einsum("th,trh->tr", x.float(), a[idx.clamp(min=0)].float())
     assert torch.allclose(low[used], wanted[used], atol=1e-3) and (low[~used] == 7).all()
-    types = {"b_ptr": "*fp16", "x_ptr": "*fp32", "y_ptr": "*fp16", "idx_ptr": "*i64"}
-    run(one_core_per_token.expand, types, dict(H=hidden, R=64, TILE=1024), [b, low, y, idx], 3)
+    args = [b, low, y, idx, hidden * 64, 64, 64, hidden]
+    run(one_core_per_token.expand, EXPAND, dict(H=hidden, R=64, TILE=1024), args, 3)
     wanted = torch.einsum("tr,thr->th", low, b[idx.clamp(min=0)].float())
     assert torch.allclose(y[used].float(), wanted[used], rtol=2e-3, atol=1e-1) and not y[~used].any()
 

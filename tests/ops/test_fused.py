@@ -22,7 +22,9 @@ def tensors(text, seed=0):
 
 
 def run(args):
-    bgmv_shrink_expand(*(args[name] for name in ARGUMENTS))
+    order = args["order"]
+    given = args | dict(order=order if order is not None and order.numel() else None)
+    bgmv_shrink_expand(*(given[name] for name in ARGUMENTS))
     return args["y"]
 
 

@@ -1,0 +1,46 @@
+"""The peers' schemes compute what they should; what they launch for a layer."""
+
+import pytest
+
+pytest.importorskip("triton")
+pytest.importorskip("xdsl")
+from bench.layers import MODELS, Batch
+from bench.peers import gather_bmm, one_core_per_token, split_k
+from cold_kernels.ascend.errors import ToolchainMissing
+from cold_kernels.ascend.toolchain import find_toolchain
+from cold_kernels.cases import Case
+from cold_kernels.devices import interpreting
+from cold_kernels.tables import default
+from tuner.evaluate import Evaluator
+from tuner.machine import ascend_machine
+
+SPECS = (
+    one_core_per_token.per_token_shrink, one_core_per_token.per_token_expand, gather_bmm.gather, split_k.zeros,
+    split_k.split_k_shrink, split_k.sliced_expand,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def machine():
+    if interpreting():
+        pytest.skip("TRITON_INTERPRET=1: nothing is compiled")
+    try:
+        find_toolchain()
+    except ToolchainMissing as missing:
+        pytest.skip(str(missing))
+    return ascend_machine("Ascend910B3")
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_right_in_hard_cases(spec, machine):
+    for text in spec.hard:
+        case = Case.parse(text, spec)
+        assert not Evaluator(spec, machine).wrong(default(spec, case.shape()), case)
+
+
+@pytest.mark.parametrize("peer, launches", [(one_core_per_token, 14), (gather_bmm, 28), (split_k, 12)])
+def test_launches_a_layer(peer, launches):
+    batch = Batch(4, half=True)
+    projections = MODELS["Llama-3-8B"].projections
+    found = [each for p in projections for each in peer.launches(p, batch, 16, "fp16", "Ascend910B3")]
+    assert sum(each.times for each in found) == launches
