@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("accept", "device", "memory", "report")
+COMMANDS = ("accept", "device", "grid", "memory", "report", "step")
 
 
 def main(arguments: list[str] | None = None) -> int:

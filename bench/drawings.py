@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
     from .sections import Point
+    from .step import Steps
 
 SMALL = 7
 KIB = 1024
@@ -60,3 +61,43 @@ def clock(figure: "FigureBase", kinds: Mapping[str, Sequence[tuple[float, float 
     axes.set_yticks(range(len(kinds)), list(kinds), fontsize=SMALL)
     axes.invert_yaxis()
     axes.grid(alpha=0.3)
+
+
+def beside_peers(figure: "FigureBase", points: Mapping[int, Sequence[tuple[int, float]]]) -> None:
+    """A dot for each layer: the fastest peer's time over ours, over the rows; a colour a rank, lines at medians."""
+    axes = figure.subplots()
+    for number, (rank, found) in enumerate(points.items()):
+        shift = 1 + 0.06 * (number - len(points) / 2)
+        axes.scatter([rows * shift for rows, _ in found], [ratio for _, ratio in found], s=14, color=f"C{number}")
+        counts = sorted({rows for rows, _ in found})
+        medians = [statistics.median(ratio for rows, ratio in found if rows == count) for count in counts]
+        axes.plot([rows * shift for rows in counts], medians, color=f"C{number}", label=f"rank {rank}")
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="rows", ylabel="times as fast as the fastest peer, simulated", yscale="log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=SMALL)
+
+
+def steps(figure: "FigureBase", found: "Steps") -> None:
+    """A row of panels for each model, one for each rank: milliseconds a step over what a launch costs, of most requests
+    that there are; greedy dashed, CoLD solid, a colour for each scheme."""
+    from .step import by_rank
+
+    groups = by_rank(found)
+    models = list(dict.fromkeys(model for model, _ in groups))
+    panels = figure.subplots(len(models), len(groups) // len(models), squeeze=False)
+    floors = [2.5 * n for n in range(1, 9)]
+    for axes, ((model, rank), group) in zip(panels.flat, groups.items(), strict=True):
+        count = max(group)
+        names = list(dict.fromkeys(scheme for _, scheme in group[count]))
+        for (kind, scheme), step in group[count].items():
+            times = [step.us(floor) / 1e3 for floor in floors]
+            style = "-" if kind == "CoLD" else "--"
+            axes.plot(floors, times, style, color=f"C{names.index(scheme)}", label=f"{kind}, {scheme}")
+        axes.set_title(f"{model}, rank {rank}, {count} requests", fontsize=SMALL + 2)
+        axes.set_xlabel("us that a launch costs whatever it does")
+        axes.set_ylabel("ms a step, modelled")
+        axes.grid(alpha=0.3)
+    panels.flat[0].legend(fontsize=SMALL)

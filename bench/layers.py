@@ -112,7 +112,9 @@ class Batch:
         elif self.adapters == "equal":
             used = [0] * self.active
         else:
-            draw = random.Random(0).choices(range(self.active), [1 / (n + 1) for n in range(self.active)], k=self.active)
+            draw = random.Random(0).choices(
+                range(self.active), [1 / (n + 1) for n in range(self.active)], k=self.active
+            )
             names = {slot: name for name, slot in enumerate(dict.fromkeys(draw))}
             used = [names[slot] for slot in draw]
         return (*used, *[-1] * (self.rows - self.active))

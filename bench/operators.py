@@ -66,7 +66,9 @@ def _contrastive(function: Callable) -> Callable[[dict], Callable[[], torch.Tens
 CALLS = {
     "bgmv_shrink": _lora(cold_kernels.bgmv_shrink, "x", "a", "y", "idx", "scale"),
     "bgmv_expand": _lora(cold_kernels.bgmv_expand, "x", "b", "y", "idx", "add"),
-    "bgmv_shrink_expand": _lora(cold_kernels.bgmv_shrink_expand, "x", "a", "b", "y", "idx", "starts", "scale", "add", "order"),
+    "bgmv_shrink_expand": _lora(
+        cold_kernels.bgmv_shrink_expand, "x", "a", "b", "y", "idx", "starts", "scale", "add", "order"
+    ),
     "contrastive_score": _contrastive(cold_kernels.contrastive_score),
     "contrastive_argmax": _contrastive(cold_kernels.contrastive_argmax),
 }

@@ -5,7 +5,7 @@ import base64
 import html
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tuner.registry import INSTALL
@@ -61,15 +61,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 def picture(sections: Sequence) -> bytes:
     """A PNG of all sections' drawings, one below the other."""
+    heights = [section.height for section in sections]
+
+    def draw(figure) -> None:
+        parts = figure.subfigures(len(sections), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for part, section in zip(parts, sections, strict=True):
+            part.suptitle(section.title, fontsize=10)
+            section.draw(part)
+
+    return drawn(draw, sum(heights))
+
+
+def drawn(draw: Callable, height: float) -> bytes:
+    """A PNG, so many inches high, of what ``draw`` draws into a figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [section.height for section in sections]
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-    parts = figure.subfigures(len(sections), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, section in zip(parts, sections, strict=True):
-        part.suptitle(section.title, fontsize=10)
-        section.draw(part)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    draw(figure)
     written = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(written, format="png", dpi=DPI, facecolor="white")
     return written.getvalue()

@@ -70,7 +70,7 @@ def taken(
     runs: list[Simulation] = []
     for launch in launches:
         runs += _fastest(launch, chip) * launch.times
-    on = (_machine(chip).chip, *plausible(chip, chips))
+    on = (machine(chip).chip, *plausible(chip, chips))
     each = [[run.on(one) for run in runs] for one in on]
     kernel = [sum(run.cycles for run in timed) / one.frequency * 1e6 for one, timed in zip(on, each, strict=True)]
     starts = [sum(map(functools.partial(_start_us, one), timed)) for one, timed in zip(on, each, strict=True)]
@@ -83,7 +83,7 @@ def taken(
 @functools.cache
 def plausible(chip: str, count: int = CHIPS) -> tuple[Chip, ...]:
     """The plausible chips of that name."""
-    return tuple(_machine(chip).chip.plausible(count)) if count else ()
+    return tuple(machine(chip).chip.plausible(count)) if count else ()
 
 
 def _start_us(chip: Chip, run: Simulation) -> float:
@@ -109,13 +109,14 @@ def _blank(launch: Launch) -> dict:
 
 
 @functools.cache
-def _machine(chip: str) -> Machine:
+def machine(chip: str) -> Machine:
+    """Compiler and simulator for a chip."""
     return ascend_machine(chip)
 
 
 @functools.lru_cache(maxsize=16)
 def _evaluator(spec: KernelSpec, chip: str) -> Evaluator:
-    return Evaluator(spec, _machine(chip), blank=True)
+    return Evaluator(spec, machine(chip), blank=True)
 
 
 def layer_us(parts: Sequence[Taken], launch_us: float, place: int = 0) -> float:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
 
-from . import baseline, drawings, wall_clock
+from . import baseline, drawings, layer_cells, wall_clock
+from .goals import LAUNCH_FLOORS, PARTS, best_peer, ratios
 from .wall_clock import Measured
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def sections(folder: Path = baseline.FOLDER, results: Path = wall_clock.RESULTS)
     chips = [name for name in CHIPS if (folder / name).is_dir()]
     found = [rooflines(chip_named(name), folder) for name in chips]
     found += [history(name, folder) for name in chips]
+    found += [beside_peers(folder / "grid")]
     found += [clock(device, folder, results) for device in wall_clock.devices(results)]
     return [section for section in found if section.rows]
 
@@ -137,6 +139,33 @@ def history(chip: str, folder: Path) -> Section:
         ("number", "date", "reason", "cases that changed"),
         rows,
     )
+
+
+def beside_peers(folder: Path) -> Section:
+    """The LoRA of whole layers, ours beside the fastest of the peers' schemes."""
+    grid = set(layer_cells.cells())
+    found = {cell: each for cell, each in layer_cells.latest(folder).items() if cell in grid}
+    points: dict[int, list[tuple[int, float]]] = {}
+    rows = []
+    for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows, str(item[0]))):
+        times = [ratios(each, us) for us in LAUNCH_FLOORS]
+        points.setdefault(cell.rank, []).append((cell.batch.rows, times[1][0]))
+        wins = sum(ratio > 1 for ratio in times[1][1:])
+        launches = {name: scheme["launches"] for name, scheme in each.items() if name != PARTS}
+        rows.append((
+            str(cell), best_peer(each, LAUNCH_FLOORS[1]), *(f"{ratio[0]:.2f}" for ratio in times), f"{wins}/32",
+            *launches.values(),
+        ))  # fmt: skip
+    return Section(
+        "LoRA of a layer beside the peers' schemes",
+        "SIMULATED (HIVM level): time of the fastest peer's scheme over ours, for three floors of what a launch costs; "
+        "launches are counted. The picture is for 10 us a launch; above 1, ours is faster.",
+        lambda figure: drawings.beside_peers(figure, points),
+        3.2,
+        ("layer", "fastest peer", *(f"x at {us:g} us" for us in LAUNCH_FLOORS), "wins at 10 us",
+         *(f"launches, {name}" for name in ("gather", "per token", "split-K", "ours"))),
+        rows,
+    )  # fmt: skip
 
 
 def clock(device: str, folder: Path, results: Path) -> Section:

@@ -132,20 +132,21 @@ def read(spec: KernelSpec, chip: str, directories: tuple[Path, ...] | None = Non
 
 
 def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] | None = None) -> Selection:
-    """The configuration for a launch: exact shape, nearest bucket, default.
+    """The configuration for a launch: exact shape, nearest bucket, what the other 16-bit type has, default.
 
     Tunables in ``spec.invariant`` follow from the group's sizes and dtype alone, whatever the other
     dimensions. A table made with other compiler ``versions`` keeps its configurations and loses its evidence.
     """
     tables = read(spec, chip)
-    for table, path in tables:
-        group = [entry for entry in table.entries if group_of(spec, entry.shape) == group_of(spec, shape)]
-        if group:
-            entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
-            exact = entry.shape == spec.key(shape)
-            reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
-            stale = versions is not None and versions != table.versions
-            return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
+    for like in filter(None, (shape, _sibling(shape))):
+        for table, path in tables:
+            group = [entry for entry in table.entries if group_of(spec, entry.shape) == group_of(spec, like)]
+            if group:
+                entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
+                exact = entry.shape == spec.key(shape)
+                reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
+                stale = like != shape or versions is not None and versions != table.versions
+                return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
     # A configuration of another group, however near, may not fit the unified buffer in this one.
     reason = f"{tables[0][1]} has nothing for {shape}" if tables else f"no table of this kernel for {chip}"
     return Selection(default(spec, shape), RUNGS[0], f"default: {reason}")
@@ -168,6 +169,12 @@ def default(spec: KernelSpec, *shapes: Record) -> Record:
 def group_of(spec: KernelSpec, shape: Record) -> tuple:
     """What shapes have in common whose entries a launch reads from the same table."""
     return (*(shape[dim] for dim in spec.group), shape.dtype)
+
+
+def _sibling(shape: Record) -> Record | None:
+    """The shape in the other type of 16 bits: tiles take as much of the buffer, and instructions as long."""
+    other = {"fp16": "bf16", "bf16": "fp16"}.get(shape.dtype)
+    return Record(shape, dtype=other) if other else None
 
 
 def _shaping(spec: KernelSpec, entry: Entry) -> tuple:

@@ -117,7 +117,8 @@ def for_each(names, make):
 
 def free_types(spec):
     """Operands whose element type does not follow from the first one's, with what they may be."""
-    free = [(name, arg) for name, arg in list(spec.operands.items())[1:] if arg.role not in ("index", "derived") and not arg.same_dtype]
+    others = list(spec.operands.items())[1:]
+    free = [(name, arg) for name, arg in others if arg.role not in ("index", "derived") and not arg.same_dtype]
     return [(name, dtype) for name, arg in free for dtype in arg.dtypes]
 
 

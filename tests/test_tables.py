@@ -69,6 +69,15 @@ def test_another_group_however_near_is_the_default(directory):
         assert found.reason == f"default: {path} has nothing for {other}"
 
 
+def test_bf16_takes_what_was_tuned_for_fp16_as_legal(directory):
+    write(directory, copies, table(entry(4, 8, "fp16", TILE=16)))
+    found = chosen(4, 8, "bf16")
+    assert (found.config.TILE, found.evidence) == (16, "legal") and "nearest bucket" in found.reason
+    assert chosen(4, 8, "fp32").config == copies.default
+    write(directory, copies, table(entry(4, 8, "bf16", TILE=8)))
+    assert (chosen(4, 8, "bf16").config.TILE, chosen(4, 8, "bf16").evidence) == (8, "simulated")
+
+
 def test_the_default_moves_only_as_far_as_it_must():
     assert tables.default(copies, shape(4, 12)) == Record(copies.default, TILE=16)
     assert tables.default(copies, shape(4, 8)) == copies.default

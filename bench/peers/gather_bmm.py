@@ -36,9 +36,7 @@ def _gather(w_ptr, y_ptr, idx_ptr, T, w_stride_L, y_stride_T, N: tl.constexpr, T
 gather = KernelSpec(
     name="gather",
     stages=(Stage(_gather, lambda c, s, cores: (min(s.T * triton.cdiv(s.N, c.TILE), cores),)),),
-    args=dict(
-        w=In("L N", "fp16 bf16"), y=Out("T N", same_dtype="w"), idx=Index("T", "int64", into="L", none=-1)
-    ),
+    args=dict(w=In("L N", "fp16 bf16"), y=Out("T N", same_dtype="w"), idx=Index("T", "int64", into="L", none=-1)),
     space=dict(TILE=PowerOf2(8192, 32768, default=16384), DEPTH=Depth(upto=2, default=2), AUTO=AutoMultiBuffer()),
     group=("N",),
     bucket=("T",),

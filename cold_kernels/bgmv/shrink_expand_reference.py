@@ -17,9 +17,10 @@ DECODING = tuple(
         (576, 3, 960, "0/576/768"),
     )
     for rows, slots, idx in ((1, 1, "all"), (4, 4, "all"), (16, 8, "half"), (64, 16, "half"))
+    if rows < 64 or outputs <= 4096  # as wide ones choose what 16 rows do, and take minutes to check
 )
 """q, k, v; o; gate and up; down of Llama-2-7B, and q, k, v of SmolLM2-135M: for 1 and 4 requests, and for 8 and 32 as
-CoLD's doubled batch. Other models take the nearest."""
+CoLD's doubled batch. Other sizes take the nearest."""
 
 
 def _slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:

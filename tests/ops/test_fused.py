@@ -98,7 +98,7 @@ def test_a_row_does_not_depend_on_the_others(data):
         (dict(starts=torch.tensor([0, 31])), ValueError, r"ascend from 0 or more to 30 at most"),
         (dict(starts=torch.tensor([0.0, 9.0])), TypeError, "slice_starts must be torch.int32 or torch.int64"),
         (dict(order=torch.tensor([2, 0, 1])), TypeError, "row_order must be torch.int32"),
-        (dict(order=torch.zeros(3).int()), ValueError, "row_order has entries 3, but lora_row_order of this batch has 4"),
+        (dict(order=torch.zeros(3).int()), ValueError, "row_order has entries 3, but lora_row_order of this batch has"),
         (dict(scale="1"), (TypeError, RuntimeError), "scaling"),
         (dict(scale=1e39), ValueError, "scaling is beyond the largest float32"),
         (

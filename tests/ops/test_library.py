@@ -31,7 +31,8 @@ def arguments(name, dtype=torch.float32, rows=ROWS):
     if name == "bgmv_shrink_expand":
         a, b = random(SLOTS, 2, RANK, HIDDEN), random(SLOTS, HIDDEN + 2, RANK)
         indices, starts = torch.arange(rows) % (SLOTS + 1) - 1, torch.tensor([0, 20])
-        return random(rows, HIDDEN), a, b, torch.ones(rows, HIDDEN + 2), indices, starts, 0.5, True, cold_kernels.lora_row_order(indices)
+        order = cold_kernels.lora_row_order(indices)
+        return random(rows, HIDDEN), a, b, torch.ones(rows, HIDDEN + 2), indices, starts, 0.5, True, order
     shrinks = name.endswith("shrink")
     inner, outer = (HIDDEN, RANK) if shrinks else (RANK, HIDDEN)
     tensors = random(rows, inner), random(SLOTS, outer, inner), torch.ones(rows, outer + 4 * name.endswith("slice"))
