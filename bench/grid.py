@@ -7,8 +7,11 @@ import sys
 from tuner.registry import INSTALL
 
 from . import layer_cells
-from .goals import LAUNCH_FLOORS, OURS, best_peer, goals, ratios
+from .goals import LAUNCH_FLOORS, OURS, PARTS, best_peer, goals, ratios
+from .layers import Batch
 
+FIRST = layer_cells.LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
+"""What the README shows."""
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
@@ -24,6 +27,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="count so many cells, those that are known included")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
     parser.add_argument("--chip", choices=layer_cells.CHIPS, help="of the sample, count those of this chip alone")
+    parser.add_argument(
+        "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
+    )
     parser.add_argument("--rows", type=int, choices=layer_cells.ROWS, help="and those of so many rows alone")
     parser.set_defaults(run=run)
 
@@ -34,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0; 1 if something is missing or does not compile; 2 for bad input; 130 after Ctrl-C.
     """
+    if arguments.markdown:
+        return _markdown()
     everything = len(layer_cells.cells())
     if arguments.sample is not None and not 1 <= arguments.sample <= everything:
         print(f"grid: --sample {arguments.sample}: the grid has {everything} cells; take 1 to all", file=sys.stderr)
@@ -59,6 +67,40 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
     show(found)
     return DONE
+
+
+def _markdown() -> int:
+    found = layer_cells.latest().get(FIRST)
+    if not found:
+        print(f"grid: {FIRST} is not known yet; python -m bench step counts it", file=sys.stderr)
+        return FAILED
+    print("\n".join(markdown(found)))
+    return DONE
+
+
+def markdown(found: dict) -> list[str]:
+    """Lines of a table of the schemes for one layer; times from the least to the most of the plausible chips."""
+    lines = [
+        f"**SIMULATED (HIVM level), {FIRST.chip}, 32 plausible chips; nothing was measured on an NPU**",
+        "",
+        f"LoRA of a layer of {FIRST.model}, rank {FIRST.rank}, {FIRST.batch.active} requests and as many base rows, "
+        f"{LAUNCH_FLOORS[1]:g} us a launch:",
+        "",
+        "| scheme | launches | bytes copied over minimal | us, nominal (least to most) | ours is faster on |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    floor = LAUNCH_FLOORS[1]
+    ours = [us + found[OURS]["launches"] * floor for us in found[OURS]["us"]]
+    for name, scheme in found.items():
+        if name == PARTS:
+            continue
+        times = [us + scheme["launches"] * floor for us in scheme["us"]]
+        wins = sum(mine < other for mine, other in zip(ours[1:], times[1:], strict=True))
+        lines.append(
+            f"| {name} | {scheme['launches']} | {scheme['bytes'] / scheme['minimal']:.2f} | "
+            f"{times[0]:.0f} ({min(times[1:]):.0f} to {max(times[1:]):.0f}) | {'-' if name == OURS else f'{wins}/32'} |"
+        )
+    return lines
 
 
 def _found(arguments: argparse.Namespace) -> layer_cells.Found:

@@ -102,7 +102,8 @@ def digest(chip: str) -> str:
 
     here = Path(__file__).parent
     files = [here / "layers.py", here / "schemes.py", *sorted((here / "peers").glob("*.py"))]
-    files += sorted((Path(tables.__file__).parent / "bgmv").glob("*.py"))
+    kernels = Path(tables.__file__).parent
+    files += [kernels / "fidelity" / "one_core_per_token.py", *sorted((kernels / "bgmv").glob("*.py"))]
     table = tables.path_of(tables.SHIPPED, chip, bgmv_shrink_expand.name)
     files += [table] if table.exists() else []
     content = b"\0".join([machine(chip).model.encode(), *(file.read_bytes() for file in files)])

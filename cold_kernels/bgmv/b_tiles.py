@@ -12,7 +12,7 @@ import triton.language as tl
 def load_tile(
     p_b, d, end, b_stride, R: tl.constexpr, P: tl.constexpr, TILE: tl.constexpr, FLAT: tl.constexpr, DEPTH: tl.constexpr
 ):
-    """Rows ``d`` up to ``end`` of b [D, R], as ``TILE`` elements, ``P`` of them a row; ``FLAT``: R = P, without gaps."""
+    """Rows ``d`` up to ``end`` of b [D, R], as ``TILE`` elements, ``P`` a row; ``FLAT``: R = P, without gaps."""
     if FLAT:
         o_flat = tl.arange(0, TILE)
         # One long burst. What is past the end is multiplied, and not stored.

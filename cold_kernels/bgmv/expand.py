@@ -9,8 +9,8 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
-from .targets import LLAMA_2_7B_DECODING
 from .b_tiles import load_tile, repeated, times
+from .targets import LLAMA_2_7B_DECODING
 
 
 @triton.jit(do_not_specialize=["T", "L"])

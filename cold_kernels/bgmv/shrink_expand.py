@@ -10,8 +10,8 @@ from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
-from .rows import row_order
 from .b_tiles import load_tile, repeated, times
+from .rows import row_order
 
 LANES = 64
 """Columns of a tile of A, at least: a whole repeat of a vector instruction."""

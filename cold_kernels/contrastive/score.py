@@ -218,5 +218,5 @@ contrastive_argmax = KernelSpec(
     reference=reference.argmax,
     bound=reference.argmax_bound,
     minimal_bytes=reference.argmax_bytes,
-    **_COMMON,
+    **_COMMON | dict(targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32))),
 )

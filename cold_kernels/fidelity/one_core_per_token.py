@@ -44,8 +44,9 @@ def expand(
 ):  # fmt: skip
     """``y[t] += b[idx[t]] @ x[t]``; b [L, H, R], x [T, R] fp32, y [T, H]; ``R`` is a power of two from 8 to 128.
 
-    ``TILE`` elements of ``b`` a copy, and as its two buffers allow the next copy is under way meanwhile. Blocks of 8 products are summed by one
-    instruction, and their sums by another one: ``one``, which is 1, keeps the compiler from another order.
+    ``TILE`` elements of ``b`` a copy, and as its two buffers allow, the next copy is under way meanwhile. Blocks of 8
+    products are summed by one instruction, and their sums by another one: ``one``, which is 1, keeps the compiler from
+    another order.
     """
     WIDTH: tl.constexpr = 64 if R < 64 else R
     one = tl.where(tl.num_programs(0) > 0, 1.0, 0.0)
