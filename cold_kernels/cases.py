@@ -1,5 +1,7 @@
 """Concrete inputs for a kernel: a shape in one line of text, and tensors made from it."""
 
+import math
+import mmap
 import re
 from dataclasses import dataclass
 
@@ -102,7 +104,7 @@ class Case:
             elif arg.role != "workspace":
                 size, dtype = [self.sizes[dim] for dim in arg.dims], self._dtype(arg, args)
                 if blank:
-                    args[name] = torch.zeros(size, dtype=dtype)  # memory that takes no room until it is touched
+                    args[name] = _zeros(size, dtype)
                     continue
                 tensor = self._poisoned(size, dtype)
                 if arg.role in ("input", "inout"):
@@ -134,6 +136,13 @@ class Case:
             if self.indices[name] == "half":
                 listed[(rows + 1) // 2 :] = [-1] * (rows // 2)
         return torch.tensor(listed, dtype=TORCH[self.index_dtype])
+
+
+def _zeros(size: list[int], dtype: torch.dtype) -> torch.Tensor:
+    """Zeros that take no room until they are touched."""
+    count = math.prod(size)
+    memory = mmap.mmap(-1, max(1, count) * dtype.itemsize)
+    return torch.frombuffer(memory, dtype=dtype)[:count].view(size)
 
 
 def _normal(size: list[int], generator: torch.Generator) -> torch.Tensor:
