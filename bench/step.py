@@ -175,11 +175,15 @@ def show(found: Steps) -> None:
             times = [each[kind, name].us(LAUNCH_FLOORS[1]) for kind in ("greedy", "CoLD") for name in names]
             table.add_row(str(count), *(f"{us / 1e3:.2f}" for us in times))
         console.print(table)
-        table = Table(title=f"{model}, rank {rank}: CoLD by {OURS}, change of latency against greedy by ...")
-        for name in ("requests", *(f"{name}, {us:g} us" for name in names for us in LAUNCH_FLOORS)):
+        floors = " / ".join(f"{us:g}" for us in LAUNCH_FLOORS)
+        table = Table(
+            title=f"{model}, rank {rank}: latency of CoLD by {OURS} against greedy by ..., at {floors} us a launch"
+        )
+        for name in ("requests", *names):
             table.add_column(name)
         for count, each in group.items():
-            table.add_row(str(count), *(f"{change(each, name, us):+.0%}" for name in names for us in LAUNCH_FLOORS))
+            changes = (" / ".join(f"{change(each, name, us):+.0%}" for us in LAUNCH_FLOORS) for name in names)
+            table.add_row(str(count), *changes)
         console.print(table)
     console.print(f"CoLD's abstract: {-PAPER:.0%} against greedy decoding; it does not say which.")
 

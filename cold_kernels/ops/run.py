@@ -35,6 +35,9 @@ def shrink(
     if slots is not None:
         cpu.shrink(inputs, weights, output_tensor, slots, scaling)
         return
+    if not inputs.shape[1]:
+        output_tensor.zero_()
+        return
     from ..bgmv.shrink import bgmv_shrink
 
     _launch(

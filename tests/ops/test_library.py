@@ -120,7 +120,8 @@ def test_exports_with_any_number_of_rows(name, strict):
         exported = torch.export.export(Module(), copied_tuple(args), strict=strict)
     else:
         row = torch.export.Dim("rows", min=2, max=64)
-        shapes = tuple({0: row} if isinstance(arg, torch.Tensor) and arg.shape[0] == ROWS else None for arg in args)
+        by_rows = {ROWS: {0: row}, ROWS + 1: {0: row + 1}}  # of a row order there is one more
+        shapes = tuple(by_rows.get(arg.shape[0]) if isinstance(arg, torch.Tensor) else None for arg in args)
         exported = torch.export.export(Module(), copied_tuple(args), dynamic_shapes=(shapes,), strict=strict)
         assert_same(exported.module(), name, arguments(name, rows=9))
     assert_same(exported.module(), name, args)
@@ -143,13 +144,13 @@ def test_fakes_refuse_what_the_operator_refuses(name):
     assert str(fake.value) == str(real.value)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"lora_row_order"}))
 def test_without_gradients(name):
     args = [arg.requires_grad_() if i < 2 else arg for i, arg in enumerate(arguments(name))]
     assert not run(getattr(cold_kernels, name), args).requires_grad
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("contrastive")])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("contrastive", "lora_row_order"))])
 def test_writes_are_seen_by_autograd(name):
     args = arguments(name)
     before = outcome(None, args)._version
