@@ -1,0 +1,34 @@
+"""A row has the same bits alone, among 7 rows and among 255, whichever cores share the work."""
+
+import pytest
+import torch
+
+from cold_kernels.ascend.installation import toolchain_problem
+
+if problem := toolchain_problem():
+    pytest.skip(str(problem), allow_module_level=True)
+
+from tests.ascend.test_compiled import Compiled
+from tests.every_kernel import SPECS, bits, some_rows, tensors
+
+CASES = {
+    "bgmv_shrink": "T=255 L=9 H=600 R=12",
+    "bgmv_expand": "T=255 L=9 H=300 R=16",
+    "bgmv_shrink_expand": "T=255 L=9 H=600 S=2 R=16 D=300 M=256 starts=0/200",
+    "contrastive_argmax": "B=255 V=700",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_alone_among_7_and_among_255(name):
+    spec = SPECS[name]
+    words = f"{CASES[name]} idx=0/-1/3/last/1" if name.startswith("bgmv") else CASES[name]
+    args = tensors(spec, words)
+    Compiled().check(spec, args, cores=40)
+    row = 130
+    for rows in ([row], [row, 1, 8, 3, 254, 17, 40], [7, 1, 8, 3, 254, 17, row]):
+        some = torch.tensor(rows)
+        batch = some_rows(spec, args, some)
+        Compiled().launch(spec, batch, cores=40)
+        for output in spec.outputs:
+            assert torch.equal(bits(batch[output]), bits(args[output][some]))
