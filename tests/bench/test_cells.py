@@ -11,22 +11,9 @@ pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.cells import Cell, WrongResult, cells, counted
 from cold_kernels import tables
-from cold_kernels.ascend.errors import ToolchainMissing
-from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case
-from cold_kernels.devices import interpreting
 from tests.specs import copies
 from tuner.registry import DEFAULT_CHIP, KERNELS, load
-
-
-@pytest.fixture
-def compiler():
-    if interpreting():
-        pytest.skip("TRITON_INTERPRET=1: nothing is compiled")
-    try:
-        find_toolchain()
-    except ToolchainMissing as missing:
-        pytest.skip(str(missing))
 
 
 def cell(text, spec=copies, checked=True):

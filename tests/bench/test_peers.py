@@ -6,10 +6,7 @@ pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.layers import MODELS, Batch
 from bench.peers import gather_bmm, one_core_per_token, split_k
-from cold_kernels.ascend.errors import ToolchainMissing
-from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case
-from cold_kernels.devices import interpreting
 from cold_kernels.tables import default
 from tuner.evaluate import Evaluator
 from tuner.machine import ascend_machine
@@ -21,13 +18,7 @@ SPECS = (
 
 
 @pytest.fixture(scope="module")
-def machine():
-    if interpreting():
-        pytest.skip("TRITON_INTERPRET=1: nothing is compiled")
-    try:
-        find_toolchain()
-    except ToolchainMissing as missing:
-        pytest.skip(str(missing))
+def machine(compiler):
     return ascend_machine("Ascend910B3")
 
 

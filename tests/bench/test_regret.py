@@ -7,9 +7,6 @@ pytest.importorskip("xdsl")
 from bench import layer_cells, regret
 from bench.__main__ import main
 from bench.layers import Batch
-from cold_kernels.ascend.errors import ToolchainMissing
-from cold_kernels.ascend.toolchain import find_toolchain
-from cold_kernels.devices import interpreting
 
 
 def test_summary():
@@ -18,13 +15,7 @@ def test_summary():
     assert "median 45.0% (goal 2%)" in said and "90th percentile 90.0%" in said and "worst 90.0%" in said
 
 
-def test_a_size_that_was_tuned_has_none_to_speak_of():
-    if interpreting():
-        pytest.skip("TRITON_INTERPRET=1: nothing is compiled")
-    try:
-        find_toolchain()
-    except ToolchainMissing as missing:
-        pytest.skip(str(missing))
+def test_a_size_that_was_tuned_has_none_to_speak_of(compiler):
     cell = layer_cells.LayerCell("Ascend910B3", "SmolLM2-135M", 16, Batch(1))
     found = regret.regret(cell, 0)
     assert found.tried > 1 and 0 <= found.regret < 0.5 and found.launch.endswith("qkv")
