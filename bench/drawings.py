@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
     from .sections import Point
-    from .step import Steps
 
 SMALL = 7
 KIB = 1024
@@ -80,12 +79,9 @@ def beside_peers(figure: "FigureBase", points: Mapping[int, Sequence[tuple[int, 
     axes.legend(fontsize=SMALL)
 
 
-def steps(figure: "FigureBase", found: "Steps") -> None:
+def steps(figure: "FigureBase", groups: Mapping[tuple[str, int], Mapping[int, Mapping]]) -> None:
     """A row of panels for each model, one for each rank: milliseconds a step over what a launch costs, of most requests
-    that there are; greedy dashed, CoLD solid, a colour for each scheme."""
-    from .step import by_rank
-
-    groups = by_rank(found)
+    that there are; greedy dashed, CoLD solid, a colour for each scheme. ``groups`` is what `step.by_rank` gives."""
     models = list(dict.fromkeys(model for model, _ in groups))
     panels = figure.subplots(len(models), len(groups) // len(models), squeeze=False)
     floors = [2.5 * n for n in range(1, 9)]
@@ -100,4 +96,4 @@ def steps(figure: "FigureBase", found: "Steps") -> None:
         axes.set_xlabel("us that a launch costs whatever it does")
         axes.set_ylabel("ms a step, modelled")
         axes.grid(alpha=0.3)
-    panels.flat[0].legend(fontsize=SMALL)
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=SMALL)

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             from .drawings import steps as draw
             from .report import drawn
 
-            arguments.picture.write_bytes(drawn(lambda figure: draw(figure, found), 3.2 * len(models)))
+            arguments.picture.write_bytes(drawn(lambda figure: draw(figure, by_rank(found)), 3.2 * len(models)))
     except (AscendError, OSError) as error:
         print(f"step: {error}", file=sys.stderr)
         return FAILED
