@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 
+MOST_GROUPS = 8
+"""That a drawing tells apart by colour."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report.
@@ -105,9 +109,11 @@ def points(chip: Chip, folder: Path) -> list[Point]:
 
 
 def _group(case: str, words: Mapping[str, Mapping[str, str]]) -> str:
-    """The sizes by which the cases of a kernel differ, without the first, their number of rows."""
+    """The sizes by which a kernel's cases differ, without the first, their number of rows; of many the rank alone."""
     _, *dims = words[case]
     differ = [dim for dim in dims if dim.isupper() and len({each.get(dim) for each in words.values()}) > 1]
+    if len({tuple(each.get(dim) for dim in differ) for each in words.values()}) > MOST_GROUPS and "R" in differ:
+        differ = ["R"]
     return " ".join(f"{dim}={words[case][dim]}" for dim in differ)
 
 

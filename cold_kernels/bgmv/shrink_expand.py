@@ -98,7 +98,13 @@ def _row(shape):
 
 
 def _items(config, shape, cores):
-    return (min(shape.T * shape.S * triton.cdiv(shape.D, config.TILE // _row(shape)), config.CORES, cores),)
+    """As many cores as there are tiles, at most ``CORES``; all of them where each has two items or more.
+
+    What was chosen for few rows must not hold back many, for which a table may have no entry.
+    """
+    tiles = shape.T * shape.S * triton.cdiv(shape.D, config.TILE // _row(shape))
+    most = cores if shape.T * shape.S >= 2 * cores else config.CORES
+    return (min(tiles, most, cores),)
 
 
 bgmv_shrink_expand = KernelSpec(

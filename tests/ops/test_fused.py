@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from cold_kernels import bgmv_expand_slice, bgmv_shrink, bgmv_shrink_expand
 from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand as spec
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
 from tests import every_kernel
 from tests.every_kernel import bits, some_rows
 from tests.ops.layouts import DTYPES
@@ -131,3 +133,11 @@ def test_the_output_may_not_be_the_input():
     args = tensors("T=3 S=1 H=30 R=4 D=30 dtype=fp32")
     with pytest.raises(ValueError, match="output_tensor shares memory with inputs"):
         run({**args, "y": args["x"]})
+
+
+@pytest.mark.parametrize(
+    "shape, cores", [("T=4 S=1 D=4096", 8), ("T=30 S=1 D=4096", 8), ("T=40 S=2 D=8192 starts=0/9", 40), ("T=1 D=20", 1)]
+)
+def test_what_was_chosen_for_few_rows_does_not_hold_back_many(shape, cores):
+    config = Record(spec.default, CORES=8)
+    assert spec.stages[0].grid(config, Case.parse(shape, spec).shape(), 40) == (cores,)
