@@ -45,8 +45,7 @@ def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torc
     """An operator that takes these arguments of the spec in this order, and writes ``y``."""
 
     def of(args: dict[str, Any]) -> Callable[[], torch.Tensor]:
-        values = [args[name] for name in names]
-        values = [None if isinstance(value, torch.Tensor) and value.shape == (0,) else value for value in values]
+        values = [None if name == "order" and not args[name].numel() else args[name] for name in names]
 
         def call() -> torch.Tensor:
             function(*values)
