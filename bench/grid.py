@@ -97,7 +97,7 @@ def markdown(found: dict) -> list[str]:
         times = [us + scheme["launches"] * floor for us in scheme["us"]]
         wins = sum(mine < other for mine, other in zip(ours[1:], times[1:], strict=True))
         lines.append(
-            f"| {name} | {scheme['launches']} | {scheme['bytes'] / scheme['minimal']:.2f} | "
+            f"| {name} | {scheme['launches']} | {scheme['bytes'] / found[OURS]['minimal']:.2f} | "
             f"{times[0]:.0f} ({min(times[1:]):.0f} to {max(times[1:]):.0f}) | {'-' if name == OURS else f'{wins}/32'} |"
         )
     return lines

@@ -96,16 +96,14 @@ def _added(columns: Iterable[Sequence[float]]) -> list[float]:
 def digest(chip: str) -> str:
     """Of all that a cell's figures depend on: kernels, peers, the shipped table, the model of the chip."""
     from cold_kernels import tables
-    from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand
 
     from .schemes import machine
 
     here = Path(__file__).parent
-    files = [here / "layers.py", here / "schemes.py", *sorted((here / "peers").glob("*.py"))]
+    files = [here / "layers.py", here / "schemes.py", here / "counting.py", *sorted((here / "peers").glob("*.py"))]
     kernels = Path(tables.__file__).parent
     files += [kernels / "fidelity" / "one_core_per_token.py", *sorted((kernels / "bgmv").glob("*.py"))]
-    table = tables.path_of(tables.SHIPPED, chip, bgmv_shrink_expand.name)
-    files += [table] if table.exists() else []
+    files += sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))
     content = b"\0".join([machine(chip).model.encode(), *(file.read_bytes() for file in files)])
     return hashlib.sha256(content).hexdigest()[:12]
 
@@ -119,7 +117,9 @@ def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCell, str, dict]]:
                 entry = json.loads(line)
             except ValueError:
                 continue  # a line that a crash cut off
-            lines[json.dumps(entry["cell"], sort_keys=True)] = entry
+            key = json.dumps(entry["cell"], sort_keys=True)
+            lines.pop(key, None)  # so that the order is that of the last lines
+            lines[key] = entry
         for entry in lines.values():
             words = dict(entry["cell"])
             batch = Batch(words.pop("rows"), words.pop("adapters"), words.pop("half"))

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         print(f"regret: {error}; {INSTALL}", file=sys.stderr)
         return FAILED
-    from cold_kernels.ascend.errors import ToolchainMissing
+    from cold_kernels.ascend.errors import AscendError
 
     found = []
     try:
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             found.append(regret(cell, place))
             one = found[-1]
             print(f"{one.regret:6.1%}  {one.us:7.1f} us, best of {one.tried} {one.best_us:7.1f} us  {one.launch}")
-    except ToolchainMissing as error:
+    except AscendError as error:
         print(f"regret: {error}", file=sys.stderr)
         return FAILED
     print(summary(found))

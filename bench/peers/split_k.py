@@ -50,7 +50,7 @@ def _shrink(
 
 @triton.jit(do_not_specialize=["T"])
 def _expand(
-    x_ptr, b_ptr, y_ptr, idx_ptr, starts_ptr, T, D,
+    b_ptr, x_ptr, y_ptr, idx_ptr, starts_ptr, widest, T, D,
     x_stride_T, x_stride_S, b_stride_L, b_stride_D, y_stride_T,
     R: tl.constexpr, S: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
@@ -58,7 +58,7 @@ def _expand(
     WIDTH: tl.constexpr = 64 if R < 64 else R
     one = tl.where(T > 0, 1.0, 0.0)
     o_r = tl.arange(0, R)
-    tiles = tl.cdiv(D, TILE_D)
+    tiles = tl.cdiv(widest, TILE_D)
     for item in range(tl.program_id(0), T * S * tiles, tl.num_programs(0)):
         row = tl.cast(item // (S * tiles), tl.int64)
         s = item // tiles % S
@@ -138,13 +138,14 @@ split_k_shrink = KernelSpec(
 )
 sliced_expand = KernelSpec(
     name="sliced_expand",
-    stages=(Stage(_expand, lambda c, s, cores: (min(s.T * s.S * triton.cdiv(s.D, c.TILE // s.R), cores),)),),
+    stages=(Stage(_expand, lambda c, s, cores: (min(s.T * triton.cdiv(s.D, c.TILE // s.R), cores),)),),
     args=dict(
-        x=In("T S R", "fp32"),
         b=In("L D R", "fp16 bf16"),
+        x=In("T S R", "fp32"),
         y=InOut("T D", same_dtype="b"),
         idx=Index("T", "int64", into="L", none=-1),
         starts=Index("S", "int64", into="D"),
+        widest=Scalar("i32", default=4096),
     ),
     space=dict(TILE=PowerOf2(1024, 8192, default=8192), AUTO=AutoMultiBuffer()),
     group=("D", "R", "S"),
@@ -152,8 +153,11 @@ sliced_expand = KernelSpec(
     reference=lambda b, x, y_before, idx, starts, **_: _by_slice(reference.expand, b, x, y_before, idx, starts),
     bound=lambda b, x, y_before, idx, starts, **_: _by_slice(reference.expand_bound, b, x, y_before, idx, starts),
     minimal_bytes=lambda x, b, y, idx, **_: reference.expand_bytes(b, x.flatten(1), y, idx),
-    typical="T=4 L=4 D=4096 R=16 S=1",
-    hard=("T=5 D=900 R=8 S=3 idx=-1/last/0/0/-1 starts=0/500/700", "T=3 D=300 R=128 S=1"),
+    typical="T=4 L=4 D=4096 R=16 S=1 widest=4096",
+    hard=(
+        "T=5 D=900 R=8 S=3 widest=500 idx=-1/last/0/0/-1 starts=0/500/700",
+        "T=3 D=300 R=128 S=1 widest=300",
+    ),
     targets=(),
 )
 
@@ -161,13 +165,13 @@ sliced_expand = KernelSpec(
 def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[Launch]:
     """The buffer's zeros, the shrink and the expand of all slices."""
     words = f"{batch.words} R={rank} S={len(projection.widths)}"
-    starts = "/".join(map(str, projection.starts))
+    starts, wide = "/".join(map(str, projection.starts)), f"widest={max(projection.widths)}"
     splits = [dict(SPLIT_K=split) for split in (2, 8, 32)]
     tiles = [dict(TILE=tile) for tile in (2048, 8192)]
     return [
         Launch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}),
         Launch.of(split_k_shrink, f"{words} H={projection.hidden} dtype={dtype}", *splits),
-        Launch.of(sliced_expand, f"{words} D={projection.outputs} starts={starts}", *tiles),
+        Launch.of(sliced_expand, f"{words} {wide} D={projection.outputs} starts={starts} dtype={dtype}", *tiles),
     ]
 
 
