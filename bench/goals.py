@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .layer_cells import LayerCell
+from .layer_cells import PARTS, Found
 
 LAUNCH_FLOORS = 5.0, 10.0, 20.0
 """Microseconds that a launch costs whatever it does; public sources disagree within these."""
@@ -12,9 +12,7 @@ FEW_ROWS = 16
 SHARE, OVER_MINIMAL, FEWER, TIE = 0.85, 1.1, 3.0, 0.08
 """Of the bytes' floor that a launch reaches; bytes over those that must move; times less than the best peer's scheme;
 and what the model does not tell apart (docs/fidelity.md, section 1.4)."""
-OURS, PARTS = "cold-kernels", "parts"
-
-Found = Mapping[LayerCell, Mapping]
+OURS = "cold-kernels"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ class LayerCell:
 
 
 Found = dict[LayerCell, dict]
+"""What `count` found of each cell."""
+PARTS = "parts"
+"""Ours by projection, among the schemes."""
 
 
 def cells() -> list[LayerCell]:
@@ -58,7 +61,7 @@ def count(cell: LayerCell) -> dict:
     """What every scheme takes for the cell, ours also by projection.
 
     Returns:
-        By scheme: ``launches``, ``us`` (see `schemes.Taken`), ``facts``, ``fetched``; ``parts`` has ours by projection.
+        By scheme: ``launches``, ``us`` (see `schemes.Taken`), ``bytes`` copied, ``minimal``, ``fetched``; and `PARTS`.
 
     Raises:
         AscendError: a scheme does not compile.
@@ -76,7 +79,7 @@ def count(cell: LayerCell) -> dict:
             "fetched": sum(part.fetched for part in parts),
         }
         if scheme is OURS:
-            found["parts"] = [_part(part) for part in parts]
+            found[PARTS] = [_part(part) for part in parts]
     return found
 
 

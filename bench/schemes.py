@@ -1,7 +1,6 @@
 """The schemes that are compared, ours last, and what they take for a projection on a chip and on plausible ones."""
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cold_kernels import tables
@@ -57,9 +56,7 @@ class Taken:
     fetched: int
 
 
-def taken(
-    scheme: Scheme, projection: Projection, batch: Batch, rank: int, dtype: str, chip: str, chips: int = CHIPS
-) -> Taken:
+def taken(scheme: Scheme, projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> Taken:
     """Compile, execute and time a scheme's launches; of several configurations the fastest on the nominal chip counts.
 
     Raises:
@@ -70,7 +67,7 @@ def taken(
     runs: list[Simulation] = []
     for launch in launches:
         runs += _fastest(launch, chip) * launch.times
-    on = (machine(chip).chip, *plausible(chip, chips))
+    on = (machine(chip).chip, *plausible(chip))
     each = [[run.on(one) for run in runs] for one in on]
     kernel = [sum(run.cycles for run in timed) / one.frequency * 1e6 for one, timed in zip(on, each, strict=True)]
     starts = [sum(map(functools.partial(_start_us, one), timed)) for one, timed in zip(on, each, strict=True)]
@@ -81,9 +78,9 @@ def taken(
 
 
 @functools.cache
-def plausible(chip: str, count: int = CHIPS) -> tuple[Chip, ...]:
+def plausible(chip: str) -> tuple[Chip, ...]:
     """The plausible chips of that name."""
-    return tuple(machine(chip).chip.plausible(count)) if count else ()
+    return tuple(machine(chip).chip.plausible(CHIPS))
 
 
 def _start_us(chip: Chip, run: Simulation) -> float:
@@ -117,8 +114,3 @@ def machine(chip: str) -> Machine:
 @functools.lru_cache(maxsize=16)
 def _evaluator(spec: KernelSpec, chip: str) -> Evaluator:
     return Evaluator(spec, machine(chip), blank=True)
-
-
-def layer_us(parts: Sequence[Taken], launch_us: float, place: int = 0) -> float:
-    """Microseconds of a layer's launches where each costs ``launch_us`` before it does anything; on chip ``place``."""
-    return sum(part.us[place] + part.launches * launch_us for part in parts)
