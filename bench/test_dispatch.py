@@ -8,15 +8,15 @@ import torch
 import cold_kernels
 
 SLOTS, HIDDEN, RANK = 4, 4096, 16
-NAMES = sorted(cold_kernels.__all__)
+NAMES = sorted({*cold_kernels.__all__} - {"lora_row_order"})
+"""A row order is made of torch's own operators, however few rows there are."""
 
 
 def arguments(name):
     if name.startswith("contrastive"):
-        return torch.empty(0, 32000), torch.empty(0, 32000), 0.1, 0.5
+        draw = (0.7, 50, 0.9, torch.empty(0)) if name.endswith("sample") else ()
+        return torch.empty(0, 32000), torch.empty(0, 32000), 0.1, 0.5, *draw
     none = torch.empty(0, dtype=torch.int64)
-    if name == "lora_row_order":
-        return (none,)
     if name == "bgmv_shrink_expand":
         rows, a, b = torch.empty(0, HIDDEN), torch.empty(SLOTS, 1, RANK, HIDDEN), torch.empty(SLOTS, HIDDEN, RANK)
         return rows, a, b, rows.clone(), none, torch.zeros(1, dtype=torch.int64), 1.0, True
@@ -35,9 +35,7 @@ def nothing(name):
     """What a bare operator does: it allocates what it must return."""
     if name.startswith("contrastive"):
         dtype = torch.float32 if name.endswith("score") else torch.int64
-        return lambda expert, *_: torch.empty(expert.shape[: expert.dim() - name.endswith("max")], dtype=dtype)
-    if name == "lora_row_order":
-        return lambda indices: torch.zeros(1, dtype=torch.int32)
+        return lambda expert, *_: torch.empty(expert.shape[: 2 if name.endswith("score") else 1], dtype=dtype)
     return lambda *_: None
 
 

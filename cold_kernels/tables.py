@@ -67,7 +67,8 @@ class Selection:
 
 def source_digest(spec: KernelSpec) -> str:
     """Hash of the kernel's Triton source; a table made for another one does not apply."""
-    return "-".join(dict.fromkeys(kernel_source(stage.kernel).digest[:16] for stage in spec.stages))
+    kernels = {id(stage.kernel): stage.kernel for stage in spec.stages}.values()
+    return "-".join(dict.fromkeys(kernel_source(kernel).digest[:16] for kernel in kernels))
 
 
 def user_directory() -> Path:
