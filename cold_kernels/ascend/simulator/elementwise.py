@@ -206,7 +206,7 @@ def select(translator, op: Op):
 
 
 @functools.cache
-def _select_work(rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, splats: int) -> Work:
+def _select_work(rows: int, columns: int, vectorizable: bool, at_once: float, size: float, splats: int) -> Work:
     if not vectorizable:
         return elementwise_work(rows, columns, False, at_once, size, "repeat_binary")
     counts = elementwise_counts(rows, columns, max(size, 2), "repeat_binary")

@@ -35,7 +35,7 @@ def broadcast(translator, op: Op):
 
 
 @functools.cache
-def _broadcast_work(rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, last_axis: bool) -> Work:
+def _broadcast_work(rows: int, columns: int, vectorizable: bool, at_once: float, size: float, last_axis: bool) -> Work:
     if not vectorizable:
         return elementwise_work(rows, columns, False, at_once, size, "repeat_unary")
     counts = elementwise_counts(rows, columns, size, "repeat_unary")

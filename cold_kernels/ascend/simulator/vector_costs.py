@@ -37,10 +37,11 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tup
 
 
 def layout(*refs: MemRef) -> tuple:
-    """What of the operands' layout decides the cost: rows, columns, and whether the vector unit can do it and at once.
+    """What of the operands' layout decides the cost: rows, columns, whether the vector unit can do it, and how often at
+    once.
 
-    The last operand is the target. Operands that are contiguous and of one shape count as a single row. At once means
-    that no two sources are read from the same bank groups.
+    The last operand is the target. Operands that are contiguous and of one shape count as a single row. At once is the
+    share of rows for which no two sources are read from the same bank groups.
     """
     shape = refs[-1].shape
     rows, columns = refs[-1].rows()
@@ -49,14 +50,44 @@ def layout(*refs: MemRef) -> tuple:
     return rows, columns, _vectorizable(refs), _apart(refs[:-1])
 
 
-def _apart(sources: tuple[MemRef, ...]) -> bool:
-    """Whether a repeat reads its sources from different bank groups.
+def _apart(sources: tuple[MemRef, ...]) -> float:
+    """Share of rows of which a repeat reads its sources from different bank groups.
 
     A repeat is 8 blocks of each source, and block ``n`` is in group ``n`` modulo 16: two sources miss each other only
-    where they start 8 groups apart (AscendC sample bank_conflict_ub: 1 cycle a repeat, and 2 otherwise).
+    where they start 8 groups apart (AscendC sample bank_conflict_ub: 1 cycle a repeat, and 2 otherwise). Where only one
+    of them moves on from row to row, as beside a row that is broadcast, every other row of 8 blocks does.
     """
-    starts = [ref.address // BLOCK for ref in sources if ref.dtype is not BIT]
-    return len(starts) < 2 or (starts[1] - starts[0]) % GROUPS == GROUPS // 2
+    sources = tuple(ref for ref in sources if ref.dtype is not BIT)
+    if len(sources) < 2:
+        return 1.0
+    first, second = sources[:2]
+    distance = second.address // BLOCK - first.address // BLOCK
+    if len(first.shape) != len(second.shape):
+        return _share_apart(distance % GROUPS, ())
+    steps = ((ref.itemsize, ref.shape, ref.strides) for ref in (first, second))
+    (size, shape, strides), (other_size, other_shape, others) = steps
+    axes = []
+    for n, m, stride, other in zip(shape[:-1], other_shape[:-1], strides, others, strict=False):
+        step = (other * other_size if m > 1 else 0) - (stride * size if n > 1 else 0)
+        if step:
+            axes.append((max(n, m), int(step) // BLOCK % GROUPS))
+    return _share_apart(distance % GROUPS, tuple(axes))
+
+
+@functools.cache
+def _share_apart(distance: int, axes: tuple[tuple[int, int], ...]) -> float:
+    """How often sources start 8 groups apart which do so by ``distance`` first, and by so much more a step along axes
+    of (steps, groups a step)."""
+    ways = {distance: 1.0}
+    for count, step in axes:
+        after: dict[int, float] = {}
+        for start, share in ways.items():
+            for turn in range(min(count, GROUPS)):  # 16 steps come back to where they began
+                times = len(range(turn, count, GROUPS))
+                place = (start + turn * step) % GROUPS
+                after[place] = after.get(place, 0.0) + share * times / count
+        ways = after
+    return ways.get(GROUPS // 2, 0.0)
 
 
 def _flat(ref: MemRef) -> bool:
@@ -83,15 +114,18 @@ def _vectorizable(refs: tuple[MemRef, ...]) -> bool:
 
 @functools.cache
 def elementwise_work(
-    rows: int, columns: int, vectorizable: bool, at_once: bool, size: float, repeat: str, extra: tuple = ()
+    rows: int, columns: int, vectorizable: bool, at_once: float, size: float, repeat: str, extra: tuple = ()
 ) -> Work:
     """The work of an element-wise operation; what the vector unit cannot do runs on the scalar unit.
 
-    An operation of two vectors takes the time of one if it reads them ``at_once``. One with a number in a vector's
-    place, which is what ``extra`` makes of it, is counted as two.
+    An operation of two vectors takes the time of one for the share of rows that it reads ``at_once``. One with a number
+    in a vector's place, which is what ``extra`` makes of it, is counted as two.
     """
     if not vectorizable:
         return work(VECTOR, (("scalar_local", 3 * rows * columns), ("flag", 4)), drains=True, blocks=True)
+    counts = extra + elementwise_counts(rows, columns, size, repeat)
     if repeat == "repeat_binary" and at_once and not extra:
-        repeat = "repeat_unary"
-    return work(VECTOR, extra + elementwise_counts(rows, columns, size, repeat))
+        issued, (_, repeats) = counts
+        shares = ("repeat_unary", repeats * at_once), ("repeat_binary", repeats * (1 - at_once))
+        counts = (issued, *((name, count) for name, count in shares if count))
+    return work(VECTOR, counts)

@@ -99,6 +99,29 @@ def test_sources_in_the_same_bank_groups_are_read_one_after_the_other(second, na
     assert dict(job.counts) == {"vector_issue": 1, name: 16}
 
 
+def rows_of(address, width, rows=32):
+    memory = Allocation("the unified buffer", np.zeros(64 * 1024, np.uint8), 0, 64 * 1024, True)
+    return MemRef(memory, address // 4, (rows, width), (width, 1), np.dtype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "width, second, unary, binary",
+    [
+        (64, 16384, 16, 16),  # rows of 8 blocks: every other one meets the broadcast row
+        (64, 16384 + 256, 16, 16),
+        (64, 16384 + 128, 0, 32),  # half a row off, whichever row
+        (128, 16384, 0, 64),
+        (128, 16384 + 256, 64, 0),
+        (8, 16384, 2, 30),
+    ],
+)
+def test_rows_beside_a_broadcast_row_meet_it_by_their_own_addresses(width, second, unary, binary):
+    target = rows_of(32768, width)
+    job = elementwise_work(*layout(rows_of(0, width), rows_of(second, width, rows=1), target), 4, "repeat_binary")
+    counts = dict(job.counts)
+    assert (counts.get("repeat_unary", 0), counts.get("repeat_binary", 0)) == (unary, binary)
+
+
 def test_one_source_is_read_at_once():
     job = elementwise_work(*layout(vector(0), vector(16384)), 4, "repeat_binary")
     assert dict(job.counts) == {"vector_issue": 1, "repeat_unary": 16}
