@@ -7,7 +7,7 @@ import triton.language as tl
 from bench.layers import Batch, Projection
 from cold_kernels.arguments import In, Index, InOut, Out, Scalar
 from cold_kernels.bgmv import reference
-from cold_kernels.bgmv.b_tiles import repeated, times
+from cold_kernels.bgmv.b_tiles import repeated, row_sums
 from cold_kernels.spec import KernelSpec
 from cold_kernels.stage import Stage
 from cold_kernels.tunables import AutoMultiBuffer, Choice, PowerOf2
@@ -73,7 +73,8 @@ def _expand(
             b_x = tl.load(x_ptr + row * x_stride_T + s * x_stride_S + o_r)
             p_b = b_ptr + slot * b_stride_L + tl.cast(d, tl.int64) * b_stride_D
             b_b = tl.load(p_b + o_flat, mask=o_flat < (end - d) * R, other=0.0)
-            b_y = times(b_b, repeated(b_x, R, WIDTH), one, R, TILE)
+            b_rows = tl.reshape(b_b, [TILE // WIDTH, WIDTH]).to(tl.float32)
+            b_y = row_sums(b_rows * repeated(b_x, R, WIDTH)[None, :], one, R)
             p_y = y_ptr + row * y_stride_T + o_d
             b_y += tl.load(p_y, mask=o_d < end, other=0.0).to(tl.float32)
             tl.store(p_y, b_y.to(y_ptr.dtype.element_ty), mask=o_d < end)

@@ -1,11 +1,11 @@
-"""Tiles of LoRA's B in Triton: how one is loaded, and multiplied by a row of numbers.
-
-A loop that uses them loads the next tile before it works on this one. On Ascend the scalar unit waits for the vector
-unit before each sum within lanes, so that a copy which is issued behind one starts when the tile is done with.
-"""
+"""Tiles of LoRA's B in Triton: how one is loaded, multiplied by a row of numbers, and the products stored."""
 
 import triton
 import triton.language as tl
+
+GAP = tl.constexpr(64)
+"""Ones that are multiplied by a 1 which the compiler does not know: 256 bytes that it places between the two factors of
+a product, so that these are read from different banks of the unified buffer, in half the time."""
 
 
 @triton.jit
@@ -34,20 +34,19 @@ def load_tile(
 
 
 @triton.jit
-def repeated(b_x, P: tl.constexpr, WIDTH: tl.constexpr):
-    """``b_x`` [P], over and over, as many lanes as one vector instruction fills."""
-    return tl.reshape(b_x[None, :] + tl.zeros([WIDTH // P, P], tl.float32), [WIDTH])
+def repeated(b_x, SIZE: tl.constexpr, WIDTH: tl.constexpr):
+    """``b_x`` [SIZE], over and over: [WIDTH]."""
+    return tl.reshape(b_x[None, :] + tl.zeros([WIDTH // SIZE, SIZE], tl.float32), [WIDTH])
 
 
 @triton.jit
-def times(b_b, b_wide, one, P: tl.constexpr, TILE: tl.constexpr):
-    """The product of each row of a tile with ``b_wide``, which is `repeated`: [TILE // P] in float32.
+def row_sums(b_p, one, P: tl.constexpr):
+    """Sums of ``P`` numbers that follow one another in ``b_p``: [TILE // P].
 
     Rows of 8 numbers, one 32-byte block, are summed by one instruction for many rows, and their sums in turn; ``one``,
     which is 1 but not known to be, keeps the compiler from making one sum of several out of them.
     """
-    WIDTH: tl.constexpr = b_wide.shape[0]
-    b_p = tl.reshape(b_b, [TILE // WIDTH, WIDTH]).to(tl.float32) * b_wide[None, :]
+    TILE: tl.constexpr = b_p.shape[0] * b_p.shape[1]
     b_y = tl.sum(tl.reshape(b_p, [TILE // 8, 8]), axis=1)
     if P > 64:
         b_y = tl.sum(tl.reshape(b_y * one, [TILE // 64, 8]), axis=1)
@@ -55,3 +54,35 @@ def times(b_b, b_wide, one, P: tl.constexpr, TILE: tl.constexpr):
     elif P > 8:
         b_y = tl.sum(tl.reshape(b_y * one, [TILE // P, P // 8]), axis=1)
     return b_y
+
+
+@triton.jit
+def store_products(
+    p_y, b_b, b_wide, p_b, first, last, b_stride, y_stride, one, R: tl.constexpr, P: tl.constexpr,
+    add: tl.constexpr, TILE: tl.constexpr, FLAT: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """``y[first:last] (+)=`` rows of b times ``b_wide``, which is `repeated`; ``b_b`` is the first tile of these rows.
+
+    The next tile is loaded before this one is worked on. On Ascend the scalar unit waits for the vector unit before
+    each sum within lanes, so that a copy which is issued behind one starts when the tile is done with.
+    """
+    TILE_D: tl.constexpr = TILE // P
+    WIDTH: tl.constexpr = b_wide.shape[0]
+    b_gap = tl.zeros([GAP], tl.float32) + one
+    for d in range(first, last, TILE_D):
+        o_d = d + tl.arange(0, TILE_D)
+        m_d = o_d < last
+        o_y = o_d.to(tl.int64) * y_stride
+        b_next = load_tile(p_b, d + TILE_D, last, b_stride, R, P, TILE, FLAT, DEPTH)
+        if add:
+            b_before = tl.load(p_y + o_y, mask=m_d, other=0.0)  # [TILE_D]
+            if DEPTH > 1:
+                tl.compile_hint(b_before, "hivm.multi_buffer", DEPTH)
+        b_rows = tl.reshape(b_b, [TILE // WIDTH, WIDTH]).to(tl.float32)
+        b_gap = b_gap * one
+        b_factor = b_wide * repeated(b_gap, GAP, WIDTH)
+        b_y = row_sums(b_rows * b_factor[None, :], one, P)
+        if add:
+            b_y += b_before.to(tl.float32)
+        tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_d)
+        b_b = b_next

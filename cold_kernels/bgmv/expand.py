@@ -9,7 +9,7 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
-from .b_tiles import load_tile, repeated, times
+from .b_tiles import load_tile, repeated, store_products
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -23,7 +23,7 @@ def _expand(
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_H == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    WIDTH: tl.constexpr = 64 if P < 64 else P  # lanes that one vector instruction fills
+    WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
     TILE_H: tl.constexpr = TILE // P
     SPAN: tl.constexpr = (H + SPLIT * TILE_H - 1) // (SPLIT * TILE_H) * TILE_H
     one = tl.where(L > 0, 1.0, 0.0)
@@ -41,19 +41,9 @@ def _expand(
             b_x = tl.load(p_x + o_r.to(tl.int64) * x_stride_R, mask=o_r < R, other=0.0).to(tl.float32)  # [P]
             b_b = load_tile(p_b, first, last, b_stride_H, R, P, TILE, FLAT, 1)
             b_wide = repeated(b_x, P, WIDTH)
-            for h in range(first, last, TILE_H):
-                o_h = h + tl.arange(0, TILE_H)
-                o_y = o_h.to(tl.int64) * y_stride_H
-                b_next = load_tile(p_b, h + TILE_H, last, b_stride_H, R, P, TILE, FLAT, DEPTH)
-                if add:
-                    b_before = tl.load(p_y + o_y, mask=o_h < last, other=0.0)  # [TILE_H]
-                    if DEPTH > 1:
-                        tl.compile_hint(b_before, "hivm.multi_buffer", DEPTH)
-                b_y = times(b_b, b_wide, one, P, TILE)
-                if add:
-                    b_y += b_before.to(tl.float32)
-                tl.store(p_y + o_y, b_y.to(y_ptr.dtype.element_ty), mask=o_h < last)
-                b_b = b_next
+            store_products(
+                p_y, b_b, b_wide, p_b, first, last, b_stride_H, y_stride_H, one, R, P, add, TILE, FLAT, DEPTH
+            )
 
 
 def _row(shape):

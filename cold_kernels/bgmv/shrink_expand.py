@@ -10,7 +10,7 @@ from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
-from .b_tiles import load_tile, repeated, times
+from .b_tiles import GAP, load_tile, repeated, store_products
 from .rows import row_order
 
 LANES = 64
@@ -27,8 +27,12 @@ def _shrink_expand(
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_D == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    WIDTH: tl.constexpr = 64 if P < 64 else P  # lanes that one vector instruction fills
+    WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
     TILE_H: tl.constexpr = TILE_A // P
+    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H
+    # Two tiles a turn, as one that is carried to the next turn is copied; but not where the last turn's second is none.
+    UNROLL: tl.constexpr = 1 if ((TILES % 2 == 1) and (TILES > 1)) and (TILES < 16) else 2
+    DEPTH_A: tl.constexpr = DEPTH if UNROLL == 1 else 1
     TILE_D: tl.constexpr = TILE // P
     one = tl.where(L > 0, 1.0, 0.0)
     programs = tl.num_programs(0)
@@ -66,30 +70,27 @@ def _shrink_expand(
                 b_x = load_columns(p_x, 0, H, TILE_H, 1)
                 b_a = load_rows(p_a, 0, R, a_stride_R, H, P, TILE_H, 1)
                 b_sum = tl.zeros([P * TILE_H // 8], tl.float32)
-                for h in range(0, H, TILE_H):
-                    b_x_next = load_columns(p_x, h + TILE_H, H, TILE_H, DEPTH)
-                    b_a_next = load_rows(p_a, h + TILE_H, R, a_stride_R, H, P, TILE_H, DEPTH)
-                    b_sum += block_sums(b_a, b_x)
-                    b_x = b_x_next
-                    b_a = b_a_next
+                b_gap = tl.zeros([GAP], tl.float32) + one
+                for h in range(0, H, UNROLL * TILE_H):
+                    for turn in tl.static_range(UNROLL):
+                        b_x_next = load_columns(p_x, h + (turn + 1) * TILE_H, H, TILE_H, DEPTH_A)
+                        b_a_next = load_rows(p_a, h + (turn + 1) * TILE_H, R, a_stride_R, H, P, TILE_H, DEPTH_A)
+                        b_rows = b_a.to(tl.float32)
+                        if turn == 0:
+                            b_gap = b_gap * one
+                        b_sum += block_sums(b_rows, b_x)
+                        b_x = b_x_next
+                        b_a = b_a_next
                 b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
                 b_h = tl.sum(tl.reshape(b_sum, [P, TILE_H // 8]), axis=1)
                 # A sum of two equal rows: no reshaping of what comes behind it is carried back into the loop above,
                 # where the compiler would have x copied to every row of a.
                 b_h = tl.sum(tl.reshape(b_h[None, None, :] + tl.zeros([1, 2, P], tl.float32), [1, 2, P]), axis=1)
-                b_wide = repeated(tl.reshape(b_h, [P]) * (0.5 * scale), P, WIDTH)
-                for d in range(first, last, TILE_D):
-                    o_d = d + tl.arange(0, TILE_D)
-                    b_next = load_tile(p_b, d + TILE_D, last, b_stride_D, R, P, TILE, FLAT, DEPTH)
-                    if add:
-                        b_before = tl.load(p_y + o_d, mask=o_d < last, other=0.0)  # [TILE_D]
-                        if DEPTH > 1:
-                            tl.compile_hint(b_before, "hivm.multi_buffer", DEPTH)
-                    b_y = times(b_b, b_wide, one, P, TILE)
-                    if add:
-                        b_y += b_before.to(tl.float32)
-                    tl.store(p_y + o_d, b_y.to(y_ptr.dtype.element_ty), mask=o_d < last)
-                    b_b = b_next
+                b_h = tl.reshape(b_h, [P]) * (0.5 * scale)
+                if P != R:
+                    b_h = tl.where(tl.arange(0, P) < R, b_h, 0.0)  # zeros of the padding times an infinity are none
+                b_wide = repeated(b_h, P, WIDTH) * repeated(b_gap, GAP, WIDTH)
+                store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
 
 
 def _row(shape):
