@@ -181,6 +181,16 @@ class EveryKernel:
         args[name] = torch.tensor([0, slots, -2, 1 << 40, slots - 1])
         self.check(spec, args)
 
+    @pytest.mark.parametrize("rank", (3, 12, 16, 100))
+    def test_an_infinity_is_not_multiplied_by_padding(self, rank):
+        spec = SPECS["bgmv_shrink_expand"]
+        args = tensors(spec, f"T=3 L=2 H=70 S=1 R={rank} D=40 dtype=fp32")
+        for name in ("a", "b", "x"):
+            args[name].abs_()
+        args["x"][1, 3] = torch.inf
+        self.check(spec, args)
+        assert args["y"][1].isposinf().all() and args["y"][::2].isfinite().all()
+
     @settings(deadline=None, max_examples=12)
     @given(data=st.data(), spec=st.sampled_from(list(SPECS.values())))
     def test_a_row_does_not_depend_on_the_others(self, data, spec):

@@ -86,3 +86,8 @@ def store_products(
             b_y += b_before.to(tl.float32)
         tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_d)
         b_b = b_next
+
+
+def elements_a_row(shape) -> int:
+    """Elements of a tile in a row of it, 16 or more; kernels take 8 where rows of 8 are found to follow one another."""
+    return max(16, triton.next_power_of_2(shape.R))

@@ -9,7 +9,7 @@ from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import reference
-from .b_tiles import load_tile, repeated, store_products
+from .b_tiles import elements_a_row, load_tile, repeated, store_products
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -46,11 +46,6 @@ def _expand(
             )
 
 
-def _row(shape):
-    """Elements of a tile in a row of it, 16 or more; 8 where a kernel finds rows of 8 that follow one another."""
-    return max(16, triton.next_power_of_2(shape.R))
-
-
 def _items(config, shape, cores):
     return (min(shape.T * config.SPLIT, cores),)
 
@@ -72,8 +67,8 @@ bgmv_expand = KernelSpec(
         AUTO=AutoMultiBuffer(),
     ),
     require=dict(
-        tile_past_output=lambda c, s: c.TILE - max(1024, _row(s) * triton.next_power_of_2(s.H)),
-        empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // _row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
+        tile_past_output=lambda c, s: c.TILE - max(1024, elements_a_row(s) * triton.next_power_of_2(s.H)),
+        empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // elements_a_row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
     ),
     group=("H", "R"),
     bucket=("T",),

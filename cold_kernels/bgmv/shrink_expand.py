@@ -10,7 +10,7 @@ from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
-from .b_tiles import GAP, load_tile, repeated, store_products
+from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
 from .rows import row_order
 
 LANES = 64
@@ -93,17 +93,12 @@ def _shrink_expand(
                 store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
 
 
-def _row(shape):
-    """Elements of a tile in a row of it, 16 or more; 8 where the kernel finds rows of 8 that follow one another."""
-    return max(16, triton.next_power_of_2(shape.R))
-
-
 def _items(config, shape, cores):
     """As many cores as there are tiles, at most ``CORES``; all of them where each has two items or more.
 
     What was chosen for few rows must not hold back many, for which a table may have no entry.
     """
-    tiles = shape.T * shape.S * triton.cdiv(shape.D, config.TILE // _row(shape))
+    tiles = shape.T * shape.S * triton.cdiv(shape.D, config.TILE // elements_a_row(shape))
     most = cores if shape.T * shape.S >= 2 * cores else config.CORES
     return (min(tiles, most, cores),)
 
@@ -123,13 +118,17 @@ bgmv_shrink_expand = KernelSpec(
         add=Scalar("i1", default=True),
     ),
     space=dict(
-        TILE_A=PowerOf2(4096, 16384, default=8192),
+        TILE_A=PowerOf2(4096, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         CORES=Choice(4, 8, 16, 24, 48, default=48),
         DEPTH=Depth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(lanes_past_tile=lambda c, s: LANES * _row(s) - c.TILE_A),
+    require=dict(
+        lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
+        # Larger ones gain where 8192 elements are columns of less than two repeats, and leave no room in float32.
+        tile_past_buffer=lambda c, s: c.TILE_A - (16384 if s.R > 64 and s.dtype != "fp32" else 8192),
+    ),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),
     invariant=("TILE_A",),

@@ -175,7 +175,7 @@ _COMMON = dict(
     limits=dict(V=MAX_VOCABULARY),
     typical="B=8 V=32000",
     hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=2 V=32000"),
-    targets=tuple(f"B={rows} V={vocabulary}" for vocabulary in (32000, 128256) for rows in (8, 32)),
+    targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32)),
 )
 _TILE_PAST_ROW = dict(tile_past_row=lambda c, s: c.TILE_V - max(256, triton.next_power_of_2(s.V)))
 
@@ -218,5 +218,5 @@ contrastive_argmax = KernelSpec(
     reference=reference.argmax,
     bound=reference.argmax_bound,
     minimal_bytes=reference.argmax_bytes,
-    **_COMMON | dict(targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32))),
+    **_COMMON,
 )
