@@ -52,7 +52,8 @@ def _facts(kernels: list[str], reason: str) -> int:
     try:
         from cold_kernels.ascend.errors import AscendError
 
-        from .cells import CHIPS, WrongResult, cells, counted
+        from .cells import WrongResult, cells, counted
+        from .layer_cells import CHIPS
     except ImportError as error:
         print(f"accept: {error}; {INSTALL}", file=sys.stderr)
         return FAILED

@@ -1,6 +1,7 @@
 """The accepted facts on disk, their history, and how facts differ from them."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -40,12 +41,20 @@ def accept(chip: str, found: Mapping[str, Mapping[str, dict]], reason: str, fold
         }
         if changed:
             changes[kernel] = changed
-            path = path_of(chip, kernel, folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"kernel": kernel, "chip": chip, "cases": cases}, indent=1) + "\n")
     if changes:
         note(folder, dict(reason=reason, chip=chip, cycles=changes))
+    for kernel in changes:
+        content = {"kernel": kernel, "chip": chip, "cases": found[kernel]}
+        write(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
     return {kernel: len(cases) for kernel, cases in changes.items()}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(f".{os.getpid()}")
+    whole.write_text(text)
+    whole.replace(path)
 
 
 def checked_reason(reason: str) -> str:

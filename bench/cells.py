@@ -18,9 +18,6 @@ from tuner.registry import DEFAULT_CHIP, KERNELS, load
 
 from .counting import facts
 
-CHIPS = (DEFAULT_CHIP,)
-"""The chips that the gate counts on."""
-
 
 class WrongResult(Exception):
     """A compiled program computed something else than float64 does; nothing is counted of it."""

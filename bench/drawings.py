@@ -33,7 +33,7 @@ def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence["Point"]], by
         axes.set_title(f"{kernel}\n{100 * share:.0f} % of the roof (median)", fontsize=SMALL + 2)
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=SMALL)
-    panels[0].set_ylabel("us without launch, simulated")
+    panels[0].set_ylabel("us without launch and start of cores, simulated")
 
 
 def history(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:

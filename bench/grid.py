@@ -24,13 +24,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         description="Compiles, executes and times what each scheme launches for the LoRA of a layer, on a sample of "
         "the grid of models, ranks, batches and chips. Cells are on disk at once; the same command goes on.",
     )
-    parser.add_argument("--sample", type=int, metavar="N", help="count so many cells, those that are known included")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="draw so many cells, and count unknown ones; default: all known"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
-    parser.add_argument("--chip", choices=layer_cells.CHIPS, help="of the sample, count those of this chip alone")
+    parser.add_argument("--chip", choices=layer_cells.CHIPS, help="cells of this chip alone")
+    parser.add_argument("--rows", type=int, choices=layer_cells.ROWS, help="cells of so many rows alone")
     parser.add_argument(
         "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
     )
-    parser.add_argument("--rows", type=int, choices=layer_cells.ROWS, help="and those of so many rows alone")
     parser.set_defaults(run=run)
 
 
@@ -62,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("grid: interrupted; the same command goes on", file=sys.stderr)
         return INTERRUPTED
+    if not found and arguments.sample:
+        which = f"of {arguments.chip or 'any chip'} and {arguments.rows or 'any number of'} rows"
+        print(f"grid: --sample {arguments.sample} draws no cell {which}; take more, or another --seed", file=sys.stderr)
+        return WRONG_INPUT
     if not found:
         print("grid: nothing is known yet, or kernels have changed since; give --sample N", file=sys.stderr)
         return FAILED
@@ -104,15 +110,15 @@ def markdown(found: dict) -> list[str]:
 
 
 def _found(arguments: argparse.Namespace) -> layer_cells.Found:
+    def asked(cell: layer_cells.LayerCell) -> bool:
+        return arguments.chip in (None, cell.chip) and arguments.rows in (None, cell.batch.rows)
+
     if arguments.sample is None:
-        return current()
-    wanted = [
-        cell
-        for cell in layer_cells.sample(arguments.sample, arguments.seed)
-        if arguments.chip in (None, cell.chip) and arguments.rows in (None, cell.batch.rows)
-    ]
-    layer_cells.known(wanted, lambda done, cell: print(f"{done}/{len(wanted)} {cell}", file=sys.stderr, flush=True))
-    return current()
+        return {cell: found for cell, found in current().items() if asked(cell)}
+    wanted = [cell for cell in layer_cells.sample(arguments.sample, arguments.seed) if asked(cell)]
+    return layer_cells.known(
+        wanted, lambda done, cell: print(f"{done}/{len(wanted)} {cell}", file=sys.stderr, flush=True)
+    )
 
 
 def current() -> layer_cells.Found:

@@ -12,6 +12,7 @@ from .layers import ADAPTERS, MODELS, Batch
 
 FOLDER = Path(__file__).with_name("baseline") / "grid"
 CHIPS = ("Ascend910B1", "Ascend910B3", "Ascend910B4")
+"""The chips that tables are shipped for."""
 RANKS = (8, 16, 64, 128)
 ROWS = (1, 4, 16, 64, 256)
 DTYPES = ("fp16", "bf16")
@@ -97,7 +98,8 @@ def _added(columns: Iterable[Sequence[float]]) -> list[float]:
 
 
 def digest(chip: str) -> str:
-    """Of all that a cell's figures depend on: kernels, peers, the shipped table, the model of the chip."""
+    """Of all that a cell's figures depend on: kernels, peers, the shipped table and how it is read, the compiler and
+    how it is driven, the model of the chip."""
     from cold_kernels import tables
 
     from .schemes import machine
@@ -107,7 +109,10 @@ def digest(chip: str) -> str:
     kernels = Path(tables.__file__).parent
     files += [kernels / "fidelity" / "one_core_per_token.py", *sorted((kernels / "bgmv").glob("*.py"))]
     files += sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))
-    content = b"\0".join([machine(chip).model.encode(), *(file.read_bytes() for file in files)])
+    files += [kernels / "tables.py", *sorted((kernels / "ascend").glob("*.py"))]
+    on = machine(chip)
+    said = repr((on.model, sorted(on.versions.items())))
+    content = b"\0".join([said.encode(), *(file.read_bytes() for file in files)])
     return hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -160,6 +165,9 @@ def store(cell: LayerCell, mark: str, found: dict, folder: Path = FOLDER) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     words = dict(chip=cell.chip, model=cell.model, rank=cell.rank, dtype=cell.dtype)
     words |= dict(rows=cell.batch.rows, adapters=cell.batch.adapters, half=cell.batch.half)
-    with (folder / f"{cell.chip}.jsonl").open("a") as file:
-        file.write(json.dumps({"cell": words, "digest": mark, "found": found}, separators=(",", ":")) + "\n")
+    path = folder / f"{cell.chip}.jsonl"
+    cut = path.exists() and not path.read_bytes().endswith(b"\n")  # by a crash
+    line = json.dumps({"cell": words, "digest": mark, "found": found}, separators=(",", ":"))
+    with path.open("a") as file:
+        file.write("\n" * cut + line + "\n")
         file.flush()

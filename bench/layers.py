@@ -76,7 +76,7 @@ MODELS = {
         Model("SmolLM2-135M", 30, 576, 1536, 192, 49152, tied=True),
     )
 }
-"""From the models' published configurations (``config.json``)."""
+"""From the models' published configurations (``config.json``). Qwen2.5-7B pads its 151936 tokens to 152064 logits."""
 ADAPTERS = ("distinct", "equal", "zipf")
 
 

@@ -139,8 +139,8 @@ def gather_all(step: Step) -> "Held":
     return {**gather_one(step), "gathered copies": step.pairs(step.rows, step.modules)}
 
 
-def one_core_per_token(step: Step) -> "Held":
-    """``add_lora_linear`` of vllm-ascend: a buffer ``[2B, R]`` in fp32 for each slice of the module with the most."""
+def shrink_apart(step: Step) -> "Held":
+    """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 a slice of the widest module."""
     from decoding.layers import SHARE_AN_INPUT
 
     buffers = [meta(step.rows, step.rank, dtype="float32") for _ in max(SHARE_AN_INPUT, key=len)]
@@ -158,7 +158,8 @@ SCHEMES: "dict[str, Callable[[Step], Held]]" = {
     "two models, one adapter merged": two_models,
     "Gather-BMM, copies of one module at a time": gather_one,
     "Gather-BMM, copies of all modules for the step": gather_all,
-    "one core per token (vllm-ascend)": one_core_per_token,
+    "one core per token (vllm-ascend)": shrink_apart,
+    "split-K with atomics (vLLM)": shrink_apart,
     "cold-kernels": cold_kernels,
 }
 """Each gives the tensors that are held at the peak of a step, by what they are for."""
@@ -169,8 +170,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "memory",
         help="memory of contrastive LoRA decoding by scheme, counted",
-        description="Counts, from tensors without memory, the bytes that two models, Gather-BMM, vllm-ascend's kernels "
-        "and these hold in a decode step, and the largest batch that fits on a card.",
+    """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each slice of the widest."""
+        "vLLM's and these hold in a decode step, and the largest batch that fits on a card.",
     )
     parser.add_argument("--model", default="Llama-2-7B", help=f"{' or '.join(MODELS)}; default: Llama-2-7B")
     parser.add_argument("--rank", type=int, default=64, help="of the adapters; default: 64")

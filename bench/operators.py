@@ -56,9 +56,10 @@ def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torc
     return of
 
 
-def _contrastive(function: Callable) -> Callable[[dict], Callable[[], torch.Tensor]]:
+def _contrastive(function: Callable, *names: str) -> Callable[[dict], Callable[[], torch.Tensor]]:
+    """An operator on logits that takes these arguments of the spec behind alpha and beta, and returns its output."""
     return lambda args: functools.partial(
-        function, args["expert"], args["amateur"], args["log_alpha"].exp(), args["beta"]
+        function, args["expert"], args["amateur"], args["log_alpha"].exp(), args["beta"], *(args[n] for n in names)
     )
 
 
@@ -70,6 +71,7 @@ CALLS = {
     ),
     "contrastive_score": _contrastive(cold_kernels.contrastive_score),
     "contrastive_argmax": _contrastive(cold_kernels.contrastive_argmax),
+    "contrastive_sample": _contrastive(cold_kernels.contrastive_sample, "temperature", "top_k", "top_p", "uniform"),
 }
 """For each kernel that is measured on devices, the call of its operator on the spec's arguments."""
 

@@ -39,6 +39,13 @@ def expand(formulation: Callable, x, b, y, idx) -> None:
     y.copy_(y.float() + formulation(x, b, idx))
 
 
+def shrink_expand(formulation: Callable, x, a, b, y, idx, starts, scale) -> None:
+    edges = [*starts.tolist(), y.shape[1]]
+    for s, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        low = formulation(x, a[:, s], idx) * scale
+        y[:, start:end] = y[:, start:end].float() + formulation(low, b[:, start:end], idx)
+
+
 def contrastive_score(expert: torch.Tensor, amateur: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
     """CoLD's formula as the paper writes it, in float32."""
     expert, amateur = expert.float(), amateur.float()
@@ -48,3 +55,23 @@ def contrastive_score(expert: torch.Tensor, amateur: torch.Tensor, alpha: float,
 
 def contrastive_argmax(expert: torch.Tensor, amateur: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
     return contrastive_score(expert, amateur, alpha, beta).argmax(-1)
+
+
+def contrastive_sample(
+    expert: torch.Tensor,
+    amateur: torch.Tensor,
+    alpha: float,
+    beta: float,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    uniform: torch.Tensor,
+) -> torch.Tensor:
+    """Sorted scores cut by top-k and top-p; the first token whose running sum of probabilities passes ``uniform``."""
+    scores = contrastive_score(expert, amateur, alpha, beta) / temperature
+    scores, tokens = scores.sort(stable=True, descending=True)
+    scores[:, top_k:] = -torch.inf
+    sorted_by_score = scores.softmax(-1)
+    sorted_by_score[sorted_by_score.cumsum(-1) - sorted_by_score >= top_p] = 0.0
+    sums = torch.zeros_like(scores).scatter_(1, tokens, sorted_by_score).cumsum(-1)
+    return torch.searchsorted(sums, uniform[:, None] * sums[:, -1:], right=True)[:, 0]

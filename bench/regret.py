@@ -1,6 +1,10 @@
-"""``python -m bench regret``: what it costs that a launch takes the nearest entry of a table and not its own best."""
+"""``python -m bench regret``: what it costs at least that a launch takes the nearest entry of a table.
+
+The best that is looked for is that of the configurations which the table has for the rank.
+"""
 
 import argparse
+import math
 import random
 import statistics
 import sys
@@ -11,7 +15,7 @@ from tuner.registry import INSTALL
 from . import layer_cells
 from .layers import MODELS
 
-DONE, FAILED, WRONG_INPUT = 0, 1, 2
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 MEDIAN, NINTH_DECILE = 0.02, 0.10
 """The goals."""
@@ -51,9 +55,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is missing or does not compile, 2 for bad input."""
-    if arguments.sample < 1:
-        print(f"regret: --sample {arguments.sample}: must be 1 or more", file=sys.stderr)
+    """Runs the command; 0, 1 if something is missing or does not compile, 2 for bad input, 130 after Ctrl-C."""
+    everything = len(layer_cells.cells())
+    if not 1 <= arguments.sample <= everything:
+        print(f"regret: --sample {arguments.sample}: the grid has {everything} cells; take 1 to all", file=sys.stderr)
         return WRONG_INPUT
     try:
         import xdsl  # noqa: F401
@@ -71,6 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     except AscendError as error:
         print(f"regret: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print("regret: interrupted", file=sys.stderr)
+        print(summary(found) if found else "no launch was timed")
+        return INTERRUPTED
     print(summary(found))
     return DONE
 
@@ -117,8 +126,9 @@ def regret(cell: layer_cells.LayerCell, place: int) -> Regret:
 def summary(found: list[Regret]) -> str:
     """Median and ninth decile, beside the goals."""
     regrets = sorted(one.regret for one in found)
-    ninth = regrets[min(len(regrets) - 1, int(0.9 * len(regrets)))]
+    ninth = regrets[max(0, math.ceil(0.9 * len(regrets)) - 1)]
     return (
-        f"SIMULATED: regret of {len(found)} launches, median {statistics.median(regrets):.1%} (goal {MEDIAN:.0%}), "
+        f"SIMULATED: regret of {len(found)} launches of bgmv_shrink_expand, at least: "
+        f"median {statistics.median(regrets):.1%} (goal {MEDIAN:.0%}), "
         f"90th percentile {ninth:.1%} (goal {NINTH_DECILE:.0%}), worst {regrets[-1]:.1%}"
     )

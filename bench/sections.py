@@ -84,9 +84,9 @@ def rooflines(chip: Chip, folder: Path) -> Section:
     ]  # fmt: skip
     return Section(
         f"Rooflines, {chip.name}",
-        "Times are SIMULATED (HIVM level), without the launch; the floor is that of the bytes that must move, at the "
-        f"bandwidth that all cores reach, {chip.hbm_bytes_per_second / 1e12:.2f} TB/s in the model. All else is "
-        "counted in the compiled programs.",
+        "Times are SIMULATED (HIVM level), without the launch and the start of its cores; the floor is that of the "
+        f"bytes that must move, at the bandwidth that all cores reach, {chip.hbm_bytes_per_second / 1e12:.2f} TB/s in "
+        "the model. All else is counted in the compiled programs.",
         lambda figure: drawings.rooflines(figure, by_kernel, chip.hbm_bytes_per_second),
         4.2,
         ("kernel", "case", "us", "floor us", "of the roof", "bytes over minimal", "round trips", "drains",

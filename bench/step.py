@@ -1,6 +1,7 @@
 """``python -m bench step``: a decode step, greedy and contrastive, by every LoRA scheme; modelled."""
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -28,9 +29,9 @@ class Step:
 
     Args:
         base_us: The base model's matrix products, by the bytes of their weights; no launches, attention or KV cache.
-        lora_us: All layers' LoRA, without launches.
+        lora_us: All layers' LoRA, without what launches cost whatever they do, with the start of their cores.
         launches: Of all layers.
-        choice_us, choices: The contrastive choice, without launches, and its launches; none for greedy.
+        choice_us, choices: The same of the contrastive choice, and its launches; none for greedy.
     """
 
     base_us: float
@@ -65,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.picture and arguments.picture.suffix != ".png":
         print(f"step: --picture {arguments.picture}: the name must end in .png", file=sys.stderr)
         return WRONG_INPUT
+    if arguments.picture and not arguments.picture.parent.is_dir():
+        print(f"step: --picture {arguments.picture}: there is no folder {arguments.picture.parent}", file=sys.stderr)
+        return WRONG_INPUT
     try:
         import matplotlib  # noqa: F401
         import rich  # noqa: F401
@@ -78,11 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
     ranks, requests = arguments.rank or RANKS, arguments.requests or REQUESTS
     try:
         found = steps(models, ranks, requests, arguments.adapters)
-        if arguments.picture:
-            from .drawings import steps as draw
-            from .report import drawn
-
-            arguments.picture.write_bytes(drawn(lambda figure: draw(figure, by_rank(found)), 3.2 * len(models)))
     except (AscendError, OSError) as error:
         print(f"step: {error}", file=sys.stderr)
         return FAILED
@@ -90,6 +89,19 @@ def run(arguments: argparse.Namespace) -> int:
         print("step: interrupted; the same command goes on", file=sys.stderr)
         return INTERRUPTED
     print(json.dumps(as_json(found), indent=1)) if arguments.json else show(found)
+    return _draw(found, arguments.picture) if arguments.picture else DONE
+
+
+def _draw(found: "Steps", path: Path) -> int:
+    from .drawings import steps as draw
+    from .report import drawn
+
+    models = {model for model, _, _ in found}
+    try:
+        path.write_bytes(drawn(lambda figure: draw(figure, by_rank(found)), 3.2 * len(models)))
+    except OSError as error:
+        print(f"step: --picture {path}: {error}", file=sys.stderr)
+        return FAILED
     return DONE
 
 
@@ -115,9 +127,10 @@ def steps(models: Sequence[Model], ranks: Sequence[int], requests: Sequence[int]
         cells, lambda done, cell: print(f"{done}/{len(cells)} {cell}", file=sys.stderr, flush=True)
     )
     made: Steps = {}
+    # A multiple of 8 rows has the usual alpha and beta in all of them.
     for (model, rank, count, kind), cell in wanted.items():
         base = base_us(model)
-        choice = choice_of(model.vocabulary, count) if kind == "CoLD" else (0.0, 0)
+        choice = choice_of(model.vocabulary, -(-count // 8) * 8) if kind == "CoLD" else (0.0, 0)
         for scheme, part in found[cell].items():
             if scheme != PARTS:
                 step = Step(base, model.layers * part["us"][0], model.layers * part["launches"], *choice)
@@ -137,7 +150,8 @@ def base_us(model: Model) -> float:
     return model.base_bytes / chip_named(CHIP).hbm_bytes_per_second * 1e6
 
 
-def choice_of(vocabulary: int, requests: int) -> tuple[float, int]:
+@functools.cache
+def choice_of(vocabulary: int, rows: int) -> tuple[float, int]:
     """Microseconds of the contrastive choice without its launches, and how many these are."""
     from cold_kernels import tables
     from cold_kernels.cases import Case
@@ -147,7 +161,6 @@ def choice_of(vocabulary: int, requests: int) -> tuple[float, int]:
     from .cells import shipped_tables
     from .schemes import machine
 
-    rows = -(-requests // 8) * 8  # a multiple of 8 has the usual alpha and beta in all rows
     case = Case.parse(f"B={rows} V={vocabulary}", spec)
     with shipped_tables():
         config = tables.select(spec, spec.key(case.shape()), CHIP).config

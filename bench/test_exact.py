@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.baseline import ACCEPT, difference, read
-from bench.cells import CHIPS, cells, counted
+from bench.cells import cells, counted
+from bench.layer_cells import CHIPS
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.devices import interpreting
 from tuner.registry import KERNELS

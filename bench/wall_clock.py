@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import statistics
 from collections.abc import Mapping
@@ -123,10 +122,7 @@ def merge(device: str, found: Mapping[str, Measured], folder: Path) -> Path:
     merged = {**read(device, folder), **found}
     lines = [f"{json.dumps(name)}: {json.dumps(merged[name].to_json())}" for name in sorted(merged)]
     path = folder / f"{device}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(f".{os.getpid()}")
-    whole.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    whole.replace(path)
+    baseline.write(path, "{\n" + ",\n".join(lines) + "\n}\n")
     return path
 
 

@@ -167,8 +167,8 @@ def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: 
     """The buffer's zeros, the shrink and the expand of all slices."""
     words = f"{batch.words} R={rank} S={len(projection.widths)}"
     starts, wide = "/".join(map(str, projection.starts)), f"widest={max(projection.widths)}"
-    splits = [dict(SPLIT_K=split) for split in (2, 8, 32)]
-    tiles = [dict(TILE=tile) for tile in (2048, 8192)]
+    splits = [dict(SPLIT_K=split) for split in (1, 2, 4, 8, 16, 32)]
+    tiles = [dict(TILE=tile) for tile in (2048, 4096, 8192)]
     return [
         Launch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}),
         Launch.of(split_k_shrink, f"{words} H={projection.hidden} dtype={dtype}", *splits),

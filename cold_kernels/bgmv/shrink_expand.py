@@ -7,7 +7,7 @@ from ..arguments import Derived, In, Index, InOut, Scalar
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, Depth, PowerOf2
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
@@ -22,7 +22,7 @@ def _shrink_expand(
     x_ptr, a_ptr, b_ptr, y_ptr, idx_ptr, starts_ptr, order_ptr, scale, T, L, D, M,
     x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
-    TILE_A: tl.constexpr, TILE: tl.constexpr, DEPTH: tl.constexpr,
+    TILE_A: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_D == R)  # rows of b follow one another
@@ -31,7 +31,7 @@ def _shrink_expand(
     TILE_H: tl.constexpr = TILE_A // P
     TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H
     # Two tiles a turn, as one that is carried to the next turn is copied; but not where the last turn's second is none.
-    UNROLL: tl.constexpr = 1 if ((TILES % 2 == 1) and (TILES > 1)) and (TILES < 16) else 2
+    UNROLL: tl.constexpr = 1 if (TILES % 2 == 1) and (TILES < 16) else 2
     DEPTH_A: tl.constexpr = DEPTH if UNROLL == 1 else 1
     TILE_D: tl.constexpr = TILE // P
     one = tl.where(L > 0, 1.0, 0.0)
@@ -39,23 +39,25 @@ def _shrink_expand(
     rows = T
     if M > 0:
         rows = tl.minimum(tl.load(order_ptr), T)  # the ones with an adapter
-    # An item is a slice of a row. Those that do not fill the cores again are shared, each by several cores; every one
-    # of them shrinks for itself, as a launch costs more than that.
+    # An item is a slice of a row, first slices first: they are the largest. Those that do not fill the cores again are
+    # shared, each by several cores, of which every one shrinks for itself, as a launch costs more than that. These
+    # cores are the last ones, whose items before were smaller. What is chosen is how many share an item, and not how
+    # many work: only the device knows how many rows have an adapter.
     whole = rows * S // programs * programs
     left = rows * S - whole
-    share = tl.maximum(programs // tl.maximum(left, 1), 1)
-    for place in range(tl.program_id(0), whole + left * share, programs):
-        parts = tl.where(place < whole, 1, share)
-        past = tl.maximum(place - whole, 0)
-        item = tl.minimum(place, whole) + past // share
-        part = tl.where(place < whole, 0, past % share)
-        s = item % S
-        row = item // S
+    share = tl.minimum(tl.maximum(programs // tl.maximum(left, 1), 1), SHARE)
+    for before in range(0, rows * S, programs):
+        parts = tl.where(before < whole, 1, share)
+        place = tl.where(before < whole, tl.program_id(0), programs - 1 - tl.program_id(0))
+        item = before + place // parts
+        part = place % parts
+        s = item // rows
+        row = item % rows
         if M > 0:
             row = tl.load(order_ptr + 1 + row)
         row = tl.cast(tl.minimum(tl.maximum(row, 0), T - 1), tl.int64)
         slot = tl.load(idx_ptr + row).to(tl.int64)
-        if (slot >= 0) & (slot < L):
+        if ((slot >= 0) & (slot < L)) & (item < rows * S):
             start = tl.maximum(tl.load(starts_ptr + s).to(tl.int32), 0)
             end = tl.load(starts_ptr + tl.minimum(s + 1, S - 1)).to(tl.int32)
             end = tl.minimum(tl.where(s + 1 < S, end, D), D)
@@ -94,13 +96,9 @@ def _shrink_expand(
 
 
 def _items(config, shape, cores):
-    """As many cores as there are tiles, at most ``CORES``; all of them where each has two items or more.
-
-    What was chosen for few rows must not hold back many, for which a table may have no entry.
-    """
-    tiles = shape.T * shape.S * triton.cdiv(shape.D, config.TILE // elements_a_row(shape))
-    most = cores if shape.T * shape.S >= 2 * cores else config.CORES
-    return (min(tiles, most, cores),)
+    """A core for each part of an item that another may take, as far as there are cores."""
+    parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // elements_a_row(shape)))
+    return (min(shape.T * shape.S * parts, cores),)
 
 
 bgmv_shrink_expand = KernelSpec(
@@ -120,7 +118,7 @@ bgmv_shrink_expand = KernelSpec(
     space=dict(
         TILE_A=PowerOf2(4096, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
-        CORES=Choice(4, 8, 16, 24, 48, default=48),
+        SHARE=PowerOf2(1, 64, default=64),
         DEPTH=Depth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),

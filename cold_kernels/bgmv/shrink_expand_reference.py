@@ -11,16 +11,17 @@ DECODING = tuple(
     for rank in (8, 16, 64, 128)
     for hidden, slices, outputs, starts in (
         (4096, 3, 12288, "0/4096/8192"),
+        (4096, 3, 6144, "0/4096/5120"),
         (4096, 1, 4096, "0"),
         (4096, 2, 22016, "0/11008"),
         (11008, 1, 4096, "0"),
         (576, 3, 960, "0/576/768"),
     )
-    for rows, slots, idx in ((1, 1, "all"), (4, 4, "all"), (16, 8, "half"), (64, 16, "half"))
-    if rows < 64 or outputs <= 4096  # as wide ones choose what 16 rows do, and take minutes to check
+    for rows, slots, idx in ((1, 1, "all"), (4, 4, "all"), (16, 16, "all"), (64, 16, "half"))
+    if rows < 64 or (outputs <= 4096 and rank < 128)  # as larger ones choose what 16 rows do, and take minutes to check
 )
-"""q, k, v; o; gate and up; down of Llama-2-7B, and q, k, v of SmolLM2-135M: for 1 and 4 requests, and for 8 and 32 as
-CoLD's doubled batch. Other sizes take the nearest."""
+"""q, k, v; o; gate and up; down of Llama-2-7B, q, k, v of Llama-3-8B and of SmolLM2-135M: for 1, 4 and 16 rows, each
+with an adapter of its own, and for 32 requests as CoLD's doubled batch. Other sizes take the nearest."""
 
 
 def _slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:

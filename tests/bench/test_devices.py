@@ -11,7 +11,7 @@ from bench.operators import CALLS, BenchDevice, copy_of, on_device, operator, wr
 from bench.race import Race
 from bench.test_devices import measure
 from cold_kernels.cases import Case
-from tuner.registry import load
+from tuner.registry import KERNELS, load
 
 
 def small(name):
@@ -32,6 +32,10 @@ def standing_in():
 def timed(tmp_path):
     shown = types.SimpleNamespace(extra_info={}, pedantic=lambda function, **_: function())
     return Race("operator", shown, tmp_path, tmp_path / "accepted")
+
+
+def test_every_kernel_has_its_call():
+    assert CALLS.keys() == set(KERNELS)
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -7,6 +7,7 @@ from bench.goals import OURS, PARTS, best_peer, goals, ratios
 from bench.layer_cells import LayerCell
 from bench.layers import MODELS, Batch
 
+BARE = ", without launch and start of cores"
 CELL = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(4))
 
 
@@ -33,9 +34,9 @@ def test_goals():
     rates = {"Ascend910B3": [1e7, 1e7, 1e7]}  # 100 bytes take 10 us
     said = met({CELL: found()}, rates)
     assert said["at most 4 launches a layer"] and said["no scalar round trip"]
-    assert said["bytes that cores copy over minimal at most 1.1"]
-    assert said["at least 85% of the bytes' floor where that is 10 us or more"]
-    assert said["at least 85% of the bytes' floor where that is 40 us or more"] is None
+    assert said["bytes that cores copy over minimal at most 1.1"] and not said["no drain"]
+    assert said[f"at least 85% of the bytes' floor where that is 10 us or more{BARE}"]
+    assert said[f"at least 85% of the bytes' floor where that is 40 us or more{BARE}"] is None
     assert said["never slower than it, launch 5 us"]
     assert not said["3 times less LoRA time than the best peer's scheme, 1 to 16 rows, launch 5 us"]
     worse = found(launches=5, ours=(90.0,) * 3, kernel=(12.0,) * 3, moved=120)
@@ -45,7 +46,7 @@ def test_goals():
         for goal in (
             "at most 4 launches a layer",
             "bytes that cores copy over minimal at most 1.1",
-            "at least 85% of the bytes' floor where that is 10 us or more",
+            f"at least 85% of the bytes' floor where that is 10 us or more{BARE}",
             "never slower than it, launch 20 us",
         )
     )
@@ -90,7 +91,6 @@ def test_what_is_known_is_not_counted_again(tmp_path, monkeypatch):
     layer_cells.known([CELL], lambda done, cell: None, tmp_path)
     with (tmp_path / "Ascend910B3.jsonl").open("a") as file:
         file.write('{"cell": {"chip"')  # cut off by a crash
-        file.write("\n")
     both = layer_cells.known([CELL, other], lambda done, cell: None, tmp_path)
     assert asked == [CELL, other] and list(both) == asked and both[CELL] == found()
     assert {cell for cell, _, _ in layer_cells.stored(tmp_path)} == {CELL, other}

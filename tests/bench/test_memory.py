@@ -26,7 +26,7 @@ LAYER = 64 + 32 + 32 + 64 + 3 * 96 + 2 * 8
 """Weights of one: q, k, v, o, three of the MLP, two norms."""
 PAIRS = 16 + 12 + 12 + 16 + 3 * 20
 """Input and output sizes of its seven modules, added up."""
-TWO, ONE, ALL, VLLM, OURS = SCHEMES
+TWO, ONE, ALL, ASCEND, VLLM, OURS = SCHEMES
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_bytes_by_hand(step):
         TWO: {"weights": 4640, "KV caches": 576, "logits": 120},
         ONE: {**once, "gathered copies": 6 * 2 * 20 * 2, "LoRA activations": products},
         ALL: {**once, "gathered copies": 6 * 928, "LoRA activations": products},
+        ASCEND: {**once, "LoRA activations": 3 * 6 * 2 * 4},
         VLLM: {**once, "LoRA activations": 3 * 6 * 2 * 4},
         OURS: {**once, "row order": 7 * 4},
     }

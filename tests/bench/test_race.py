@@ -62,6 +62,16 @@ def test_slower_than_accepted_fails(clock, shown, tmp_path):
     assert second == f"If that is meant: {race.ACCEPT}"
 
 
+def test_another_reference_fails_and_can_be_accepted(clock, shown, tmp_path):
+    results = tmp_path / "results"
+    race = Race(NAME, shown, results, tmp_path)
+    accepted(tmp_path, 2.0)
+    with pytest.raises(pytest.fail.Exception, match="accepted beside loop, timed beside other"):
+        race(Work(clock, 3.0), {"other": Work(clock, 1.0)}, rounds=10, calls=1)
+    wall_clock.accept("another reference", results, tmp_path, tmp_path)
+    race(Work(clock, 3.0), {"other": Work(clock, 1.0)}, rounds=10, calls=1)
+
+
 def test_a_disturbance_is_timed_again(clock, shown, tmp_path):
     accepted(tmp_path, 2.0)
     ours, results = run(clock, shown, tmp_path, *[3.0] * (10 + 20), 2.0)

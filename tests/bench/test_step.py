@@ -60,3 +60,6 @@ def test_the_command(known, capsys, tmp_path):
 def test_bad_input(known, capsys):
     assert main(["step", "--picture", "steps.jpg"]) == 2
     assert "steps.jpg: the name must end in .png" in capsys.readouterr().err
+    assert main(["step", "--picture", "no/such/steps.png"]) == 2
+    assert "there is no folder no/such" in capsys.readouterr().err
+    assert not known

@@ -136,8 +136,15 @@ def test_the_output_may_not_be_the_input():
 
 
 @pytest.mark.parametrize(
-    "shape, cores", [("T=4 S=1 D=4096", 8), ("T=30 S=1 D=4096", 8), ("T=40 S=2 D=8192 starts=0/9", 40), ("T=1 D=20", 1)]
+    "shape, share, cores",
+    [
+        ("T=4 S=1 D=4096", 2, 8),
+        ("T=4 S=1 D=4096", 64, 32),  # tiles of 512 rows: eight parts
+        ("T=30 S=1 D=4096", 2, 40),
+        ("T=40 S=2 D=8192 starts=0/9", 1, 40),
+        ("T=1 D=20", 64, 1),
+    ],
 )
-def test_what_was_chosen_for_few_rows_does_not_hold_back_many(shape, cores):
-    config = Record(spec.default, CORES=8)
+def test_a_launch_has_a_core_for_each_part_of_an_item(shape, share, cores):
+    config = Record(spec.default, SHARE=share)
     assert spec.stages[0].grid(config, Case.parse(shape, spec).shape(), 40) == (cores,)

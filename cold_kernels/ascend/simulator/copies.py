@@ -83,11 +83,11 @@ def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, p
 
 
 class _Reads:
-    """What one load reads that the second-level cache does not have: each place the first time, and again where all
-    programs together have read more since, at the same pace, than the cache holds.
+    """What one load reads for the first time, and what it reads again after all programs together, at the same pace,
+    have read more than the second-level cache holds.
 
     Args:
-        core: Its ``first_reads`` and ``bytes_read`` are kept.
+        core: Its ``first_reads``, ``late_reads`` and ``bytes_read`` are kept.
     """
 
     def __init__(self, core) -> None:
@@ -102,8 +102,9 @@ class _Reads:
         program, then = self._last.get(place, (-1, 0))
         self._last[place] = core.block, core.bytes_read
         since = core.bytes_read - then if program == core.block else 0
-        again = since * min(core.blocks, MAX_CORES) > L2_BYTES
-        core.first_reads[(place, core.bytes_read) if again else place] = size
+        core.first_reads[place] = size
+        if since * min(core.blocks, MAX_CORES) > L2_BYTES:
+            core.late_reads += size
         core.bytes_read += size
 
 

@@ -77,7 +77,7 @@ def execute(
             moved=tuple(sum(event[2].global_bytes for event in trace if event[0] == ISSUE) for trace in distinct),
             bytes_read=core.bytes_read,
             bytes_written=core.bytes_written,
-            unique_bytes=sum(core.first_reads.values()),
+            unique_bytes=core.unique_bytes,
             ub_peak_bytes=max((buffer.end for buffer in translator.buffers), default=0),
             hazards=found,
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from xdsl.ir import Block, SSAValue
 
-from ..chips import UB_BYTES
+from ..chips import L2_BYTES, UB_BYTES
 from . import (  # noqa: F401
     arithmetic,
     control,
@@ -50,6 +50,7 @@ class Core:
         self.trace: list[tuple] = []
         self.bytes_read = 0
         self.bytes_written = 0
+        self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
         self.observe: Observer | None = None
         self.company: Together | None = None
@@ -57,8 +58,14 @@ class Core:
     def begin(self, blocks: int, values: bool) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
         self.blocks, self.values = blocks, values
-        self.bytes_read = self.bytes_written = 0
+        self.bytes_read = self.bytes_written = self.late_reads = 0
         self.first_reads = {}
+
+    @property
+    def unique_bytes(self) -> int:
+        """Bytes that a launch reads from global memory; what it reads again, only if all of it is too much to keep."""
+        first = sum(self.first_reads.values())
+        return first + self.late_reads if first > L2_BYTES else first
 
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""

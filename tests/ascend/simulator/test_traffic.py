@@ -57,17 +57,19 @@ def test_what_is_written_is_kept_while_it_fits():
     assert traffic(launch(0, 0, 0), CHIP) == (HBM, 0)
 
 
-@pytest.mark.parametrize("programs, read_again", [(2, False), (48, True)])
-def test_reading_again_what_the_cache_cannot_hold(programs, read_again):
-    core, size = Core(), L2_BYTES // 24
+@pytest.mark.parametrize(
+    "programs, own, times", [(2, True, 1), (48, True, 2), (48, False, 1)], ids=("fits", "does not", "the same for all")
+)
+def test_reading_again_what_the_cache_cannot_hold(programs, own, times):
+    core, size = Core(), L2_BYTES // 72
     core.begin(programs, False)
-    core.start(0)
     reads = _Reads(core)
-    for _ in range(2):
-        for place in "abc":
-            reads.note((place,), size // 3)
-    assert core.bytes_read == 6 * (size // 3)
-    assert sum(core.first_reads.values()) == (6 if read_again else 3) * (size // 3)
+    for program in range(programs):
+        core.start(program)
+        for place in "abcabc":
+            reads.note((place, program * own), size)
+    assert core.bytes_read == programs * 6 * size
+    assert core.unique_bytes == times * 3 * size * (programs if own else 1)
 
 
 @pytest.mark.parametrize(
