@@ -170,8 +170,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "memory",
         help="memory of contrastive LoRA decoding by scheme, counted",
-    """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each slice of the widest."""
-        "vLLM's and these hold in a decode step, and the largest batch that fits on a card.",
+        description="Counts, from tensors without memory, the bytes that two models, Gather-BMM, the kernels of "
+        "vllm-ascend, of vLLM and these hold in a decode step, and the largest batch that fits on a card.",
     )
     parser.add_argument("--model", default="Llama-2-7B", help=f"{' or '.join(MODELS)}; default: Llama-2-7B")
     parser.add_argument("--rank", type=int, default=64, help="of the adapters; default: 64")
