@@ -15,11 +15,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "accept",
         help="record new facts or times, with the reason",
         description="Counts every kernel anew and records what changed, with the reason and the date. With "
-        "--wall-clock, records the times of the last `pytest bench/` instead, of every device that has some.",
+        "--wall-clock, records the last times of each benchmark instead, on every device that has some.",
     )
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help="count these alone; default: all")
     parser.add_argument("--reason", required=True, help="what changed, and why that is right")
-    parser.add_argument("--wall-clock", action="store_true", help="the times of the last run instead of the facts")
+    parser.add_argument("--wall-clock", action="store_true", help="the last times instead of the facts")
     parser.set_defaults(run=run)
 
 

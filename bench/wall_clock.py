@@ -134,7 +134,7 @@ def devices(folder: Path) -> list[str]:
 def accept(
     reason: str, results: Path = RESULTS, accepted: Path = ACCEPTED, history: Path = baseline.FOLDER
 ) -> dict[str, int]:
-    """Make the last run's times the accepted ones, of each device that has some; how many of each."""
+    """Make the last times the accepted ones, of each device that has some; how many of each."""
     counts = {}
     for device in devices(results):
         found = read(device, results)

@@ -8,7 +8,7 @@ from . import reference
 
 DECODING = tuple(
     f"T={rows} L={slots} H={hidden} S={slices} R={rank} D={outputs} M={rows + 1} starts={starts} idx={idx}"
-    for rank in (8, 16, 64, 128)
+    for rank in (8, 16, 32, 64, 128)
     for hidden, slices, outputs, starts in (
         (4096, 3, 12288, "0/4096/8192"),
         (4096, 3, 6144, "0/4096/5120"),
