@@ -95,6 +95,15 @@ def _shrink_expand(
                 store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
 
 
+def _most_of_a(shape):
+    """Elements of a tile of A: more gain where 8192 are columns of less than two repeats.
+
+    There is no room for more in float32, nor for a single tile, whose loop is not unrolled and so has two buffers.
+    """
+    large = shape.R > 64 and shape.H > 16384 // elements_a_row(shape) and shape.dtype != "fp32"
+    return 16384 if large else 8192
+
+
 def _items(config, shape, cores):
     """A core for each part of an item that another may take, as far as there are cores."""
     parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // elements_a_row(shape)))
@@ -124,8 +133,7 @@ bgmv_shrink_expand = KernelSpec(
     ),
     require=dict(
         lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
-        # Larger ones gain where 8192 elements are columns of less than two repeats, and leave no room in float32.
-        tile_past_buffer=lambda c, s: c.TILE_A - (16384 if s.R > 64 and s.dtype != "fp32" else 8192),
+        tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
     ),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),
