@@ -140,7 +140,7 @@ def gather_all(step: Step) -> "Held":
 
 
 def shrink_apart(step: Step) -> "Held":
-    """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 a slice of the widest module."""
+    """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each of at most three slices."""
     from decoding.layers import SHARE_AN_INPUT
 
     buffers = [meta(step.rows, step.rank, dtype="float32") for _ in max(SHARE_AN_INPUT, key=len)]

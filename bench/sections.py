@@ -175,7 +175,7 @@ def beside_peers(folder: Path) -> Section:
 
 
 def clock(device: str, folder: Path, results: Path) -> Section:
-    """The last run's times of a device, each over its reference."""
+    """The last times of a device's benchmarks, each over its reference."""
     now, before = wall_clock.read(device, results), wall_clock.read(device, folder / "wall_clock")
     kinds: dict[str, list[tuple[float, float | None]]] = {}
     rows = []
@@ -189,7 +189,8 @@ def clock(device: str, folder: Path, results: Path) -> Section:
         )
     return Section(
         f"Wall clock, {device}",
-        "MEASURED on this machine in the last run: ours over the reference that took turns with it, medians.",
+        "MEASURED on this machine, each benchmark's last run: ours over the reference that took turns with it, "
+        "medians.",
         lambda figure: drawings.clock(figure, kinds),
         1.2 + 0.35 * len(kinds),
         ("benchmark", "us", "others' us", "ratio", "accepted ratio", "change"),

@@ -127,10 +127,9 @@ def steps(models: Sequence[Model], ranks: Sequence[int], requests: Sequence[int]
         cells, lambda done, cell: print(f"{done}/{len(cells)} {cell}", file=sys.stderr, flush=True)
     )
     made: Steps = {}
-    # A multiple of 8 rows has the usual alpha and beta in all of them.
     for (model, rank, count, kind), cell in wanted.items():
         base = base_us(model)
-        choice = choice_of(model.vocabulary, -(-count // 8) * 8) if kind == "CoLD" else (0.0, 0)
+        choice = choice_of(model.vocabulary, whole_eights(count)) if kind == "CoLD" else (0.0, 0)
         for scheme, part in found[cell].items():
             if scheme != PARTS:
                 step = Step(base, model.layers * part["us"][0], model.layers * part["launches"], *choice)
@@ -143,6 +142,11 @@ def batch_of(kind: str, requests: int, adapters: str) -> Batch:
     return Batch(2 * requests, adapters, half=True) if kind == "CoLD" else Batch(requests, adapters)
 
 
+def whole_eights(requests: int) -> int:
+    """Rows of the choice's case: a multiple of 8 has the usual alpha and beta in all of them."""
+    return -(-requests // 8) * 8
+
+
 def base_us(model: Model) -> float:
     """Time of the base model's weights at the bandwidth of global memory."""
     from cold_kernels.ascend.chips import chip_named
@@ -152,7 +156,7 @@ def base_us(model: Model) -> float:
 
 @functools.cache
 def choice_of(vocabulary: int, rows: int) -> tuple[float, int]:
-    """Microseconds of the contrastive choice without its launches, and how many these are."""
+    """Microseconds of the contrastive choice of so many rows without its launches, and how many these are."""
     from cold_kernels import tables
     from cold_kernels.cases import Case
     from cold_kernels.contrastive.score import contrastive_argmax as spec
