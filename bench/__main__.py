@@ -1,18 +1,27 @@
-"""`python -m bench COMMAND`: each command is a module of this package with an `add_parser`."""
+"""`python -m bench COMMAND`: each command is a module with an `add_parser`."""
 
 import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("accept", "device", "grid", "memory", "regret", "report", "step")
+COMMANDS = {
+    "accept": "bench.exact.accept",
+    "device": "tuner.commands.device",
+    "grid": "bench.layers.grid",
+    "memory": "bench.layers.memory",
+    "regret": "bench.layers.regret",
+    "report": "bench.report.report",
+    "step": "bench.layers.step",
+}
+"""Where each command is."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; its exit code comes back."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks; `pytest bench/` runs them.")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        import_module(f"bench.{command}").add_parser(subparsers)
+    for module in COMMANDS.values():
+        import_module(module).add_parser(subparsers)
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.race import Race
+from .timing.race import Race
 
 
 @pytest.fixture(autouse=True, scope="session")

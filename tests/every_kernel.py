@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cold_kernels.cases import Case, errors, poisoned
 from cold_kernels.dtypes import TORCH
+from cold_kernels.specs import KERNELS, load
 from cold_kernels.tables import default
-from tuner.registry import KERNELS, load
 
 SPECS = {name: load(name) for name in KERNELS}
 FAR = 2**30 + 8, 2**31 + 8

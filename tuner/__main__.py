@@ -5,7 +5,7 @@ import os
 import sys
 from importlib import import_module
 
-COMMANDS = ("doctor", "autotune", "report", "simulate", "explain", "validate", "calibrate", "mutants")
+COMMANDS = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "mutants")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tuner", description="Tunes Triton kernels.")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
-        import_module(f"tuner.{command}").add_parser(subparsers)
+        import_module(f"tuner.commands.{command}").add_parser(subparsers)
     chosen = parser.parse_args(arguments)
     if not hasattr(chosen, "run"):
         parser.print_help()

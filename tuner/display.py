@@ -17,9 +17,9 @@ from rich.table import Table
 
 from cold_kernels.tables import Entry
 
-from .group import Group
-from .robust import CHIPS, Decision
-from .trial import Outcome, in_a_line
+from .search.decision import CHIPS, Decision
+from .search.group import Group
+from .search.trial import Outcome, in_a_line
 
 PLAIN_EVERY = 8
 """Trials between two lines of progress where there is no terminal."""

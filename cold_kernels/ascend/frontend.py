@@ -12,12 +12,10 @@ import threading
 import time
 from pathlib import Path
 
-import cold_kernels
-
 from .errors import CompilationFailed, CompilerDied
 from .installation import Toolchain
 
-PACKAGE_ROOT = Path(cold_kernels.__path__[0]).resolve().parent
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 START_UP = 60.0
 """Seconds that a new worker gets to import Triton, apart from any request's time limit."""
 

@@ -92,7 +92,7 @@ class Row:
 
 def on_cores(run, count: int):
     """A launch of one program as one of ``count`` programs that each do the same to data of their own."""
-    from ..ascend.simulator.timing import timed
+    from ..ascend.simulator.timing.cores import timed
 
     one = run.execution
     if len(one.programs) != 1:

@@ -9,11 +9,11 @@ import torch
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench.cells import Cell, WrongResult, cells, counted
+from bench.exact.cases import Cell, WrongResult, cells, counted
 from cold_kernels import tables
 from cold_kernels.cases import Case
+from cold_kernels.specs import DEFAULT_CHIP, KERNELS, load
 from tests.specs import copies
-from tuner.registry import DEFAULT_CHIP, KERNELS, load
 
 
 def cell(text, spec=copies, checked=True):

@@ -3,8 +3,8 @@
 import pytest
 
 pytest.importorskip("xdsl")
-from bench.counting import BUFFERS, FULL_BARRIER, OPERATION, drains, instructions, round_trips
-from cold_kernels.ascend.simulator.work import (
+from bench.exact.counting import BUFFERS, FULL_BARRIER, OPERATION, drains, instructions, round_trips
+from cold_kernels.ascend.simulator.trace.work import (
     BARRIER,
     ISSUE,
     LOAD,

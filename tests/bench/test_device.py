@@ -8,12 +8,12 @@ import torch
 
 pytest.importorskip("triton")
 from bench.__main__ import main
-from bench.device import npu, results
-from bench.device.jobs import BEST, MICRO, RANDOM, SHIPPED, Job, all_jobs, ranked, spec_named
-from bench.device.measure import DeviceLost, measure, measured
-from bench.device.micro import SPECS, micros
 from cold_kernels.devices import interpreting
-from tuner.registry import KERNELS, load
+from cold_kernels.specs import KERNELS, load
+from tuner.calibration import npu, results
+from tuner.calibration.jobs import BEST, MICRO, RANDOM, SHIPPED, Job, all_jobs, ranked, spec_named
+from tuner.calibration.measure import DeviceLost, measure, measured
+from tuner.calibration.micro import SPECS, micros
 
 JOBS = [Job(MICRO, *micro) for micro in micros()]
 FEW = JOBS[:6]
@@ -52,7 +52,7 @@ class Pretender:
 
 @pytest.fixture
 def right(monkeypatch):
-    monkeypatch.setattr("bench.device.measure.wrong", lambda job, device: "")
+    monkeypatch.setattr("tuner.calibration.measure.wrong", lambda job, device: "")
 
 
 def go(path, device, jobs=FEW, seconds=1e9, **how):
@@ -85,7 +85,7 @@ def test_best_and_random_configurations_come_from_studies(tmp_path, monkeypatch)
     from tests.tuner.fake_machine import fake_machine
     from tuner.__main__ import main as tune
 
-    monkeypatch.setattr("tuner.machine.ascend_machine", fake_machine)
+    monkeypatch.setattr("cold_kernels.ascend.machine.ascend_machine", fake_machine)
     spec_file = "tests/tuner/tiny_spec.py:tiny_add"
     assert tune(["autotune", spec_file, "--trials", "14", "--output", str(tmp_path)]) == 0
     jobs = list(ranked(load(spec_file), CHIP, tmp_path, 0))

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-from bench import wall_clock
-from bench.operators import CALLS, BenchDevice, copy_of, on_device, operator, wrong
-from bench.race import Race
-from bench.test_devices import measure
+from bench.timing import wall_clock
+from bench.timing.operators import CALLS, BenchDevice, copy_of, on_device, operator, wrong
+from bench.timing.race import Race
+from bench.timing.test_devices import measure
 from cold_kernels.cases import Case
-from tuner.registry import KERNELS, load
+from cold_kernels.specs import KERNELS, load
 
 
 def small(name):
@@ -51,7 +51,7 @@ def test_an_operator_is_checked_timed_and_kept_by_device(name, standing_in, time
 def test_a_wrong_result_fails_before_anything_is_timed(name, standing_in, monkeypatch):
     device, _ = standing_in
     monkeypatch.setattr(
-        "bench.test_devices.operator", lambda spec, args: lambda: torch.zeros_like(args[spec.outputs[0]])
+        "bench.timing.test_devices.operator", lambda spec, args: lambda: torch.zeros_like(args[spec.outputs[0]])
     )
     with pytest.raises(
         pytest.fail.Exception, match=f"{name}: .* times the allowed error off float64 on .*, standing_in"
@@ -69,7 +69,9 @@ def test_the_operator_is_the_one_that_the_spec_declares(name, standing_in):
 
 def test_a_spec_without_an_operator():
     spec = types.SimpleNamespace(name="mine")
-    with pytest.raises(ValueError, match="mine: bench.operators.CALLS does not say how to call it, only bgmv_shrink"):
+    with pytest.raises(
+        ValueError, match="mine: bench/timing/operators.py knows how to call only bgmv_shrink"
+    ):
         operator(spec, {})
 
 

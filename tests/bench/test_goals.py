@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench import layer_cells
-from bench.goals import OURS, PARTS, best_peer, goals, ratios
-from bench.layer_cells import LayerCell
-from bench.layers import MODELS, Batch
+from bench.layers import cases as layer_cells
+from bench.layers.cases import LayerCell
+from bench.layers.goals import OURS, PARTS, best_peer, goals, ratios
+from bench.layers.projections import MODELS, Batch
 
 BARE = ", without launch and start of cores"
 CELL = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(4))

@@ -3,8 +3,9 @@
 import pytest
 
 pytest.importorskip("xdsl")
-from bench import grid, layer_cells
 from bench.__main__ import main
+from bench.layers import cases as layer_cells
+from bench.layers import grid
 from tests.bench.test_goals import found
 
 

@@ -11,9 +11,9 @@ pytest.importorskip("transformers")
 pytest.importorskip("safetensors")
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from bench import memory
 from bench.__main__ import main
-from bench.memory import BATCHES, CARDS, MODELS, MOST, SCHEMES, Step, built, counted, held, largest_batch
+from bench.layers import memory
+from bench.layers.memory import BATCHES, CARDS, MODELS, MOST, SCHEMES, Step, built, counted, held, largest_batch
 from cold_kernels import bgmv_shrink_expand, lora_row_order
 from decoding.adapter import LoRA
 from decoding.layers import Injection, linear_layers

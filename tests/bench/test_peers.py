@@ -4,12 +4,12 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench.layers import MODELS, Batch
-from bench.peers import gather_bmm, one_core_per_token, split_k
+from bench.layers.peers import gather_bmm, one_core_per_token, split_k
+from bench.layers.projections import MODELS, Batch
+from cold_kernels.ascend.machine import ascend_machine
 from cold_kernels.cases import Case
 from cold_kernels.tables import default
-from tuner.evaluate import Evaluator
-from tuner.machine import ascend_machine
+from tuner.search.evaluate import Evaluator
 
 SPECS = (
     one_core_per_token.per_token_shrink, one_core_per_token.per_token_expand, gather_bmm.gather, split_k.zeros,

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import race, side_by_side, wall_clock
-from bench.race import Race
-from bench.wall_clock import Measured
+from bench.timing import race, side_by_side, wall_clock
+from bench.timing.race import Race
+from bench.timing.wall_clock import Measured
 
 NAME = "test_it.py::test_it"
 

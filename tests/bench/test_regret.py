@@ -4,9 +4,10 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench import layer_cells, regret
 from bench.__main__ import main
-from bench.layers import Batch
+from bench.layers import cases as layer_cells
+from bench.layers import regret
+from bench.layers.projections import Batch
 
 
 def test_summary():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench import baseline, wall_clock
 from bench.__main__ import main
-from bench.wall_clock import Measured
+from bench.exact import accepted as baseline
+from bench.timing import wall_clock
+from bench.timing.wall_clock import Measured
 
 CHIP = "Ascend910B3"
 
@@ -33,7 +34,7 @@ def folders(tmp_path):
 
 @pytest.fixture
 def found(folders):
-    from bench.sections import sections
+    from bench.report.panels import sections
 
     return sections(*folders)
 
@@ -58,7 +59,7 @@ def test_sections(found):
 
 
 def test_cases_are_grouped_by_the_sizes_that_differ(folders):
-    from bench.sections import points
+    from bench.report.panels import points
     from cold_kernels.ascend.chips import chip_named
 
     assert [point.group for point in points(chip_named(CHIP), folders[0])] == ["M=8", "M=16", ""]
@@ -66,7 +67,7 @@ def test_cases_are_grouped_by_the_sizes_that_differ(folders):
 
 def test_the_command_writes_a_page_and_a_picture(tmp_path, found, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("bench.sections.sections", lambda: found)
+    monkeypatch.setattr("bench.report.panels.sections", lambda: found)
     out = tmp_path / "new" / "page.html"
     assert main(["report", "--out", str(out)]) == 0
     text = out.read_text()

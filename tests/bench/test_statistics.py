@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from bench.rank_test import greater
-from bench.side_by_side import Times, side_by_side
-from bench.wall_clock import CHANCE, LEAST_ROUNDS, Measured, change
+from bench.timing.rank_test import greater
+from bench.timing.side_by_side import Times, side_by_side
+from bench.timing.wall_clock import CHANCE, LEAST_ROUNDS, Measured, change
 
 
 def measured(*ratios, seconds=1e-3):

@@ -6,10 +6,11 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench import layer_cells, step
 from bench.__main__ import main
-from bench.goals import OURS, PARTS
-from bench.layers import MODELS
+from bench.layers import cases as layer_cells
+from bench.layers import step
+from bench.layers.goals import OURS, PARTS
+from bench.layers.projections import MODELS
 
 SCHEMES = {"a peer": {"us": [200.0], "launches": 12}, OURS: {"us": [50.0], "launches": 4}, PARTS: []}
 

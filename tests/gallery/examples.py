@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from cold_kernels.ascend import Program
-from cold_kernels.ascend.simulator.binding import detached
+from cold_kernels.ascend.simulator.core.binding import detached
 from tests.ascend.simulator.kernels import build
 from tests.gallery import (
     argmax,

@@ -9,7 +9,7 @@ if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
 from cold_kernels.ascend import CompilationFailed, UnifiedBufferOverflow, UnsupportedProgram
-from cold_kernels.ascend.simulator import control
+from cold_kernels.ascend.simulator.dialects import control
 from tests.gallery import elementwise, refused, sampling
 from tests.gallery.example import BF16, Launch, blank
 

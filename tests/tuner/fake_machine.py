@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cold_kernels.ascend.chips import CONSTANTS, Chip, chip_named
 from cold_kernels.ascend.errors import CompilationFailed, UnifiedBufferOverflow
-from tuner.machine import Machine
+from cold_kernels.ascend.machine import Machine
 
 AVAILABLE_BITS = 192 * 1024 * 8
 WRONG_TILE, BROKEN_TILE = 128, 64
@@ -51,7 +51,7 @@ class FakeSimulation:
 
 
 def fake_machine(name: str) -> Machine:
-    """In place of `tuner.machine.ascend_machine`; compiles and simulates `tiny_spec.tiny_add`.
+    """In place of `cold_kernels.ascend.machine.ascend_machine`; compiles and simulates `tiny_spec.tiny_add`.
 
     One tile computes wrong values, one does not compile, and the largest ones do not fit.
     """
@@ -82,8 +82,8 @@ def fake_machine(name: str) -> Machine:
 
 
 if __name__ == "__main__":
-    import tuner.machine
+    import cold_kernels.ascend.machine
     from tuner.__main__ import main
 
-    tuner.machine.ascend_machine = fake_machine
+    cold_kernels.ascend.machine.ascend_machine = fake_machine
     sys.exit(main())

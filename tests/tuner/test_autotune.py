@@ -19,8 +19,8 @@ from cold_kernels.ascend.chips import CONSTANTS
 from cold_kernels.ascend.installation import toolchain_problem
 from cold_kernels.record import Record
 from tuner.__main__ import main
-from tuner.journal import journal
-from tuner.trial import decided
+from tuner.search.journal import journal
+from tuner.search.trial import decided
 
 from .fake_machine import fake_machine
 
@@ -31,7 +31,7 @@ CHIP = "Ascend910B3"
 
 @pytest.fixture
 def faked(monkeypatch):
-    monkeypatch.setattr("tuner.machine.ascend_machine", fake_machine)
+    monkeypatch.setattr("cold_kernels.ascend.machine.ascend_machine", fake_machine)
     monkeypatch.setenv("FAKE_SECONDS", "0")
 
 
@@ -93,7 +93,7 @@ def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
 
 
 def test_launches_find_what_was_tuned(faked, tmp_path, monkeypatch):
-    from tuner.registry import load
+    from cold_kernels.specs import load
 
     main(["autotune", SPEC, "--output", str(tmp_path)])
     monkeypatch.setenv("COLD_KERNELS_TABLES", str(tmp_path))
@@ -223,7 +223,7 @@ def test_no_compiler(monkeypatch, tmp_path, capsys):
     def missing(chip):
         raise ToolchainMissing("no compiler", "install one")
 
-    monkeypatch.setattr("tuner.machine.ascend_machine", missing)
+    monkeypatch.setattr("cold_kernels.ascend.machine.ascend_machine", missing)
     assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "autotune: no compiler\n  install one\n"
 

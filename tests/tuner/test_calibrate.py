@@ -10,18 +10,18 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench.device import results
-from bench.device.fit import kendall_tau, recall
-from bench.device.jobs import MICRO, RANDOM, Job
-from bench.device.measure import measure
-from bench.device.micro import micros
 from cold_kernels.ascend.chip_file import load_chip, write_chip
 from cold_kernels.ascend.chips import CONSTANTS, chip_named
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case
+from cold_kernels.specs import load
 from tuner.__main__ import main
-from tuner.registry import load
+from tuner.calibration import results
+from tuner.calibration.fit import kendall_tau, recall
+from tuner.calibration.jobs import MICRO, RANDOM, Job
+from tuner.calibration.measure import measure
+from tuner.calibration.micro import micros
 
 SEED = 3
 HARD_TO_SEE = {"scalar_issue", "flag", "store_issue", "vector_issue"}
@@ -30,7 +30,7 @@ HARD_TO_SEE = {"scalar_issue", "flag", "store_issue", "vector_issue"}
 
 @pytest.fixture(scope="module")
 def device():
-    from bench.device.stand_in import StandIn
+    from tuner.calibration.stand_in import StandIn
 
     try:
         find_toolchain()

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from tuner import doctor, environment
+from tuner import environment
 from tuner.__main__ import main
+from tuner.commands import doctor
 from tuner.environment import Torch, ask_torch, backends
 
 

@@ -8,11 +8,11 @@ import pytest
 from cold_kernels import tables
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
+from cold_kernels.specs import load
 from cold_kernels.tables import Entry, Table, path_of, source_digest, write
 from tuner.__main__ import main
-from tuner.group import groups
-from tuner.known import with_known
-from tuner.registry import load
+from tuner.search.group import groups
+from tuner.search.warm_start import with_known
 
 from .test_autotune import CHIP, SPEC, faked, start, study_of, wait_for_trials  # noqa: F401
 

@@ -9,9 +9,9 @@ import pytest
 from cold_kernels import tables
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.record import Record
+from cold_kernels.specs import load
 from tuner.__main__ import main
-from tuner.fragile import double_launch, half_bandwidth
-from tuner.registry import load
+from tuner.robustness.fragile import double_launch, half_bandwidth
 
 from .test_autotune import ROOT, SPEC, faked  # noqa: F401
 from .test_known import shipped, tabled  # noqa: F401

@@ -3,11 +3,11 @@ import pytest
 
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
-from tuner.evaluate import Evaluator
-from tuner.group import groups
-from tuner.interrupt import Interrupt
-from tuner.robust import CHIPS, Referee
-from tuner.study import open_study, search
+from tuner.search.decision import CHIPS, Referee
+from tuner.search.evaluate import Evaluator
+from tuner.search.group import groups
+from tuner.search.interrupt import Interrupt
+from tuner.search.study import open_study, search
 
 from .fake_machine import fake_machine
 from .tiny_spec import tiny_add

@@ -4,9 +4,9 @@ from optuna.trial import TrialState
 
 from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
-from tuner.group import groups
-from tuner.sampler import STARTUP_TRIALS, LegalSampler
-from tuner.trial import Outcome, abandon, decided, record
+from tuner.search.group import groups
+from tuner.search.sampler import STARTUP_TRIALS, LegalSampler
+from tuner.search.trial import Outcome, abandon, decided, record
 
 from .tiny_spec import tiny_add
 

@@ -11,8 +11,8 @@ import pytest
 
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
-from cold_kernels.ascend.simulator.stalls import CAUSES
-from cold_kernels.ascend.simulator.work import PIPES
+from cold_kernels.ascend.simulator.profile.stalls import CAUSES
+from cold_kernels.ascend.simulator.trace.work import PIPES
 from cold_kernels.ascend.toolchain import toolchain_problem
 from tuner.__main__ import main
 

@@ -4,9 +4,9 @@ import pytest
 
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
-from tuner.evaluate import Evaluator
-from tuner.group import groups
-from tuner.trial import attempt
+from tuner.search.evaluate import Evaluator
+from tuner.search.group import groups
+from tuner.search.trial import attempt
 
 from .fake_machine import BROKEN_TILE, WRONG_TILE, fake_machine
 from .tiny_spec import tiny_add

@@ -6,8 +6,9 @@ pytest.importorskip("optuna")
 pytest.importorskip("triton")
 from tests.tuner.fake_machine import fake_machine
 from tests.tuner.tiny_spec import tiny_add
-from tuner import ranking, validate
 from tuner.__main__ import main
+from tuner.commands import validate
+from tuner.robustness import ranking
 
 
 def row(name, predicted, published):

@@ -5,8 +5,8 @@ import pytest
 from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
-from tuner.group import groups
-from tuner.winner import Candidate, candidates, judge, wins, worst_regret
+from tuner.search.group import groups
+from tuner.search.winner import Candidate, candidates, judge, wins, worst_regret
 
 CASES = [Case.parse(text, bgmv_shrink) for text in ("T=8", "T=32")]
 SMALL, LARGE = map(str, CASES)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from ..chips import Chip, chip_named
 from ..program import Program
-from .binding import detached
+from .core.binding import detached
+from .execute.launch import Launch
 from .hazards import Hazard
 from .hazards.find import find
-from .launch import Launch
-from .timing import Execution, Simulation, timed
-from .work import ISSUE
+from .timing.cores import Execution, Simulation, timed
+from .trace.work import ISSUE
 
 
 def simulate(

@@ -3,8 +3,8 @@
 Printed from the registry of handlers and their docstrings; `docs/simulator.md` holds a copy.
 """
 
-from . import translate  # noqa: F401  (registers every handler)
-from .operations import HANDLERS
+from . import dialects  # noqa: F401  (registers every handler)
+from .core.operations import HANDLERS
 
 DIALECTS = ("hivm.hir", "memref", "scf", "func", "arith", "math", "annotation")
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram
-from cold_kernels.ascend.simulator.casts import conversion
-from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES
+from cold_kernels.ascend.simulator.core.memory import BIT, ELEMENT_TYPES
+from cold_kernels.ascend.simulator.dialects.casts import conversion
 
 VALUES = [-2.5, -1.5, -1.2, -0.5, 0.0, 0.5, 0.7, 1.5, 2.5]
 

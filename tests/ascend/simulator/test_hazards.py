@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cold_kernels.ascend import find_hazards, simulate
 from cold_kernels.ascend.simulator import Deadlock, OutOfBounds
+from cold_kernels.ascend.simulator.core.memory import Allocation
+from cold_kernels.ascend.simulator.core.regions import Region
 from cold_kernels.ascend.simulator.hazards.hazard import FLAG, PROGRAMS, RACE, STALE, UNWRITTEN
-from cold_kernels.ascend.simulator.memory import Allocation
-from cold_kernels.ascend.simulator.regions import Region
 from tests.ascend.simulator.programs import buffer, constants, hand_written, tensor
 
 N = 64

@@ -7,8 +7,8 @@ import torch
 from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
-from cold_kernels.ascend.simulator.timeline import Costs, schedule
-from cold_kernels.ascend.simulator.work import ISSUE, LOAD, LOCK, SCALAR_WORK, UNLOCK, work
+from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.trace.work import ISSUE, LOAD, LOCK, SCALAR_WORK, UNLOCK, work
 from tests.ascend.simulator.programs import constants, hand_written
 
 CHIP = chip_named("Ascend910B3")

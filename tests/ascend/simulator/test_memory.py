@@ -6,9 +6,9 @@ import numpy as np
 
 from cold_kernels.ascend import UnsupportedProgram
 from cold_kernels.ascend.simulator import OutOfBounds
-from cold_kernels.ascend.simulator.copies import _pad
-from cold_kernels.ascend.simulator.elementwise import _overwritten, whole_repeats
-from cold_kernels.ascend.simulator.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
+from cold_kernels.ascend.simulator.core.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
+from cold_kernels.ascend.simulator.dialects.copies import _pad
+from cold_kernels.ascend.simulator.dialects.elementwise import _overwritten, whole_repeats
 
 F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
 

@@ -10,11 +10,11 @@ import torch
 
 from cold_kernels.ascend.errors import AscendError
 from cold_kernels.ascend.installation import toolchain_problem
-from cold_kernels.ascend.simulator.binding import contents, detached
-from cold_kernels.ascend.simulator.hazards import interleaving
-from cold_kernels.ascend.simulator.hazards.mutants import mutants
-from cold_kernels.ascend.simulator.hazards.verdict import EQUIVALENT, KILLED, verdicts
-from cold_kernels.ascend.simulator.launch import Launch
+from cold_kernels.ascend.simulator.core.binding import contents, detached
+from cold_kernels.ascend.simulator.execute.launch import Launch
+from cold_kernels.ascend.simulator.mutation import interleaving
+from cold_kernels.ascend.simulator.mutation.mutants import mutants
+from cold_kernels.ascend.simulator.mutation.verdict import EQUIVALENT, KILLED, verdicts
 from tests.ascend.simulator.programs import hand_written
 from tests.ascend.simulator.test_hazards import ADDED, F32, LOADED, RIGHT, START, add, barrier, flag, load, store, then
 
@@ -101,7 +101,7 @@ def test_a_program_that_is_wrong_as_compiled_is_refused():
 @pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
 def test_compiled_programs():
     from tests.gallery.examples import launches
-    from tuner.mutants import judged
+    from tuner.commands.mutants import judged
 
     wanted = ("elementwise/add_in_a_loop", "embedding/embed-")
     some = list(launches(wanted))

@@ -5,8 +5,8 @@ pytest.importorskip("ml_dtypes")
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate
-from cold_kernels.ascend.simulator.ordering import _sorted_work, _woven
-from cold_kernels.ascend.simulator.timeline import Costs
+from cold_kernels.ascend.simulator.dialects.ordering import _sorted_work, _woven
+from cold_kernels.ascend.simulator.timing.timeline import Costs
 from tests.ascend.simulator.programs import buffer, hand_written, tensor
 
 TYPES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32", torch.int16: "i16", torch.int32: "i32"}

@@ -4,7 +4,7 @@ pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 import numpy as np
 
-from cold_kernels.ascend.simulator.reductions import FOLDS, fold, with_index
+from cold_kernels.ascend.simulator.dialects.reductions import FOLDS, fold, with_index
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,8 +7,10 @@ pytest.importorskip("ml_dtypes")
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate
-from cold_kernels.ascend.simulator import OutOfBounds, control, launch
-from cold_kernels.ascend.simulator.operations import Op
+from cold_kernels.ascend.simulator import OutOfBounds
+from cold_kernels.ascend.simulator.core.operations import Op
+from cold_kernels.ascend.simulator.dialects import control
+from cold_kernels.ascend.simulator.execute import launch
 from tests.ascend.simulator.programs import constants, hand_written
 from tests.ascend.simulator.scalar_programs import (
     BITS,

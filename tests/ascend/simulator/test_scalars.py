@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cold_kernels.ascend.simulator import scalars
+from cold_kernels.ascend.simulator.core import scalars
 
 WIDTHS = (8, 16, 32, 64)
 
@@ -77,7 +77,7 @@ def test_shifts_beyond_the_width_end():
 
 @given(pairs())
 def test_an_extended_product_is_whole(drawn):
-    from cold_kernels.ascend.simulator import arithmetic
+    from cold_kernels.ascend.simulator.dialects import arithmetic
 
     width, a, b = drawn
     positive = scalars.unsigned(width)

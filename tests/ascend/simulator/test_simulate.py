@@ -14,7 +14,7 @@ from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import CHIPS, chip_named
 from cold_kernels.ascend.simulator import Deadlock, OutOfBounds
 from cold_kernels.ascend.simulator.simulation import execute
-from cold_kernels.ascend.simulator.timing import timed
+from cold_kernels.ascend.simulator.timing.cores import timed
 from tests.ascend.simulator import kernels
 from tests.ascend.simulator.kernels import build
 

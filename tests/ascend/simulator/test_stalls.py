@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import chip_named
-from cold_kernels.ascend.simulator.critical import STEPS, critical_path
-from cold_kernels.ascend.simulator.profile import alike, profile
-from cold_kernels.ascend.simulator.recording import Recording
-from cold_kernels.ascend.simulator.stalls import CAUSES
-from cold_kernels.ascend.simulator.timeline import Costs, schedule
-from cold_kernels.ascend.simulator.timing import Execution, timed
-from cold_kernels.ascend.simulator.work import (
+from cold_kernels.ascend.simulator.profile.critical import STEPS, critical_path
+from cold_kernels.ascend.simulator.profile.profile import alike, profile
+from cold_kernels.ascend.simulator.profile.recording import Recording
+from cold_kernels.ascend.simulator.profile.stalls import CAUSES
+from cold_kernels.ascend.simulator.timing.cores import Execution, timed
+from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.trace.work import (
     BARRIER,
     ISSUE,
     LOAD,

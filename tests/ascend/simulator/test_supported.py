@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.simulator import supported
-from cold_kernels.ascend.simulator.operations import HANDLERS
+from cold_kernels.ascend.simulator.core.operations import HANDLERS
 
 ROOT = Path(__file__).parents[3]
 COMMAND = "python -m cold_kernels.ascend.simulator.supported"

@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import L2_BYTES, chip_named
-from cold_kernels.ascend.simulator.copies import _beyond, _Reads
-from cold_kernels.ascend.simulator.memory import Allocation, MemRef
-from cold_kernels.ascend.simulator.placement import _transpose_work
-from cold_kernels.ascend.simulator.timeline import Share
-from cold_kernels.ascend.simulator.timing import Execution, traffic
-from cold_kernels.ascend.simulator.translate import Core
-from cold_kernels.ascend.simulator.vector_costs import elementwise_work, layout
+from cold_kernels.ascend.simulator.core.memory import Allocation, MemRef
+from cold_kernels.ascend.simulator.dialects.copies import _beyond, _Reads
+from cold_kernels.ascend.simulator.dialects.placement import _transpose_work
+from cold_kernels.ascend.simulator.execute.translate import Core
+from cold_kernels.ascend.simulator.timing.cores import Execution, traffic
+from cold_kernels.ascend.simulator.timing.timeline import Share
+from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work, layout
 
 CHIP = chip_named("Ascend910B3")
 HBM, L2 = CHIP.hbm_bytes_per_second, CHIP.l2_bytes_per_second

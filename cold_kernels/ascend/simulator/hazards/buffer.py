@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...chips import UB_BYTES
-from ..regions import Region
-from ..work import PIPES
+from ..core.regions import Region
+from ..trace.work import PIPES
 from .hazard import RACE, Found
 from .order import Moment
 from .recorder import Local

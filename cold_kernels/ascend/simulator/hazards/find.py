@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...chips import chip_named
-from ..launch import Launch
-from ..work import MEET
+from ..execute.launch import Launch
+from ..trace.work import MEET
 from .buffer import Unwritten, races, unwritten
 from .hazard import BARRIER, UNWRITTEN, Found, Hazard
 from .order import moments

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..operations import Op
+from ..core.operations import Op
 
 RACE, UNWRITTEN, FLAG, PROGRAMS, STALE, BARRIER = "race", "unwritten", "flag", "programs", "stale", "barrier"
 

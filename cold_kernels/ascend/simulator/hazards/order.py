@@ -7,7 +7,7 @@ that was set behind it, a barrier, or the scalar unit's own waiting (AscendC, Se
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..work import (
+from ..trace.work import (
     ARRIVE,
     BARRIER,
     ISSUE,

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from ..memory import Allocation, MemRef
+from ..core.memory import Allocation, MemRef
 from .buffer import Unwritten
 from .undo import Undo
 

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from ..effects import Effects
-from ..operations import Op
-from ..regions import Region
-from ..work import ARRIVE, LOCK, MEET, UNLOCK
+from ..core.operations import Op
+from ..core.regions import Region
+from ..execute.effects import Effects
+from ..trace.work import ARRIVE, LOCK, MEET, UNLOCK
 from .undo import Undo
 
 

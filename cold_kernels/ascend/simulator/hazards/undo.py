@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..regions import Region
+from ..core.regions import Region
 
 
 class Undo:

@@ -1,0 +1,1 @@
+"""The LoRA of whole layers by our kernels and by the peers' schemes, in one simulator."""

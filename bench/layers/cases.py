@@ -1,0 +1,173 @@
+"""The grid of layers on which schemes are compared, and what was found of it: a line a cell, on disk at once."""
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .projections import ADAPTERS, MODELS, Batch
+
+FOLDER = Path(__file__).parents[1] / "accepted" / "grid"
+CHIPS = ("Ascend910B1", "Ascend910B3", "Ascend910B4")
+"""The chips that tables are shipped for."""
+RANKS = (8, 16, 64, 128)
+ROWS = (1, 4, 16, 64, 256)
+DTYPES = ("fp16", "bf16")
+WEIGHTS = {1: 4, 4: 4, 16: 4, 64: 2, 256: 1}
+"""How often a number of rows is drawn: what takes longer to simulate less often."""
+
+
+@dataclass(frozen=True)
+class LayerCell:
+    """The LoRA of a layer: all its linear maps, one rank."""
+
+    chip: str
+    model: str
+    rank: int
+    batch: Batch
+    dtype: str = "fp16"
+
+    def __str__(self) -> str:
+        return f"{self.chip} {self.model} rank {self.rank} {self.dtype} {self.batch}"
+
+
+Found = dict[LayerCell, dict]
+"""What `count` found of each cell."""
+PARTS = "parts"
+"""Ours by projection, among the schemes."""
+
+
+def cells() -> list[LayerCell]:
+    """All of the grid. A single row with half of them base rows is a single row."""
+    batches = [
+        Batch(rows, adapters, half)
+        for rows, adapters, half in itertools.product(ROWS, ADAPTERS, (False, True))
+        if rows > 1 or not half and adapters == "distinct"
+    ]
+    return [LayerCell(*each) for each in itertools.product(CHIPS, MODELS, RANKS, batches, DTYPES)]
+
+
+def sample(count: int, seed: int = 0) -> list[LayerCell]:
+    """``count`` cells, drawn without replacement by `WEIGHTS`; more of the same seed go on where fewer ended."""
+    draw = random.Random(f"grid/{seed}")
+    everything = cells()
+    keys = {cell: draw.random() ** (1 / WEIGHTS[cell.batch.rows]) for cell in everything}
+    return sorted(everything, key=keys.__getitem__, reverse=True)[:count]
+
+
+def count(cell: LayerCell) -> dict:
+    """What every scheme takes for the cell, ours also by projection.
+
+    Returns:
+        By scheme: ``launches``, ``us`` (see `schemes.Taken`), ``bytes`` copied, ``minimal``, ``fetched``; and `PARTS`.
+
+    Raises:
+        AscendError: a scheme does not compile.
+    """
+    from .schemes import OURS, SCHEMES, taken
+
+    found: dict = {}
+    for scheme in SCHEMES:
+        parts = [taken(scheme, p, cell.batch, cell.rank, cell.dtype, cell.chip) for p in MODELS[cell.model].projections]
+        found[scheme.name] = {
+            "launches": sum(part.launches for part in parts),
+            "us": _added(part.us for part in parts),
+            "bytes": sum(part.facts["bytes moved"] for part in parts),
+            "minimal": sum(part.facts["minimal bytes"] for part in parts),
+            "fetched": sum(part.fetched for part in parts),
+        }
+        if scheme is OURS:
+            found[PARTS] = [_part(part) for part in parts]
+    return found
+
+
+def _part(part) -> dict:
+    facts = part.facts
+    kept = {
+        name: facts[name] for name in ("bytes moved", "minimal bytes", "copies", "copies under 16 KB", "round trips")
+    }
+    kept |= {"drains": facts["drains"], "fetched": part.fetched, "UB bytes": facts["UB bytes"]}
+    return kept | {"kernel_us": [round(us, 3) for us in part.kernel_us]}
+
+
+def _added(columns: Iterable[Sequence[float]]) -> list[float]:
+    return [round(sum(column), 3) for column in zip(*columns, strict=True)]
+
+
+def digest(chip: str) -> str:
+    """Of all that a cell's figures depend on: kernels, peers, the shipped table and how it is read, the compiler and
+    how it is driven, the model of the chip."""
+    from cold_kernels import tables
+
+    from .schemes import machine
+
+    here = Path(__file__).parent
+    files = [here / "layers.py", here / "schemes.py", here / "counting.py", *sorted((here / "peers").glob("*.py"))]
+    kernels = Path(tables.__file__).parent
+    files += [kernels / "fidelity" / "one_core_per_token.py", *sorted((kernels / "bgmv").glob("*.py"))]
+    files += sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))
+    files += [kernels / "tables.py", *sorted((kernels / "ascend").glob("*.py"))]
+    on = machine(chip)
+    said = repr((on.model, sorted(on.versions.items())))
+    content = b"\0".join([said.encode(), *(file.read_bytes() for file in files)])
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCell, str, dict]]:
+    """Each cell on disk, the digest of what it was counted with, and what was found; the last one of a cell counts."""
+    for path in sorted(folder.glob("*.jsonl")):
+        lines = {}
+        for line in path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # a line that a crash cut off
+            key = json.dumps(entry["cell"], sort_keys=True)
+            lines.pop(key, None)  # so that the order is that of the last lines
+            lines[key] = entry
+        for entry in lines.values():
+            words = dict(entry["cell"])
+            batch = Batch(words.pop("rows"), words.pop("adapters"), words.pop("half"))
+            yield LayerCell(batch=batch, **words), entry["digest"], entry["found"]
+
+
+def latest(folder: Path = FOLDER) -> Found:
+    """Of each chip the cells on disk that were counted with the same kernels as the last one; needs no compiler."""
+    everything = list(stored(folder))
+    last = {cell.chip: mark for cell, mark, _ in everything}
+    return {cell: found for cell, mark, found in everything if last[cell.chip] == mark}
+
+
+def known(wanted: Sequence[LayerCell], progress: Callable[[int, LayerCell], None], folder: Path = FOLDER) -> Found:
+    """What was found of these cells: from disk where nothing has changed since, else counted now and stored.
+
+    Args:
+        progress: Called before a cell is counted, with how many are done.
+
+    Raises:
+        AscendError: a scheme does not compile; `ToolchainMissing` without a compiler.
+    """
+    marks = {chip: digest(chip) for chip in {cell.chip for cell in wanted}}
+    have = {cell: found for cell, mark, found in stored(folder) if marks.get(cell.chip) == mark}
+    for done, cell in enumerate(wanted):
+        if cell not in have:
+            progress(done, cell)
+            have[cell] = count(cell)
+            store(cell, marks[cell.chip], have[cell], folder)
+    return {cell: have[cell] for cell in wanted}
+
+
+def store(cell: LayerCell, mark: str, found: dict, folder: Path = FOLDER) -> None:
+    """Add a line for the cell; it is on disk when this returns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = dict(chip=cell.chip, model=cell.model, rank=cell.rank, dtype=cell.dtype)
+    words |= dict(rows=cell.batch.rows, adapters=cell.batch.adapters, half=cell.batch.half)
+    path = folder / f"{cell.chip}.jsonl"
+    cut = path.exists() and not path.read_bytes().endswith(b"\n")  # by a crash
+    line = json.dumps({"cell": words, "digest": mark, "found": found}, separators=(",", ":"))
+    with path.open("a") as file:
+        file.write("\n" * cut + line + "\n")
+        file.flush()

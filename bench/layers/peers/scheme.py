@@ -1,0 +1,40 @@
+"""What a scheme launches for the LoRA of one projection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.spec import KernelSpec
+
+from ..projections import Batch, Projection
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Launches of a kernel on a case, in one of these configurations, whichever is the fastest; ``times`` of them."""
+
+    spec: KernelSpec
+    case: Case
+    configs: tuple[Record, ...]
+    times: int = 1
+
+    @classmethod
+    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1) -> "Launch":
+        """From a case in words, and what configurations have other than the spec's default."""
+        return cls(spec, Case.parse(words, spec), tuple(Record(spec.default, **config) for config in configs), times)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to compute LoRA.
+
+    Args:
+        name: As tables call it.
+        source: Whose it is, and where it was read.
+        launches: ``launches(projection, batch, rank, dtype, chip) -> [Launch]``, of one projection.
+    """
+
+    name: str
+    source: str
+    launches: Callable[[Projection, Batch, int, str, str], list[Launch]]

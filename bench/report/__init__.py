@@ -1,0 +1,1 @@
+"""What was accepted and what was timed last, as one page and one picture."""

@@ -1,0 +1,1 @@
+"""What takes time on this machine, always beside a reference in the same run."""

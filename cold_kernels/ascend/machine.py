@@ -1,0 +1,65 @@
+"""What a search runs on: a compiler and a simulated chip, behind one seam."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..code_digest import code_digest
+
+MODEL = "cold_kernels.ascend.simulator"
+"""What executes and times programs, with all that it imports."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The compiler and the simulator for one chip.
+
+    Args:
+        chip: The chip's figures: ``name``, ``vector_cores``, ``hbm_bytes_per_second``, ``plausible(count)``.
+        compile: ``compile(kernel, signature, constants, options) -> program``; options in Triton's words.
+        simulate: ``simulate(program, arguments, grid, values) -> Simulation``; with values it looks for hazards too.
+        versions: The compiler's parts; another version is another study.
+        model: Digest of what a simulated time depends on besides; another model is another study.
+    """
+
+    chip: Any
+    compile: Callable[[Any, Mapping[str, str], Mapping[str, Any], Mapping[str, Any]], Any]
+    simulate: Callable[[Any, list, tuple[int, ...], bool], Any]
+    versions: Mapping[str, str]
+    model: str
+
+
+def ascend_machine(name: str) -> Machine:
+    """The open Ascend compiler and the simulator for the chip ``name``, or the one in a chip file.
+
+    Raises:
+        ValueError: there is no such chip.
+        ToolchainMissing: the compiler, or xDSL, is not installed.
+    """
+    from .chips import chip_named
+    from .errors import ToolchainMissing
+    from .installation import INSTALL
+    from .toolchain import CompileOptions, compile_kernel, find_toolchain, toolchain_versions
+
+    chip = chip_named(name)
+    find_toolchain()
+    try:
+        from . import simulate
+    except ImportError as error:
+        raise ToolchainMissing(f"the simulator does not import: {error}", INSTALL) from error
+
+    def compile(kernel, signature, constants, options):
+        words = {"multibuffer": "multi_buffer"}
+        chosen = CompileOptions(**{words.get(key, key): value for key, value in options.items()})
+        return compile_kernel(kernel, signature, constants, chip=chip.name, options=chosen)
+
+    def run(program, arguments, grid, values):
+        return simulate(program, arguments, grid, chip=chip, values=values, hazards=values)
+
+    return Machine(chip, compile, run, toolchain_versions(), _model_digest(chip))
+
+
+def _model_digest(chip: Any) -> str:
+    constants = repr(sorted(chip.constants.items()))  # a chip file's are its own
+    return hashlib.sha256(f"{constants}\0{code_digest(MODEL)}".encode()).hexdigest()

@@ -1,0 +1,145 @@
+"""Operations of a compiled program as the translator sees them, and the registry of those that it knows."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatAttr, IntegerAttr, MemRefType
+from xdsl.ir import Operation, SSAValue
+
+from ...errors import AscendError, UnsupportedProgram
+from .memory import BIT, ELEMENT_TYPES
+
+DYNAMIC = -(1 << 63)
+"""What a static field of a memref operation holds where the next operand says the size."""
+
+HANDLERS: dict[str, Callable[..., Any]] = {}
+"""Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
+
+
+FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
+"""Operations that leave no instruction of their own behind."""
+
+
+def handles(*names: str) -> Callable[[Callable], Callable]:
+    """Register a function as the translation of the operations of these names."""
+
+    def register(handler: Callable) -> Callable:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+class Op:
+    """An operation with its attributes as Python values and its place in the Triton source."""
+
+    __slots__ = ("name", "operands", "raw", "regions", "results")
+
+    def __init__(self, raw: Operation) -> None:
+        self.raw = raw
+        self.name = raw.op_name.data if raw.name == "builtin.unregistered" else raw.name
+        self.operands = list(raw.operands)
+        self.results = list(raw.results)
+        self.regions = list(raw.regions)
+
+    def attribute(self, name: str) -> Any:
+        return self.raw.properties.get(name, self.raw.attributes.get(name))
+
+    def ints(self, name: str) -> tuple[int, ...]:
+        """An array attribute of integers; empty if absent."""
+        value = self.attribute(name)
+        if value is None:
+            return ()
+        return tuple(value.get_values()) if isinstance(value, DenseArrayBase) else tuple(_integers(value))
+
+    def number(self, name: str, default: int = 0) -> int:
+        value = self.attribute(name)
+        return default if value is None else value.value.data
+
+    def word(self, name: str, default: str = "") -> str:
+        """The keyword of an enumeration such as ``#hivm.pipe<PIPE_V>``."""
+        value = self.attribute(name)
+        return default if value is None else value.value.data
+
+    def groups(self) -> list[list[SSAValue]]:
+        """The operands as ``operandSegmentSizes`` groups them."""
+        rest, groups = list(self.operands), []
+        for size in self.ints("operandSegmentSizes"):
+            groups.append(rest[:size])
+            rest = rest[size:]
+        return groups
+
+    @property
+    def location(self) -> str:
+        """``file:line`` in the Triton source; of nested locations the outermost, which is the kernel's."""
+        places = re.findall(r'"([^"]+)":(\d+)', str(getattr(self.raw, "location", "")))
+        return ":".join(places[-1]) if places else "unknown place"
+
+    def unsupported(self, what: str) -> UnsupportedProgram:
+        error = UnsupportedProgram(f"{self!r}: {what} is not simulated")
+        error.located = True
+        return error
+
+    def __repr__(self) -> str:
+        return f"{self.name} at {self.location}"
+
+
+@contextmanager
+def located(op: Op) -> Iterator[None]:
+    """Make what goes wrong inside an error of this package that names the operation and its source line."""
+    try:
+        yield
+    except Exception as error:
+        raise placed(error, op)
+
+
+def placed(error: Exception, op: Op) -> Exception:
+    """What `located` raises in place of ``error``; what was placed once stays as it is."""
+    if not isinstance(error, AscendError):
+        wrong = op.unsupported(f"this form of it ({type(error).__name__}: {error})")
+        wrong.__cause__ = error
+        error = wrong
+    elif not getattr(error, "located", False):
+        error.args = (f"{op!r}: {error}",)
+    error.located = True
+    return error
+
+
+def type_name(value: SSAValue) -> str:
+    """``f32``, ``i64``, ``index``: the type of a number, or of the elements of a memref."""
+    kind = value.type
+    return str(kind.element_type if isinstance(kind, MemRefType) else kind)
+
+
+def element_type(value: SSAValue) -> Any:
+    """The NumPy type of a memref's elements, or `BIT`."""
+    name = type_name(value)
+    if name != BIT and name not in ELEMENT_TYPES:
+        raise UnsupportedProgram(f"memrefs of {name} are not simulated")
+    return BIT if name == BIT else ELEMENT_TYPES[name]
+
+
+def is_memref(value: SSAValue) -> bool:
+    return isinstance(value.type, MemRefType)
+
+
+def is_local(value: SSAValue) -> bool:
+    """Whether a memref lies in the unified buffer."""
+    return is_memref(value) and "<ub>" in str(value.type.memory_space)
+
+
+def constant_value(op: Op) -> Any:
+    """The Python value of an ``arith.constant``."""
+    value = op.attribute("value")
+    if isinstance(value, IntegerAttr):
+        return bool(value.value.data) if str(value.type) == "i1" else value.value.data
+    if isinstance(value, FloatAttr):
+        return value.value.data
+    raise op.unsupported(f"a constant {value}")
+
+
+def _integers(value: ArrayAttr) -> list:
+    return [tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value]

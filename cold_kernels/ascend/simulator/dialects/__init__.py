@@ -1,0 +1,17 @@
+"""The operations of a compiled program, a family a file: each is translated into a Python closure.
+
+Importing this registers all of them with `core.operations`.
+"""
+
+from . import (  # noqa: F401
+    arithmetic,
+    control,
+    copies,
+    elementwise,
+    memref,
+    ordering,
+    placement,
+    printing,
+    reductions,
+    synchronization,
+)

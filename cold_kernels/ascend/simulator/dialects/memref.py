@@ -1,0 +1,279 @@
+"""Memrefs: planned buffers, views of them, and the scalar unit's own loads and stores."""
+
+import math
+from collections.abc import Callable
+
+from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
+
+from ...errors import UnsupportedProgram
+from ..core.memory import BIT, Allocation, MemRef
+from ..core.operations import DYNAMIC, Op, element_type, handles, is_local
+from ..trace.work import SCALAR_ACCESS
+from .arithmetic import silent
+
+
+def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def _strides(kind: MemRefType, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(kind.layout, StridedLayoutAttr):
+        return tuple(stride.data for stride in kind.layout.strides)
+    if not isinstance(kind.layout, NoneAttr):
+        raise UnsupportedProgram(f"a buffer with the layout {kind.layout} is not simulated")
+    return dense(shape)
+
+
+@handles("hivm.hir.pointer_cast")
+@silent
+def pointer_cast(translator, op: Op):
+    """A buffer at one planned address."""
+    addresses, sizes = op.groups()
+    kind, dtype = op.results[0].type, element_type(op.results[0])
+    if len(addresses) != 1 or not is_local(op.results[0]):
+        raise op.unsupported("a buffer with several addresses or outside the unified buffer")
+    static = kind.get_shape()
+    core = translator.core
+
+    def buffer(address: int, *dynamic: int) -> MemRef:
+        given = iter(dynamic)
+        shape = tuple(next(given) if size == -1 else size for size in static)
+        strides = _strides(kind, shape)
+        reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+        size = math.ceil(reach * (0.125 if dtype is BIT else dtype.itemsize))
+        name = f"the buffer at {address}"
+        if address < 0 or address + size > len(core.buffer):
+            raise op.unsupported(f"{name} of {size} bytes, past the end of the unified buffer,")
+        allocation = Allocation(name, core.buffer, address, address + size, True)
+        translator.buffers.append(allocation)
+        return MemRef(allocation, 0, shape, strides, dtype, fixed=not dynamic)
+
+    return translator.pure(op, buffer)
+
+
+@handles("memref.view")
+@silent
+def view(translator, op: Op):
+    """Bytes of global memory as elements."""
+    kind, dtype = op.results[0].type, element_type(op.results[0])
+
+    def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
+        given = iter(dynamic)
+        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
+        offset, rest = divmod(source.offset + start, dtype.itemsize)
+        if source.itemsize != 1 or rest:
+            raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
+        return MemRef(source.allocation, offset, shape, dense(shape), dtype)
+
+    return translator.pure(op, at)
+
+
+def _derived(translator, op: Op, view: Callable[..., MemRef]):
+    """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
+    if len(op.operands) > 1:
+        return translator.pure(op, view)
+    made: dict[MemRef, MemRef] = {}
+
+    def once(source: MemRef) -> MemRef:
+        if not source.fixed:
+            return view(source)
+        if source not in made:
+            made[source] = view(source)
+            made[source].fixed = True
+        return made[source]
+
+    return translator.pure(op, once)
+
+
+def _filled(static: tuple[int, ...], dynamic: list[int]) -> tuple[int, ...]:
+    given = iter(dynamic)
+    return tuple(next(given) if value == DYNAMIC else value for value in static)
+
+
+def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
+    """Split the dynamic operands of a view into offsets, sizes and strides."""
+    _, *counts = op.ints("operandSegmentSizes")
+    fields = [op.ints(name) for name in ("static_offsets", "static_sizes", "static_strides")]
+
+    def split(dynamic: tuple[int, ...]) -> list[tuple[int, ...]]:
+        parts, start = [], 0
+        for static, count in zip(fields, counts, strict=True):
+            parts.append(_filled(static, list(dynamic[start : start + count])))
+            start += count
+        return parts
+
+    return split
+
+
+@handles("memref.reinterpret_cast")
+@silent
+def reinterpret_cast(translator, op: Op):
+    """Any offset, sizes and strides."""
+    split = _geometry(op)
+
+    def view(source: MemRef, *dynamic: int) -> MemRef:
+        (offset,), sizes, strides = split(dynamic)
+        return MemRef(source.allocation, offset, sizes, strides, source.dtype)
+
+    return _derived(translator, op, view)
+
+
+@handles("memref.extract_strided_metadata")
+@silent
+def metadata(translator, op: Op):
+    """The base without offset and shape, then offset, sizes and strides."""
+
+    def parts(source: MemRef) -> tuple:
+        base = MemRef(source.allocation, 0, (), (), source.dtype, source.fixed)
+        return (base, source.offset, *source.shape, *source.strides)
+
+    return translator.pure(op, parts)
+
+
+@handles("memref.subview")
+@silent
+def subview(translator, op: Op):
+    """Known or computed; dropped axes have size 1."""
+    split = _geometry(op)
+    kept = _kept_axes(op.ints("static_sizes"), len(op.results[0].type.get_shape()))
+
+    def view(source: MemRef, *dynamic: int) -> MemRef:
+        offsets, sizes, steps = split(dynamic)
+        offset = source.offset + sum(o * s for o, s in zip(offsets, source.strides, strict=True))
+        strides = tuple(step * stride for step, stride in zip(steps, source.strides, strict=True))
+        if len(kept) != len(sizes):
+            sizes, strides = tuple(sizes[axis] for axis in kept), tuple(strides[axis] for axis in kept)
+        return MemRef(source.allocation, offset, sizes, strides, source.dtype)
+
+    return _derived(translator, op, view)
+
+
+def _kept_axes(sizes: tuple[int, ...], rank: int) -> list[int]:
+    """A rank-reducing subview drops dimensions of static size 1, the first ones first."""
+    surplus = len(sizes) - rank
+    kept = []
+    for axis, size in enumerate(sizes):
+        if surplus and size == 1:
+            surplus -= 1
+        else:
+            kept.append(axis)
+    return kept
+
+
+@handles("memref.collapse_shape")
+@silent
+def collapse_shape(translator, op: Op):
+    """Of axes that are dense in each other."""
+    groups = op.ints("reassociation")
+
+    def view(source: MemRef) -> MemRef:
+        shape, strides = [], []
+        for group in groups:
+            shape.append(math.prod(source.shape[axis] for axis in group))
+            wide = [axis for axis in group if source.shape[axis] != 1] or [group[-1]]
+            for outer, inner in zip(wide, wide[1:]):
+                if source.strides[outer] != source.shape[inner] * source.strides[inner]:
+                    raise op.unsupported(f"collapsing strides {source.strides}")
+            strides.append(source.strides[wide[-1]])
+        return MemRef(source.allocation, source.offset, tuple(shape), tuple(strides), source.dtype)
+
+    return _derived(translator, op, view)
+
+
+@handles("memref.expand_shape")
+@silent
+def expand_shape(translator, op: Op):
+    """Row-major within each axis."""
+    groups = op.ints("reassociation")
+    static = op.ints("static_output_shape")
+
+    def view(source: MemRef, *dynamic: int) -> MemRef:
+        shape = _filled(static, list(dynamic))
+        strides = [0] * len(shape)
+        for stride, group in zip(source.strides, groups, strict=True):
+            for axis in reversed(group):
+                strides[axis] = stride
+                stride *= shape[axis]
+        return MemRef(source.allocation, source.offset, shape, tuple(strides), source.dtype)
+
+    return _derived(translator, op, view)
+
+
+@handles("memref.cast", "memref.memory_space_cast")
+@silent
+def cast(translator, op: Op):
+    """The same memory."""
+    return translator.pure(op, lambda source: source)
+
+
+@handles("hivm.hir.bitcast")
+@silent
+def bitcast(translator, op: Op):
+    """Elements of the same width."""
+    dtype = element_type(op.results[0])
+
+    def view(source: MemRef) -> MemRef:
+        if source.dtype is BIT or dtype is BIT or source.dtype.itemsize != dtype.itemsize:
+            raise op.unsupported(f"a bitcast of {source.dtype} to {dtype}")
+        return MemRef(source.allocation, source.offset, source.shape, source.strides, dtype)
+
+    return _derived(translator, op, view)
+
+
+@handles("memref.dim")
+@silent
+def dim(translator, op: Op):
+    """A size."""
+    return translator.pure(op, lambda source, axis: source.shape[axis])
+
+
+def element_of(source: MemRef, indices: list[int]) -> MemRef:
+    offset = source.offset + sum(i * s for i, s in zip(indices, source.strides, strict=True))
+    return MemRef(source.allocation, offset, (1,), (1,), source.dtype)
+
+
+def _read_bit(element: MemRef) -> bool:
+    element.check()
+    byte = element.allocation.data[element.allocation.start + element.offset // 8]
+    return bool(byte >> (element.offset % 8) & 1)
+
+
+@handles("memref.load")
+def load(translator, op: Op):
+    """One element, by the scalar unit."""
+    source, *indices = (translator.slot(operand) for operand in op.operands)
+    result, core = translator.slot(op.results[0]), translator.core
+    local = is_local(op.operands[0])
+    translator.reads_local |= local
+    event = (SCALAR_ACCESS, local, 1, op)
+
+    def step(env: list) -> None:
+        element = element_of(env[source], [env[index] for index in indices])
+        env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        core.trace.append(event)
+
+    return step
+
+
+@handles("memref.store")
+def store(translator, op: Op):
+    """One element, by the scalar unit."""
+    value, target, *indices = (translator.slot(operand) for operand in op.operands)
+    local = is_local(op.operands[1])
+    translator.writes_global |= not local
+    core, event = translator.core, (SCALAR_ACCESS, local, 1)
+
+    def step(env: list) -> None:
+        element = element_of(env[target], [env[index] for index in indices])
+        if element.dtype is BIT:
+            element.check()
+            place = element.allocation.start + element.offset // 8
+            bit = 1 << (element.offset % 8)
+            byte = int(element.allocation.data[place])
+            element.allocation.data[place] = byte | bit if env[value] else byte & ~bit
+        else:
+            element.array()[0] = env[value]
+        core.trace.append(event)
+
+    return step

@@ -1,0 +1,174 @@
+"""Which bytes an operation reads and writes when it runs, for those who watch a program."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from xdsl.ir import Block, SSAValue
+
+from ..core.memory import BLOCK, MemRef
+from ..core.operations import Op, is_memref
+from ..core.regions import Region, everything, region
+from ..dialects.copies import transfer
+from ..dialects.elementwise import whole_repeats
+from ..dialects.memref import element_of
+from ..dialects.scalar_loops import ELEMENTS, is_scalar
+from ..trace.work import LOAD
+
+VIEWS = "memref.", "hivm.hir.bitcast"
+"""Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
+
+
+class Effects(NamedTuple):
+    """What an operation reads and writes.
+
+    Args:
+        reads, writes: Bytes; of a loop of scalar work all that it might touch.
+        atomic: Whether the writes are atomic additions, maxima or minima.
+    """
+
+    reads: tuple[Region, ...]
+    writes: tuple[Region, ...]
+    atomic: bool = False
+
+
+def effects(translator, op: Op) -> Callable[[list], Effects] | None:
+    """The function from the environment to `Effects`; None for an operation that touches no memory itself."""
+    if op.name in ELEMENTS:
+        return _element(translator, op)
+    if op.name in ("scf.for", "scf.while"):
+        return _loop(translator, op) if is_scalar(op) else None
+    if not op.name.startswith("hivm.hir.") or "sync_block" in op.name:
+        return None
+    if op.name in SPECIAL:
+        return SPECIAL[op.name](translator, op)
+    reads, writes = _roles(op)
+    if not reads and not writes:
+        return None
+    read, written = _regions(translator, reads), _regions(translator, writes)
+    return lambda env: Effects(read(env), written(env))
+
+
+def _roles(op: Op) -> tuple[list[SSAValue], list[SSAValue]]:
+    """Memrefs that an operation in destination style reads and writes; what it needs for itself it writes."""
+    if op.attribute("operandSegmentSizes") is not None:
+        reads, *writes = op.groups()
+    else:
+        reads, writes = op.operands[:1], [op.operands[1:]]
+    return [v for v in reads if is_memref(v)], [v for group in writes for v in group if is_memref(v)]
+
+
+def _regions(translator, values: list[SSAValue]) -> Callable[[list], tuple[Region, ...]]:
+    slots = [translator.slot(value) for value in values]
+    known: dict[MemRef, Region | None] = {}
+
+    def of(ref: MemRef) -> Region | None:
+        if not ref.fixed:
+            return region(ref)
+        if ref not in known:
+            known[ref] = region(ref)
+        return known[ref]
+
+    return lambda env: tuple(found for slot in slots if (found := of(env[slot])) is not None)
+
+
+def _element(translator, op: Op) -> Callable[[list], Effects]:
+    place = ELEMENTS.index(op.name)
+    memref, *indices = (translator.slot(value) for value in op.operands[place:])
+
+    def at(env: list) -> Effects:
+        touched = (region(element_of(env[memref], [env[index] for index in indices])),)
+        return Effects((), touched) if place else Effects(touched, ())
+
+    return at
+
+
+def _loop(translator, op: Op) -> Callable[[list], Effects]:
+    """Of a loop of scalar work: all of the buffers and tensors that it touches, one element of them or more."""
+    touched: tuple[list[int], list[int]] = ([], [])
+    inside = set(op.raw.walk())
+    for inner in map(Op, op.raw.walk()):
+        if inner.name in ELEMENTS:
+            place = ELEMENTS.index(inner.name)
+            for root in _roots(inner.operands[place], inside):
+                touched[place].append(translator.slot(root))
+
+    def at(env: list) -> Effects:
+        reads, writes = (tuple({env[slot].allocation: None for slot in slots}) for slots in touched)
+        return Effects(tuple(map(everything, reads)), tuple(map(everything, writes)))
+
+    return at
+
+
+def _roots(value: SSAValue, inside: set) -> Iterator[SSAValue]:
+    """The memrefs from outside a loop that a memref in it may be a view of."""
+    owner = value.owner.parent_op() if isinstance(value.owner, Block) else value.owner
+    op = Op(owner)
+    memrefs = [operand for operand in op.operands if is_memref(operand)]
+    if owner not in inside or not memrefs:
+        yield value
+        return
+    for operand in memrefs[:1] if op.name.startswith(VIEWS) else memrefs:
+        yield from _roots(operand, inside)
+
+
+def _load(translator, op: Op) -> Callable[[list], Effects]:
+    (source,), (target,), _, left, *_ = op.groups()
+    source, target = translator.slot(source), translator.slot(target)
+    left_slot = translator.slot(left[0]) if left else None
+
+    def at(env: list) -> Effects:
+        memory, buffer = env[source], env[target]
+        if not buffer.size:
+            return Effects((), ())
+        written = region(buffer)
+        before = (env[left_slot] if left else 0) * buffer.dtype.itemsize
+        after = 0 if transfer(LOAD, memory, buffer).blocks else -(written.start + written.run) % BLOCK
+        if before or after:
+            start, run = written.start - before, written.run + before + after
+            written = Region(written.allocation, start, run, written.shape, written.strides)
+        return Effects((region(memory),), (written,))
+
+    return at
+
+
+def _store(translator, op: Op) -> Callable[[list], Effects]:
+    source, target = (_regions(translator, [value]) for value in op.operands)
+    atomic = op.word("atomic_kind", "none") != "none"
+    return lambda env: Effects(source(env), target(env), atomic)
+
+
+def _compare(translator, op: Op) -> Callable[[list], Effects]:
+    """A comparison of whole repeats writes up to their end. What it reads past the last element does not count."""
+    sources, (target,) = op.groups()
+    exact = _regions(translator, [value for value in sources if is_memref(value)])
+    slots = [translator.slot(value) for value in (*sources, target)]
+    whole = not op.ints("transpose") and all(map(is_memref, sources))
+
+    def at(env: list) -> Effects:
+        repeats = whole_repeats([env[slot] for slot in slots]) if whole else None
+        written = region(env[slots[-1]])
+        if repeats and written is not None:
+            written = Region(written.allocation, written.start, region(repeats[-1]).run)
+        return Effects(exact(env), () if written is None else (written,))
+
+    return at
+
+
+def _gather(translator, op: Op) -> Callable[[list], Effects]:
+    values, indices, *targets = [value for value in op.operands if is_memref(value)]
+    read, written = _regions(translator, [values, indices]), _regions(translator, targets)
+    return lambda env: Effects(read(env), written(env))
+
+
+def _arange(translator, op: Op) -> Callable[[list], Effects]:
+    written = _regions(translator, op.groups()[0])
+    return lambda env: Effects((), written(env))
+
+
+SPECIAL = {
+    "hivm.hir.load": _load,
+    "hivm.hir.store": _store,
+    "hivm.hir.vcmp": _compare,
+    "hivm.hir.vgather": _gather,
+    "hivm.hir.varange": _arange,
+}

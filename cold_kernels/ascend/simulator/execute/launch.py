@@ -1,0 +1,95 @@
+"""A compiled program on a grid, ready to run on arguments, any number of times."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from ...errors import UnsupportedProgram
+from ...program import Program
+from ..core.binding import bound, lock_variables
+from ..core.operations import Op
+from .concurrent import Together
+from .translate import Observer, Translator
+
+HIDDEN_ARGUMENTS = 3
+"""Arguments before the kernel's own: synchronisation address, locks, workspace. After them comes the grid."""
+
+MAX_PROGRAMS = 65535
+
+
+class Launch:
+    """The programs of a launch.
+
+    Raises:
+        UnsupportedProgram: the program uses the cube core, or an operation that is not modelled.
+        ValueError: it is no program, or a grid that cannot be launched.
+    """
+
+    def __init__(self, program: Program, grid: Sequence[int]) -> None:
+        if not isinstance(program, Program):
+            raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
+        self.program, self.grid = program, _grid(grid)
+        self.translator = _translated(program)
+        self.core = self.translator.core
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around `run`: a translation has one unified buffer, and computes as the device does, without warnings."""
+        with self.translator.lock, np.errstate(all="ignore"):
+            yield
+
+    def run(self, args: Sequence, observer: Observer | None = None, *, values: bool = True) -> list[tuple]:
+        """Execute every program of the grid, in order, and return their traces.
+
+        Args:
+            args: Tensors are written in place.
+            observer: Told of every operation, and runs it.
+            values: Whether vector data counts, and not the scalar flow alone.
+        """
+        arguments = [0, lock_variables(), 0, *self._bound(args), *self.grid]
+        core, count = self.core, math.prod(self.grid)
+        core.begin(count, values)
+        core.observe = observer
+        try:
+            if not self.translator.meets:
+                return [tuple(self.translator.run(arguments, block)) for block in range(count)]
+            core.company = Together(core, count)
+            return core.company.run(lambda block: self.translator.run(arguments, block))
+        finally:
+            core.observe = core.company = None
+
+    def _bound(self, args: Sequence) -> list:
+        types = self.translator.parameter_types[HIDDEN_ARGUMENTS:-3]
+        names = list(self.program.signature)
+        if len(args) != len(types):
+            raise ValueError(f"{self.program.name} takes {len(types)} arguments ({', '.join(names)}), not {len(args)}")
+        return [bound(*argument) for argument in zip(names, types, args, strict=True)]
+
+
+def _grid(grid: Sequence[int]) -> tuple[int, int, int]:
+    sizes = tuple(grid) if isinstance(grid, Sequence) else ()
+    if not 1 <= len(sizes) <= 3 or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"grid {grid!r} must be a sequence of one to three positive integers")
+    if math.prod(sizes) > MAX_PROGRAMS:
+        raise ValueError(f"grid {sizes} has {math.prod(sizes)} programs; a launch has at most {MAX_PROGRAMS}")
+    return (*sizes, *[1] * (3 - len(sizes)))
+
+
+_TRANSLATIONS: dict[str, Translator] = {}
+MAX_TRANSLATIONS = 256
+
+
+def _translated(program: Program) -> Translator:
+    text = program.hivm
+    if text not in _TRANSLATIONS:
+        if program.core_type != "AIV":
+            raise UnsupportedProgram(
+                f"{program.name} uses the cube core (tl.dot; its kind is {program.core_type}); only programs of "
+                "vector cores alone are simulated"
+            )
+        while len(_TRANSLATIONS) >= MAX_TRANSLATIONS:
+            _TRANSLATIONS.pop(next(iter(_TRANSLATIONS)))
+        _TRANSLATIONS[text] = Translator(Op(program.entry))
+    return _TRANSLATIONS[text]

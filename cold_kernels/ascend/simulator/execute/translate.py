@@ -1,0 +1,205 @@
+"""A compiled program, translated once into Python closures.
+
+Every value of the program has a slot in a list, the environment; every operation with something left to do
+becomes a step, a function of the environment. Constants and views of planned buffers are computed here. A step
+that a pipe executes also appends an event to the core's trace; scalar arithmetic is counted ahead of time.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from xdsl.ir import Block, SSAValue
+
+from ...chips import L2_BYTES, UB_BYTES
+from .. import dialects  # noqa: F401
+from ..core.memory import Allocation
+from ..core.operations import FREE, HANDLERS, Op, located, placed
+from ..trace.work import SCALAR_WORK
+from .concurrent import Together
+from .effects import Effects, effects
+
+Step = Callable[[list], None]
+Observer = Callable[[Op, Callable[[list], Effects] | None, Step, list], None]
+"""Called with an operation, what it touches, its step and the environment; runs the step."""
+POISON = 0xFF
+"""Byte that fills the unified buffer before a program runs: NaN in every float type."""
+
+
+class Core:
+    """The state that steps share while one program runs: its place in the grid, its buffer, its trace."""
+
+    def __init__(self) -> None:
+        self.buffer = np.full(UB_BYTES, POISON, np.uint8)
+        self.block = 0
+        self.blocks = 1
+        self.values = True
+        self.trace: list[tuple] = []
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.late_reads = 0
+        self.first_reads: dict[tuple, int] = {}
+        self.observe: Observer | None = None
+        self.company: Together | None = None
+
+    def begin(self, blocks: int, values: bool) -> None:
+        """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
+        self.blocks, self.values = blocks, values
+        self.bytes_read = self.bytes_written = self.late_reads = 0
+        self.first_reads = {}
+
+    @property
+    def unique_bytes(self) -> int:
+        """Bytes that a launch reads from global memory; what it reads again, only if all of it is too much to keep."""
+        first = sum(self.first_reads.values())
+        return first + self.late_reads if first > L2_BYTES else first
+
+    def start(self, block: int) -> None:
+        """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
+        self.block = block
+        self.trace = []
+        if self.values:
+            self.buffer.fill(POISON)
+
+
+class Translator:
+    """Translates the device function of a program; `run` executes one program of the grid.
+
+    A translation has one unified buffer: hold ``lock`` from the first program of a launch to the last.
+    """
+
+    def __init__(self, function: Op) -> None:
+        self.lock = threading.Lock()
+        self.core = Core()
+        self.template: list[Any] = []
+        self.slots: dict[SSAValue, int] = {}
+        self.known: dict[SSAValue, Any] = {}
+        self.buffers: list[Allocation] = []
+        self.reads_local = self.writes_global = self.meets = False
+        block = function.regions[0].block
+        self.parameters = [self.slot(argument) for argument in block.args]
+        self.parameter_types = [argument.type for argument in block.args]
+        self.body = self._observable(function, self.block(block))
+
+    def run(self, arguments: list[Any], block: int) -> list[tuple]:
+        """Execute one program and return its trace."""
+        self.core.start(block)
+        environment = list(self.template)
+        for slot, value in zip(self.parameters, arguments, strict=True):
+            environment[slot] = value
+        self.body(environment)
+        return self.core.trace
+
+    def slot(self, value: SSAValue) -> int:
+        """Where the environment keeps a value."""
+        if value not in self.slots:
+            self.slots[value] = len(self.template)
+            self.template.append(None)
+        return self.slots[value]
+
+    def know(self, value: SSAValue, constant: Any) -> None:
+        """Fix a value at translation time."""
+        self.known[value] = constant
+        self.template[self.slot(value)] = constant
+
+    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Step | None:
+        """The step that applies ``function`` to the operands, or None if it could be applied already.
+
+        A function for several results returns a tuple. ``text`` is for `scalar_loops.Writer`, which says what it is.
+        """
+        if self.fold(op, function):
+            return None
+        result, *more = [self.slot(value) for value in op.results]
+        slots = [self.slot(operand) for operand in op.operands]
+        if more:
+
+            def step(env: list) -> None:
+                for slot, value in zip((result, *more), function(*(env[slot] for slot in slots)), strict=True):
+                    env[slot] = value
+
+        elif len(slots) == 1:
+            (only,) = slots
+
+            def step(env: list) -> None:
+                env[result] = function(env[only])
+
+        elif len(slots) == 2:
+            first, second = slots
+
+            def step(env: list) -> None:
+                env[result] = function(env[first], env[second])
+
+        else:
+
+            def step(env: list) -> None:
+                env[result] = function(*(env[slot] for slot in slots))
+
+        return step
+
+    def fold(self, op: Op, function: Callable[..., Any]) -> bool:
+        """Apply ``function`` now if every operand is known."""
+        if any(operand not in self.known for operand in op.operands):
+            return False
+        value = function(*(self.known[operand] for operand in op.operands))
+        for result, part in zip(op.results, value if len(op.results) > 1 else (value,), strict=True):
+            self.know(result, part)
+        return True
+
+    def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Step:
+        """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
+        steps: list[Step] = []
+        pending = Counter({owner: overhead} if overhead else {})
+        for raw in block.ops:
+            op = Op(raw)
+            handler = HANDLERS.get(op.name)
+            if handler is None:
+                raise op.unsupported("this operation")
+            with located(op):
+                step = handler(self, op)
+            if step is None:
+                continue
+            if getattr(handler, "leaves_events", True):
+                if pending:
+                    steps.append(self._scalar_work(pending))
+                    pending = Counter()
+                steps.append(self._observable(op, step))
+            else:
+                if op.name not in FREE:
+                    pending[op] += 1
+                steps.append(step)
+        if pending:
+            steps.append(self._scalar_work(pending))
+        return _sequence(steps)
+
+    def _observable(self, op: Op, step: Step) -> Step:
+        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
+        core, touches = self.core, effects(self, op)
+
+        def run(env: list) -> None:
+            try:
+                if core.observe is None:
+                    step(env)
+                else:
+                    core.observe(op, touches, step, env)
+            except Exception as error:
+                raise placed(error, op)
+
+        return run
+
+    def _scalar_work(self, operations: Counter[Op]) -> Step:
+        core, event = self.core, (SCALAR_WORK, operations.total(), tuple(operations.items()))
+
+        def step(env: list) -> None:
+            core.trace.append(event)
+
+        return step
+
+
+def _sequence(steps: list[Step]) -> Step:
+    def run(env: list) -> None:
+        for step in steps:
+            step(env)
+
+    return run

@@ -1,0 +1,179 @@
+"""A program run with its pipes at random speeds: what the remaining flags and barriers permit, a device may do.
+
+Knows nothing of `order`: flags are set and cleared, instructions read when they start and write when they end, and
+whoever is ready may go. What can come out otherwise shows as other bytes, or as a pipe that waits for ever. A flag that
+is set again before the slow pipe behind it has come to its first wait counts twice: the compiler relies on that.
+"""
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from ...errors import AscendError
+from ..core.binding import contents, detached
+from ..core.operations import Op
+from ..execute.launch import Launch
+from ..timing.timeline import Deadlock
+from ..trace.work import BARRIER, ISSUE, LOAD, SCALAR, SET_FLAG, STORE, UNLOCK, VECTOR, WAIT_FLAG, Work
+
+QUEUES = (VECTOR, LOAD, STORE)
+EAGERNESS = (0.0, 0.5, 1.0)
+"""How readily pipes work while the scalar unit could go on; at 0 they work when it waits for them, and no further."""
+CHANGE = 0.05
+"""How often who comes first is drawn again."""
+
+
+class Instruction(NamedTuple):
+    """What a pipe was given, with the values that its operands had then."""
+
+    op: Op
+    touches: Callable
+    step: Callable
+    env: list
+    work: Work
+
+
+class Interleaving:
+    """Observes a core: hands each instruction to its pipe, and lets the pipes run in an order drawn from a seed.
+
+    Raises `Deadlock` where a flag never comes or stays set.
+    """
+
+    def __init__(self, core, seed: int) -> None:
+        self.core, self.random = core, random.Random(seed)
+        self.eagerness = EAGERNESS[seed % len(EAGERNESS)]
+        self.queues: dict[str, deque] = {pipe: deque() for pipe in QUEUES}
+        self.running: dict[str, list[list]] = {pipe: [] for pipe in QUEUES}
+        """Instructions that have read and not written: the bytes that they will write, and where."""
+        self.flags: Counter[tuple] = Counter()
+        self._draw()
+
+    def __call__(self, op: Op, touches, step, env: list) -> None:
+        if op.name == "func.func":
+            step(env)
+            self._until(self._idle)
+            if self.flags.total():
+                raise Deadlock(f"{self.flags.total()} flags stay set")
+        elif not op.name.startswith("hivm."):
+            if touches is not None:
+                self._meanwhile()
+            step(env)
+        else:
+            self._issue(op, touches, step, env)
+
+    def _issue(self, op: Op, touches, step, env: list) -> None:
+        place = len(self.core.trace)
+        self.core.values = False  # for its events; it is run when its pipe comes to it
+        step(env)
+        self.core.values = True
+        for event in self.core.trace[place:]:
+            self._meanwhile()
+            kind = event[0]
+            if kind == ISSUE:
+                work = event[2]
+                if work.drains:
+                    self._until(lambda: self._idle(VECTOR))
+                instruction = Instruction(op, touches, step, list(env), work)
+                if work.blocks:
+                    self._until(lambda pipe=work.pipe: self._idle(pipe))
+                    self._start(instruction)
+                    self._finish(work.pipe, 0)
+                else:
+                    self.queues[work.pipe].append(instruction)
+            elif kind in (SET_FLAG, WAIT_FLAG) and event[2 - (kind == SET_FLAG)] != SCALAR:
+                self.queues[event[2 - (kind == SET_FLAG)]].append(event)
+            elif kind == SET_FLAG:
+                self.flags[event[1:4]] += 1
+            elif kind == WAIT_FLAG:
+                flag = event[1:4]
+                self._until(lambda flag=flag: self.flags[flag])
+                self.flags[flag] -= 1
+            elif kind == UNLOCK or (kind == BARRIER and event[1] == "ALL"):
+                self._until(self._idle)
+            elif kind == BARRIER and event[1] != SCALAR:
+                self.queues[event[1]].append(event)
+
+    def _idle(self, *pipes: str) -> bool:
+        return not any(self.queues[pipe] or self.running[pipe] for pipe in pipes or QUEUES)
+
+    def _draw(self) -> None:
+        """Who comes first from now on: each pipe's starting and its ending have a rank."""
+        self.rank = {key: self.random.random() for key in product(QUEUES, (True, False))}
+
+    def _meanwhile(self) -> None:
+        while self.random.random() < self.eagerness - 0.05 and self._advance():
+            pass
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if not self._advance():
+                raise Deadlock("every pipe waits for a flag that nothing sets")
+
+    def _advance(self) -> bool:
+        """One step of one pipe; False if none can take any."""
+        if self.random.random() < CHANGE:
+            self._draw()
+        ready = [(pipe, True) for pipe in QUEUES if self._ready(pipe)]
+        ready += [(pipe, False) for pipe in QUEUES if self.running[pipe]]
+        if not ready:
+            return False
+        pipe, starting = max(ready, key=self.rank.__getitem__)
+        if not starting:
+            self._finish(pipe, self.random.randrange(len(self.running[pipe])))
+            return True
+        item = self.queues[pipe].popleft()
+        if isinstance(item, Instruction):
+            self._start(item)
+        elif item[0] == SET_FLAG:
+            self.flags[item[1:4]] += 1
+        elif item[0] == WAIT_FLAG:
+            self.flags[item[1:4]] -= 1
+        return True
+
+    def _ready(self, pipe: str) -> bool:
+        """Whether the pipe can take what is first in its queue."""
+        if not self.queues[pipe]:
+            return False
+        item = self.queues[pipe][0]
+        if isinstance(item, Instruction):
+            return True
+        return self.flags[item[1:4]] > 0 if item[0] == WAIT_FLAG else not self.running[pipe]
+
+    def _start(self, instruction: Instruction) -> None:
+        """Read and compute: the results are held back until it ends."""
+        op, touches, step, env, work = instruction
+        places = [region.of(region.allocation.data) for region in touches(env).writes]
+        before = [place.copy() for place in places]
+        trace, self.core.trace = self.core.trace, []
+        step(env)
+        self.core.trace = trace
+        results = [(place, place.copy()) for place in places]
+        for place, old in zip(places, before, strict=True):
+            place[...] = old
+        self.running[work.pipe].append(results)
+
+    def _finish(self, pipe: str, number: int) -> None:
+        for place, new in self.running[pipe].pop(number):
+            place[...] = new
+
+
+def can_differ(launch: Launch, args: Sequence, expected: list[Any], seeds: int) -> str | None:
+    """How a launch can come out otherwise than with ``expected`` (`contents` of its arguments); None if it did not.
+
+    Args:
+        launch: Of a program that may be wrong.
+        args: Left alone.
+        seeds: How many orders to try, after the order of the program.
+    """
+    with launch.held():
+        for seed in range(-1, seeds):
+            work = detached(args)
+            try:
+                launch.run(work, None if seed < 0 else Interleaving(launch.core, seed))
+            except AscendError as error:
+                return str(error)
+            if contents(work) != expected:
+                return "other results in the order of the program" if seed < 0 else f"other results in order {seed}"
+    return None

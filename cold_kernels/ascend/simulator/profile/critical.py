@@ -1,0 +1,117 @@
+"""The critical path of a program: the chain of work and latencies, each begun by the end of the one before it."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..timing.timeline import QUEUES
+from ..trace.work import PIPES, SCALAR
+from .recording import Recording
+from .stalls import Cause, Flag, Slice, Stall
+
+STEPS = {
+    "work": "the pipe works",
+    "memory": "a copy waits for bandwidth",
+    "fallback": "the scalar unit does what the pipe cannot",
+    "latency": "an operation has ended and its accesses are not complete",
+    "flag": "a flag goes from one pipe to another",
+    "others": "waits for other programs",
+}
+"""What takes time on a critical path, by `Step.kind`."""
+
+
+class Step(NamedTuple):
+    """A part of a critical path, in cycles: ``file:line`` is that of what takes the time."""
+
+    kind: str
+    pipe: str
+    line: str
+    start: float
+    end: float
+
+
+def critical_path(recording: Recording) -> list[Step]:
+    """The steps that a program's time is made of, last one first; they follow each other without a gap."""
+    return list(_Walk(recording).steps())
+
+
+class _Walk:
+    """From the end of a program back to its start, always to what the present moment had to wait for.
+
+    Times are compared exactly: each is the very number that the timeline computed.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        outside = [stall for stall in recording.stalls if not stall.within]
+        self.parts: dict[str, list[Slice | Stall]] = {
+            SCALAR: [part for part in recording.scalar if part.end > part.start]
+        }
+        for pipe in QUEUES:
+            own = [part for part in (*recording.slices, *outside) if part.pipe == pipe and part.end > part.start]
+            self.parts[pipe] = sorted(own, key=lambda part: part.end)
+        self.ends = {pipe: [part.end for part in parts] for pipe, parts in self.parts.items()}
+        self.own = {(pipe, part.end) for pipe in QUEUES for part in self.parts[pipe] if _is_own(part)}
+        self.flags = {(flag.source, flag.waiting, flag.event, flag.passed): flag for flag in recording.flags}
+        self.lines = {(part.pipe, part.end): part.line for part in recording.slices}
+
+    def steps(self) -> Iterator[Step]:
+        at = self.recording.total
+        pipe, at, latency = self._whose(at, PIPES)
+        yield from latency
+        while at > 0:
+            part = self.parts[pipe][bisect_left(self.ends[pipe], at)]
+            if isinstance(part, Slice):
+                yield from _spent(part)
+                at = part.start
+                continue
+            pipe, at, between = self._before(pipe, part)
+            yield from between
+
+    def _before(self, pipe: str, stall: Stall) -> tuple[str, float, list[Step]]:
+        """What ended a stall: a pipe, a moment on it, and the time between that and the stall's end."""
+        cause, at = stall.cause, stall.end
+        if cause.kind == "flag" and cause.waiting == pipe:
+            return self._setter(self.flags[cause.source, cause.waiting, cause.event, at], cause)
+        if pipe == SCALAR:
+            if not self._ends(at, QUEUES):
+                return SCALAR, stall.start, [Step("others", SCALAR, cause.line, stall.start, at)]
+            return self._whose(at, QUEUES)
+        if cause.kind == "completion" or (cause.kind == "barrier" and cause.pipe == pipe):
+            return self._whose(at, (pipe,))
+        return SCALAR, at, []
+
+    def _setter(self, flag: Flag, cause: Cause) -> tuple[str, float, list[Step]]:
+        step = Step("flag", flag.source, flag.set_line, flag.set, flag.up)
+        if flag.source == SCALAR or not self._ends(flag.set, (flag.source,)):
+            return SCALAR, flag.set, [step]
+        pipe, at, latency = self._whose(flag.set, (flag.source,))
+        return pipe, at, [step, *latency]
+
+    def _ends(self, at: float, pipes: tuple[str, ...]) -> bool:
+        return any((pipe, at) in self.recording.complete or (pipe, at) in self.own for pipe in pipes)
+
+    def _whose(self, at: float, pipes: tuple[str, ...]) -> tuple[str, float, list[Step]]:
+        """The pipe whose work was complete, or ended, at a moment; with the latency between end and completion."""
+        for pipe in pipes:
+            if (pipe, at) in self.recording.complete:
+                end = self.recording.complete[pipe, at]
+                return pipe, end, [Step("latency", pipe, self.lines[pipe, end], end, at)]
+        for pipe in pipes:
+            if (pipe, at) in self.own:
+                return pipe, at, []
+        return SCALAR, at, []
+
+
+def _is_own(part: Slice | Stall) -> bool:
+    """Whether a pipe itself did something or waited, and not the scalar unit in its stead."""
+    if isinstance(part, Slice):
+        return True
+    return part.cause.waiting == part.pipe or part.cause.pipe == part.pipe
+
+
+def _spent(part: Slice) -> Iterator[Step]:
+    helped, waited = part.start + part.fallback, part.end - part.memory
+    for kind, start, end in (("memory", waited, part.end), ("work", helped, waited), ("fallback", part.start, helped)):
+        if end > start:
+            yield Step(kind, part.pipe, part.line, start, end)

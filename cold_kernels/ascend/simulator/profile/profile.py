@@ -1,0 +1,126 @@
+"""Where the cycles of a simulated launch go, on the core that finishes last."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from ..timing.cores import Run, Simulation, ends, placed
+from ..timing.timeline import schedule
+from ..trace.work import PIPES
+from .critical import critical_path
+from .recording import Recording
+from .stalls import NOWHERE, Cause
+
+NEXT_PROGRAM = Cause("program")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One core's cycles: for each pipe, ``busy + sum of stalled + idle == cycles``.
+
+    Args:
+        core: Its number.
+        cycles: From its first program's start to its last one's end.
+        busy: Cycles of work by pipe. In `Simulation.pipes` a copy that waits for bandwidth is busy; here it stalls.
+        stalled: Cycles by pipe and cause.
+        idle: Cycles after the pipe's last work of the last program.
+        lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
+        critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `Step`s; they add up to ``cycles``.
+        ends: For each core of the launch, when it ends.
+        programs: Its programs one after the other: when each starts, and its recording.
+    """
+
+    core: int
+    cycles: float
+    busy: dict[str, float]
+    stalled: dict[str, dict[Cause, float]]
+    idle: dict[str, float]
+    lines: dict[str, dict[str, tuple[float, float]]]
+    critical: dict[tuple[str, str, str], float]
+    ends: tuple[float, ...]
+    programs: tuple[tuple[float, Recording], ...]
+
+    @property
+    def longest(self) -> int:
+        """Which of its programs takes longest, the first of equals."""
+        return max(range(len(self.programs)), key=lambda number: self.programs[number][1].total)
+
+
+def profile(simulation: Simulation, core: int | None = None) -> Profile:
+    """The profile of ``core``, by default of the one that finishes last.
+
+    Raises:
+        ValueError: the launch has no such core.
+    """
+    cores = placed(simulation.execution, simulation.chip)
+    after = ends(cores)
+    if core is not None and not 0 <= core < len(cores):
+        raise ValueError(f"core {core}: the launch is on cores 0 to {len(cores) - 1}")
+    chosen = after.index(max(after)) if core is None else core
+    return _profile(simulation, chosen, cores[chosen], tuple(after))
+
+
+def alike(simulation: Simulation) -> list[list[int]]:
+    """The launch's cores in groups with the same timeline, the group of the one that finishes last first."""
+    cores = placed(simulation.execution, simulation.chip)
+    after = ends(cores)
+    last = after.index(max(after))
+    groups: dict[tuple, list[int]] = {}
+    for number, runs in enumerate(cores):
+        groups.setdefault(tuple(_distinct(simulation, run) for run in runs), []).append(number)
+    return sorted(groups.values(), key=lambda numbers: last not in numbers)
+
+
+def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[float, ...]) -> Profile:
+    recordings: dict[int, Recording] = {}
+    programs, at = [], 0.0
+    for run in runs:
+        if id(run) not in recordings:
+            recordings[id(run)] = _recorded(simulation, run)
+        programs.append((at, recordings[id(run)]))
+        at += run.timeline.cycles
+    busy = dict.fromkeys(PIPES, 0.0)
+    stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in PIPES}
+    idle = dict.fromkeys(PIPES, 0.0)
+    lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in PIPES})
+    critical: dict[tuple[str, str, str], float] = defaultdict(float)
+    paths = {key: critical_path(recording) for key, recording in recordings.items()}
+    for run in runs:
+        for step in paths[id(run)]:
+            critical[step.kind, step.pipe, step.line] += step.end - step.start
+    for number, (_, recording) in enumerate(programs):
+        for part in recording.slices:
+            busy[part.pipe] += part.busy
+            lines[part.line][part.pipe][0] += part.busy
+        for stall in recording.stalls:
+            stalled[stall.pipe][stall.cause] += stall.end - stall.start
+            lines[stall.cause.line][stall.pipe][1] += stall.end - stall.start
+        for pipe in PIPES:
+            rest = recording.total - recording.ends[pipe]
+            if number == len(programs) - 1:
+                idle[pipe] = rest
+            elif rest > 0:
+                stalled[pipe][NEXT_PROGRAM] += rest
+    lines.pop(NOWHERE, None)
+    return Profile(
+        core,
+        at,
+        busy,
+        {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
+        idle,
+        {line: {pipe: tuple(spent) for pipe, spent in by_pipe.items()} for line, by_pipe in lines.items()},
+        dict(sorted(critical.items(), key=lambda item: -item[1])),
+        after,
+        tuple(programs),
+    )
+
+
+def _distinct(simulation: Simulation, run: Run) -> tuple:
+    """What is equal for equal timelines; a program that waits for others may wait longer than another like it."""
+    waits = () if run.turns is None else tuple(_recorded(simulation, run).stalls)
+    return run.trace, id(run.costs), waits
+
+
+def _recorded(simulation: Simulation, run: Run) -> Recording:
+    recording = Recording()
+    schedule(simulation.execution.traces[run.trace], run.costs, recording, dict(run.turns or {}))
+    return recording

@@ -1,0 +1,194 @@
+"""Every cycle of a program's pipes: an observer of `timeline.schedule`."""
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import attrgetter
+
+from ..core.operations import Op
+from ..timing.timeline import QUEUES, Cost, Observer
+from ..trace.work import MEET, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK
+from .stalls import NOWHERE, Cause, Flag, Slice, Stall
+
+START = attrgetter("start")
+
+
+class Recording(Observer):
+    """One program's slices, stalls and flags.
+
+    From the program's start to its end, each cycle of a pipe is in a slice, in a stall, or after ``ends`` of that pipe.
+    What the scalar unit does for another pipe while it issues further operations counts once.
+    """
+
+    def __init__(self) -> None:
+        self.slices: list[Slice] = []
+        self.stalls: list[Stall] = []
+        self.flags: list[Flag] = []
+        self.times: list[tuple[float, float]] = []
+        """Start and end of each operation on a pipe and each scalar access, in the order of the trace."""
+        self.scalar: list[Slice | Stall] = []
+        """The scalar unit's own time, in order, without what it does for other pipes while it waits."""
+        self.complete: dict[tuple[str, float], float] = {}
+        """By pipe and time: the end of the operation whose accesses are complete then."""
+        self.total = 0.0
+        self.ends = dict.fromkeys(PIPES, 0.0)
+        self._up: dict[tuple, tuple[str, float, float]] = {}
+        self._latest: dict[str, str] = {}
+        self._fallbacks: list[Slice] = []
+        self._unissued: list[Stall] = []
+        self._lines: dict[Op | None, str] = {None: NOWHERE}
+        self._shares: dict[int, list[tuple[str, float]]] = {}
+
+    def worked(self, event: tuple, begun: float, now: float) -> None:
+        if event[0] == SCALAR_WORK and event[2:]:
+            for line, first, last in self._by_line(event[2]):
+                self._scalar_slice("scalar", line, begun + (now - begun) * first, begun + (now - begun) * last)
+        else:
+            self._scalar_slice("scalar access", self._line(event, 3), begun, now)
+        if event[0] == SCALAR_ACCESS:
+            self.times.append((begun, now))
+
+    def issued(
+        self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
+    ) -> None:
+        _, operation, work = event
+        pipe, line, issued = work.pipe, self._line(event, 1), begun + cost.issue
+        name = operation.name if operation else "operation"
+        self._scalar_slice(name, line, begun, issued)
+        self._scalar_stall(issued, ready, Cause("draining", line))
+        self._scalar_stall(ready, now, Cause("blocking", line))
+        if start > self.ends[pipe]:
+            self._unissued.append(Stall(pipe, self.ends[pipe], start, Cause("issue", line)))
+        helped, own = start + cost.scalar, start + cost.pipe
+        self._stall(pipe, start, helped, Cause("fallback", line), within=True)
+        self._stall(pipe, own, end, Cause("memory", line), within=True)
+        self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar, end - own))
+        self.complete[pipe, end + cost.latency] = end
+        if cost.scalar:
+            self._fallbacks.append(Slice(SCALAR, name, line, start, helped))
+        self.times.append((start, end))
+        self.ends[pipe] = end
+        self._latest[pipe] = line
+
+    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
+        line = self._line(event, 4)
+        self._scalar_slice("set_flag", line, begun, now)
+        self._up[event[1:4]] = line, begun, at
+
+    def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
+        source, waiting, identity = event[1:4]
+        line = self._line(event, 4)
+        set_line, issued, at = self._up.pop(event[1:4])
+        self.flags.append(Flag(source, waiting, identity, set_line, issued, at, up, line, on))
+        cause = Cause("flag", line, source, waiting, identity, set_line)
+        if waiting == SCALAR:
+            self._scalar_slice("wait_flag", line, begun, idle)
+            self._scalar_stall(idle, on, cause)
+            return
+        self._scalar_slice("wait_flag", line, begun, now)
+        if now > idle:
+            self._unissued.append(Stall(waiting, idle, now, Cause("issue", line)))
+        self._stall(waiting, max(idle, now), on, cause)
+        self.ends[waiting] = on
+
+    def drained(self, event: tuple, idle: float, on: float) -> None:
+        cause = Cause("barrier", self._line(event, 2), pipe=event[1])
+        if event[1] == "ALL":
+            self._scalar_stall(idle, on, cause)
+        else:
+            self._stall(event[1], idle, on, cause)
+            self.ends[event[1]] = on
+
+    def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
+        line = self._line(event, 2)
+        kind = "cores" if event[0] == MEET else "lock"
+        self._scalar_stall(begun, turn, Cause(kind, line))
+        self._scalar_slice(kind, line, turn, now)
+
+    def ended(self, total: float, done: dict[str, float]) -> None:
+        self.total = total
+        for pipe in QUEUES:
+            self._stall(pipe, self.ends[pipe], done[pipe], Cause("completion", self._latest.get(pipe, NOWHERE)))
+            self.ends[pipe] = max(self.ends[pipe], done[pipe])
+        self._explain_unissued()
+        for part in self._with_fallbacks():
+            (self.slices if isinstance(part, Slice) else self.stalls).append(part)
+            self.ends[SCALAR] = part.end
+        self.slices.sort(key=START)
+        self.stalls.sort(key=START)
+
+    def _stall(self, pipe: str, start: float, end: float, cause: Cause, within: bool = False) -> None:
+        if end > start:
+            self.stalls.append(Stall(pipe, start, end, cause, within))
+
+    def _scalar_slice(self, name: str, line: str, start: float, end: float) -> None:
+        self.scalar.append(Slice(SCALAR, name, line, start, end))
+
+    def _scalar_stall(self, start: float, end: float, cause: Cause) -> None:
+        if end > start:
+            self.scalar.append(Stall(SCALAR, start, end, cause))
+
+    def _explain_unissued(self) -> None:
+        """Where a pipe has nothing to do: the scalar unit is busy elsewhere, or itself waits for something."""
+        starts = [part.start for part in self.scalar]
+        for pipe, start, end, cause, _ in self._unissued:
+            at = max(0, bisect_right(starts, start) - 1)
+            while start < end and at < len(starts):
+                part = self.scalar[at]
+                until = min(end, part.end)
+                self._stall(pipe, start, until, part.cause if isinstance(part, Stall) else cause)
+                start = max(start, until)
+                at += 1
+
+    def _with_fallbacks(self) -> Iterator[Slice | Stall]:
+        """The scalar unit's own time, with what it does for other pipes where it waits or has ended."""
+        rest = deque(sorted(self._fallbacks, key=START))
+        for part in self.scalar:
+            if isinstance(part, Slice):
+                yield part
+                continue
+            start = part.start
+            while rest and rest[0].start < part.end:
+                helped = rest[0]
+                if helped.end > start:
+                    if helped.start > start:
+                        yield part._replace(start=start, end=helped.start)
+                    first, last = max(start, helped.start), min(part.end, helped.end)
+                    yield helped._replace(start=first, end=last)
+                    start = last
+                if helped.end > part.end:
+                    break
+                rest.popleft()
+            if start < part.end:
+                yield part._replace(start=start)
+        at = self.scalar[-1].end if self.scalar else 0.0
+        for helped in rest:
+            if helped.end > at:
+                if helped.start > at:
+                    yield Stall(SCALAR, at, helped.start, Cause("blocking", helped.line))
+                yield helped._replace(start=max(at, helped.start))
+                at = helped.end
+
+    def _line(self, event: tuple, place: int) -> str:
+        """Of the operation at a place of an event, which in made-up traces may be left out."""
+        return self._line_of(event[place] if place < len(event) else None)
+
+    def _line_of(self, operation: Op | None) -> str:
+        if operation not in self._lines:
+            self._lines[operation] = operation.location
+        return self._lines[operation]
+
+    def _by_line(self, operations: tuple) -> list[tuple[str, float, float]]:
+        """Lines of scalar operations, with the part of the time that each takes, as two shares of the whole."""
+        key = id(operations)
+        if key not in self._shares:
+            times: Counter[str] = Counter()
+            for operation, count in operations:
+                times[self._line_of(operation)] += count
+            ends = [0, *accumulate(times.values())]
+            self._shares[key] = [
+                (line, first / ends[-1], last / ends[-1])
+                for line, first, last in zip(times, ends, ends[1:], strict=False)
+            ]
+        return self._shares[key]

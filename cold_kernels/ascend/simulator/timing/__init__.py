@@ -1,0 +1,1 @@
+"""When the events of executed programs happen on a chip."""

@@ -1,0 +1,281 @@
+"""When each event of a trace happens on a chip: pipes that run beside each other, ordered by flags and barriers.
+
+The scalar unit issues in order; each pipe starts its instructions in order. A flag takes effect when everything
+issued before it on its pipe is complete. Instructions on one pipe overlap except across a ``pipe_barrier``.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...chips import Chip
+from ...errors import AscendError
+from ..trace.work import (
+    ARRIVE,
+    BARRIER,
+    ISSUE,
+    LOAD,
+    LOCK,
+    MEET,
+    PIPES,
+    SCALAR,
+    SCALAR_ACCESS,
+    SCALAR_WORK,
+    SET_FLAG,
+    STORE,
+    UNLOCK,
+    VECTOR,
+    WAIT_FLAG,
+    Work,
+)
+
+QUEUES = (VECTOR, LOAD, STORE)
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
+ISSUES = "vector_issue"
+
+
+class Deadlock(AscendError):
+    """Flags that do not pair: a pipe waits for one that nothing sets, or one stays set."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One program's time on one core: cycles until it ends, and busy cycles by pipe."""
+
+    cycles: float
+    busy: dict[str, float]
+
+
+class Cost(NamedTuple):
+    """Cycles of one operation on a chip.
+
+    Args:
+        pipe: From its start until its pipe may start the next one.
+        scalar: The part of it that runs on the scalar unit, in operations that the vector unit or the copy
+            engine cannot do.
+        memory: Of the core's share of global memory.
+        latency: From the end of ``pipe`` until its accesses are complete.
+        issue: Of the scalar unit, before its start.
+    """
+
+    pipe: float
+    scalar: float
+    memory: float
+    latency: float
+    issue: float
+
+
+class Costs:
+    """Cycles of work on a chip whose global memory moves ``rate`` bytes per cycle for this core.
+
+    ``hits`` is the share of what is loaded that the second-level cache has.
+    """
+
+    def __init__(self, chip: Chip, rate: float, hits: float = 0.0) -> None:
+        constants = chip.constants
+        self.cycles = constants | {"local_byte": 1 / constants["local_rate"], "line_byte": 0.0}
+        self.memory_rate = rate
+        load_byte = (1 - hits) / constants["load_rate"] + hits / constants["load_rate_l2"]
+        self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
+        self.latencies = {
+            VECTOR: constants["vector_drain"],
+            LOAD: constants["load_latency"],
+            STORE: constants["store_latency"],
+        }
+        self._known: dict[Work, Cost] = {}
+
+    def __call__(self, work: Work) -> Cost:
+        if work not in self._known:
+            scalar = sum(times * self.cycles[name] for name, times in work.counts if name in BY_SCALAR_UNIT)
+            pipe = sum(times * self.cycles[name] for name, times in work.counts)
+            if work.pipe == VECTOR:  # an instruction is issued while the one before it repeats
+                repeats = sum(times * self.cycles[name] for name, times in work.counts if name.startswith("repeat_"))
+                pipe -= min(repeats, sum(times * self.cycles[name] for name, times in work.counts if name == ISSUES))
+            moved = work.global_bytes + sum(times for name, times in work.counts if name == "line_byte")
+            if moved:
+                pipe = max(pipe, moved / self.rates[work.pipe])
+            issues = sum(times for name, times in work.counts if name.endswith("_issue")) or 1
+            issue = issues * self.cycles["scalar_issue"]
+            memory = moved / self.memory_rate
+            self._known[work] = Cost(pipe, scalar, memory, self.latencies[work.pipe], issue)
+        return self._known[work]
+
+
+class Share:
+    """A core's part of global memory: it serves in the order of time, whatever order copies are issued in."""
+
+    def __init__(self) -> None:
+        self._busy: list[tuple[float, float]] = []
+
+    def take(self, start: float, amount: float, oldest: float) -> float:
+        """When ``amount`` cycles of it, asked for at ``start``, are over; nothing older than ``oldest`` comes later."""
+        before = [span for span in self._busy if oldest <= span[1] < start]
+        after = [span for span in self._busy if span[1] >= start]
+        begin = end = start
+        while after and after[0][0] <= end + amount:
+            first, last = after.pop(0)
+            amount -= max(0.0, first - end)
+            begin, end = min(begin, first), last
+        end += amount
+        self._busy = [*before, (begin, end), *after]
+        return end
+
+
+class Observer:
+    """What `schedule` tells of each event; times are cycles since the program's start.
+
+    ``begun`` is when the scalar unit came to the event and ``now`` when it went on to the next one.
+    """
+
+    def worked(self, event: tuple, begun: float, now: float) -> None:
+        """The scalar unit worked, or accessed memory."""
+
+    def issued(
+        self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
+    ) -> None:
+        """An operation was issued at ``ready`` and took ``start`` to ``end`` on its pipe."""
+
+    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
+        """Everything before a flag on its pipe was complete at ``at``; it is up from ``up`` on."""
+
+    def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
+        """A pipe had nothing to do since ``idle``, waited for a flag that was up at ``up``, and went on at ``on``."""
+
+    def drained(self, event: tuple, idle: float, on: float) -> None:
+        """A barrier of one pipe held it from ``idle`` to ``on``; of all pipes, the scalar unit."""
+
+    def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
+        """The scalar unit waited until ``turn`` and took, or passed on, a lock."""
+
+    def ended(self, total: float, done: dict[str, float]) -> None:
+        """The program ended; ``done`` says when each pipe's accesses were complete."""
+
+
+def schedule(
+    trace: Iterable[tuple], costs: Costs, observer: Observer | None = None, turns: dict | None = None
+) -> Timeline:
+    """Run a trace through the pipes.
+
+    Args:
+        trace: Events of one program, in program order.
+        costs: Cycles of work on the chip.
+        observer: Is told of every event, if given.
+        turns: When the program before this one passed each lock on; this one's times replace them. As ``(MEET, flag,
+            time)`` when a program may go on at a barrier of all cores for the n-th time, as ``(ARRIVE, flag, time)``
+            when the last of them has come there; added to by this one.
+
+    Raises:
+        Deadlock: a wait without a set before it, or a set without a wait after it.
+    """
+    cycles = costs.cycles
+    scalar, flag = cycles["scalar"], cycles["flag"]
+    turns = {} if turns is None else turns
+    now, memory = 0.0, Share()
+    free = dict.fromkeys(QUEUES, 0.0)
+    done = dict.fromkeys(QUEUES, 0.0)
+    busy = dict.fromkeys(PIPES, 0.0)
+    flags: dict[tuple, float] = {}
+    times: Counter[int] = Counter()
+    for event in trace:
+        kind = event[0]
+        begun = now
+        if kind == ISSUE:
+            work = event[2]
+            pipe = work.pipe
+            cost = costs(work)
+            now += cost.issue
+            busy[SCALAR] += cost.issue + cost.scalar
+            if work.drains:
+                now = max(now, done[VECTOR], free[VECTOR])
+            ready = now
+            start = max(now, free[pipe])
+            end = start + cost.pipe
+            if cost.memory:  # loads and stores of a core share its part of global memory
+                end = max(end, memory.take(start, cost.memory, min(free[LOAD], free[STORE])))
+            free[pipe] = end
+            done[pipe] = max(done[pipe], end + cost.latency)
+            busy[pipe] += end - start - cost.scalar
+            if work.blocks:
+                now = max(now, done[pipe])
+            if observer:
+                observer.issued(event, cost, begun, ready, start, end, now)
+        elif kind == SCALAR_WORK:
+            spent = event[1] * scalar
+            now += spent
+            busy[SCALAR] += spent
+            if observer:
+                observer.worked(event, begun, now)
+        elif kind == SET_FLAG:
+            source, waiting, identity = event[1:4]
+            if (source, waiting, identity) in flags:
+                raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
+            # Queued on its pipe: it overtakes neither instructions nor waits before it.
+            at = now if source == SCALAR else max(now, done[source], free[source])
+            flags[source, waiting, identity] = up = at + flag
+            now += scalar
+            busy[SCALAR] += scalar
+            if observer:
+                observer.raised(event, begun, now, at, up)
+        elif kind == BARRIER:
+            if event[1] == SCALAR:
+                continue  # it works in order anyway
+            if event[1] == "ALL":
+                now = max(now, *done.values(), *free.values())
+                if observer:
+                    observer.drained(event, begun, now)
+            else:
+                idle = free[event[1]]
+                free[event[1]] = max(idle, done[event[1]])
+                if observer:
+                    observer.drained(event, idle, free[event[1]])
+        elif kind == SCALAR_ACCESS:
+            spent = event[2] * cycles["scalar_local" if event[1] else "scalar_global"]
+            now += spent
+            busy[SCALAR] += spent
+            if observer:
+                observer.worked(event, begun, now)
+        elif kind == WAIT_FLAG:
+            source, waiting, identity = event[1:4]
+            set_at = flags.pop((source, waiting, identity), None)
+            if set_at is None:
+                raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")
+            now += scalar
+            busy[SCALAR] += scalar
+            if waiting == SCALAR:
+                idle, now = now, max(now, set_at)
+                on = now
+            else:
+                idle = free[waiting]
+                free[waiting] = on = max(idle, set_at, now)
+            if observer:
+                observer.waited(event, begun, now, idle, set_at, on)
+        elif kind == LOCK:
+            turn = max(now, turns.get(event[1], 0.0))
+            now = turn + cycles["scalar_global"]
+            busy[SCALAR] += cycles["scalar_global"]
+            if observer:
+                observer.locked(event, begun, turn, now)
+        elif kind == UNLOCK:
+            turn = max(now, *done.values(), *free.values())
+            now = turn + cycles["scalar_global"]
+            busy[SCALAR] += cycles["scalar_global"]
+            turns[event[1]] = now
+            if observer:
+                observer.locked(event, begun, turn, now)
+        elif kind == ARRIVE:
+            times[event[2]] += 1
+            coming = ARRIVE, event[2], times[event[2]]
+            turns[coming] = max(turns.get(coming, 0.0), now, done[event[1]], free[event[1]]) + flag
+        elif kind == MEET:
+            turn = max(now, turns.get((MEET, event[1], times[event[1]]), 0.0))
+            now = turn + scalar
+            busy[SCALAR] += scalar
+            if observer:
+                observer.locked(event, begun, turn, now)
+    for source, waiting, identity in flags:
+        raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
+    total = max(now, *done.values(), *free.values())
+    if observer:
+        observer.ended(total, done)
+    return Timeline(total, busy)

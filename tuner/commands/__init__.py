@@ -1,0 +1,1 @@
+"""The commands of ``python -m tuner``: arguments are parsed here, the work is done elsewhere."""

@@ -1,0 +1,107 @@
+"""``python -m tuner autotune``: finds configurations with no device and writes them to tables."""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from cold_kernels.specs import DEFAULT_CHIP, FAILED, INSTALL, INTERRUPTED, KERNELS, WRONG_INPUT, check_name, load
+
+TRIALS = 64
+QUICK_LEAST, QUICK_MOST, QUICK_SHARE = 8, 32, 1 / 16
+"""Trials of a quick look: this share of what is legal, within these bounds."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Registers the command."""
+    parser = subparsers.add_parser(
+        "autotune",
+        help="find configurations for a chip that need not be there",
+        description="Compiles, checks and times configurations on a simulated chip; writes the best to a "
+        "table. The same command again goes on where the last one stopped.",
+    )
+    parser.add_argument(
+        "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
+    )
+    parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
+    parser.add_argument(
+        "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
+    )
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a first look in minutes: of each kernel the first group of targets alone, with as many trials as a "
+        f"sixteenth of its legal configurations, from {QUICK_LEAST} to {QUICK_MOST}",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        0; 1 if the compiler is missing or a group has no working configuration; 2 for bad input, before
+        anything has run; 130 after Ctrl-C.
+    """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("autotune: interrupted; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        import optuna
+        import rich  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        print(f"autotune: {error}; {INSTALL}", file=sys.stderr)
+        return FAILED
+    from cold_kernels.ascend.chips import chip_named
+    from cold_kernels.ascend.errors import ToolchainMissing
+    from cold_kernels.ascend.machine import ascend_machine
+    from cold_kernels.tables import user_directory
+
+    from ..search.journal import JournalBusy
+    from ..search.session import groups_of, jobs_for, tune
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    output = arguments.output or user_directory()
+    names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
+    trials = arguments.trials
+
+    def trials_of(group) -> int:
+        if trials is not None:
+            return trials
+        return min(QUICK_MOST, max(QUICK_LEAST, int(len(group.legal) * QUICK_SHARE))) if arguments.quick else TRIALS
+
+    with ExitStack() as held:
+        try:
+            if trials is not None and trials < 1:
+                raise ValueError(f"--trials {trials}: must be 1 or more")
+            chip_named(arguments.chip)
+            for name in names:
+                check_name(name)
+            machine = ascend_machine(arguments.chip)
+            specs = dict.fromkeys(load(name) for name in names)
+            cores = machine.chip.vector_cores
+            found = [groups_of(spec, arguments.shape, cores) for spec in specs]
+            if arguments.quick and not arguments.shape:
+                found = [groups[:1] for groups in found]
+            jobs = jobs_for(sum(found, []), machine, output, arguments.seed, held)
+        except (ValueError, OSError, JournalBusy) as error:
+            print(f"autotune: {error}", file=sys.stderr)
+            return WRONG_INPUT
+        except ToolchainMissing as error:
+            print(f"autotune: {error}", file=sys.stderr)
+            return FAILED
+        return tune(jobs, trials_of, output)

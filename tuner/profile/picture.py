@@ -1,0 +1,192 @@
+"""The timeline of simulated launches as a picture: pipes as rows, a colour a source line, stalls hatched."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cold_kernels.ascend.simulator.profile.critical import critical_path
+from cold_kernels.ascend.simulator.profile.profile import profile
+from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
+from cold_kernels.ascend.simulator.trace.work import PIPES
+
+from .analysis import source
+from .profiled import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LINES = 8
+"""Source lines that have a colour of their own."""
+OTHERS = "#b0b0b0"
+HATCHES = {
+    "flag": "////",
+    "barrier": "||||",
+    "issue": "....",
+    "memory": "xxxx",
+    "fallback": "++++",
+    "blocking": "ooo",
+    "draining": "\\\\\\\\",
+    "lock": "**",
+    "cores": "||--",
+    "completion": "--",
+    "program": "OO",
+}
+SHORT = {
+    "flag": "waits for another pipe",
+    "barrier": "until earlier work is complete",
+    "issue": "the scalar unit is busy elsewhere",
+    "memory": "bandwidth",
+    "fallback": "done by the scalar unit",
+    "blocking": "the scalar unit waits for an operation",
+    "draining": "the scalar unit waits for an idle vector pipe",
+    "lock": "waits for other programs",
+    "cores": "barrier of all cores",
+    "completion": "last accesses under way",
+    "program": "the program's other pipes",
+}
+HEIGHT, PATH, WIDTH, DPI = 0.8, 0.09, 12.0, 110
+TEXT = 70
+"""Characters of a source line in the legend."""
+
+
+def draw(subjects: Sequence[Subject], path: Path) -> str:
+    """Write a picture with a panel for each subject, all on the same time axis; the line to print about it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 2.1 * len(subjects) + 2.4), layout="constrained")
+    panels = figure.subplots(len(subjects), 1, sharex=True, squeeze=False)[:, 0]
+    timelines = [_timeline(subject) for subject in subjects]
+    colours = _colours([part for parts, _ in timelines for part in parts if isinstance(part, Slice)])
+    kinds: dict[str, None] = {}
+    for axes, subject, (parts, total) in zip(panels, subjects, timelines, strict=True):
+        _panel(axes, parts, colours, kinds)
+        _path(axes, subject)
+        axes.axvline(total, color="black", linewidth=1)
+        axes.set_title(_title(subject, total), loc="left", fontsize=9)
+    panels[-1].set_xlabel(
+        "us on the core that finishes last, without what a launch costs; simulated, never measured", fontsize=8
+    )
+    _legend(figure, colours, kinds)
+    chip, kernel = subjects[-1].machine.chip.name, subjects[-1].kernel
+    shape = f", {subjects[-1].shape}" if subjects[-1].shape else ""
+    figure.suptitle(f"SIMULATED (HIVM level), {chip}: {kernel}{shape}", fontsize=10)
+    FigureCanvasAgg(figure).print_figure(path, dpi=DPI, facecolor="white")
+    return f"{path}: the timeline of {' and '.join(_name(subject) for subject in subjects)}, simulated"
+
+
+def _timeline(subject: Subject) -> tuple[list[Slice | Stall], float]:
+    """Slices and stalls of the launches one after the other, in microseconds, and when the last one ends."""
+    parts: list[Slice | Stall] = []
+    begin = 0.0
+    for launch in subject.launches:
+        scale = 1e6 / launch.simulation.chip.frequency
+        found = profile(launch.simulation)
+        for start, recording in found.programs:
+            for part in (*recording.slices, *recording.stalls):
+                first, last = ((start + at) * scale + begin for at in (part.start, part.end))
+                parts.append(part._replace(start=first, end=last))
+        begin += found.cycles * scale
+    return parts, begin
+
+
+def _colours(slices: Sequence[Slice]) -> dict[str, str]:
+    """A colour for each of the lines that most time is spent on, by ``file:line``."""
+    from matplotlib import colormaps
+
+    times: Counter[str] = Counter()
+    for part in slices:
+        times[part.line] += part.end - part.start
+    chosen = sorted(
+        (line for line, _ in times.most_common(LINES)), key=lambda line: (line.rpartition(":")[0], _number(line))
+    )
+    return dict(zip(chosen, map(_hex, colormaps["tab10"].colors), strict=False))
+
+
+def _panel(axes: "Axes", parts: Sequence[Slice | Stall], colours: dict[str, str], kinds: dict[str, None]) -> None:
+    for row, pipe in enumerate(PIPES):
+        base = len(PIPES) - 1 - row - HEIGHT / 2
+        spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for part in parts:
+            if part.pipe == pipe:
+                key = ("slice", part.line) if isinstance(part, Slice) else ("stall", part.cause.kind)
+                spans.setdefault(key, []).append((part.start, part.end - part.start))
+        for (what, name), ranges in sorted(spans.items()):
+            if what == "slice":
+                axes.broken_barh(ranges, (base, HEIGHT), facecolors=colours.get(name, OTHERS), linewidth=0)
+            else:
+                kinds[name] = None
+                style = dict(facecolors="none", edgecolors="#a0a0a0", linewidth=0, hatch=HATCHES[name])
+                axes.broken_barh(_merged(ranges), (base, HEIGHT), **style)
+    axes.set_yticks(range(len(PIPES)), reversed(PIPES))
+    axes.set_ylim(-0.6, len(PIPES) - 0.4)
+    axes.margins(x=0.01)
+    axes.tick_params(labelsize=8)
+
+
+def _path(axes: "Axes", subject: Subject) -> None:
+    """A black line under what the time is made of."""
+    begin = 0.0
+    for launch in subject.launches:
+        scale = 1e6 / launch.simulation.chip.frequency
+        found = profile(launch.simulation)
+        for start, recording in found.programs:
+            for step in critical_path(recording):
+                first, last = ((start + at) * scale + begin for at in (step.start, step.end))
+                base = len(PIPES) - 1 - PIPES.index(step.pipe) - HEIGHT / 2 - PATH
+                axes.broken_barh([(first, last - first)], (base, PATH), facecolors="black", linewidth=0)
+        begin += found.cycles * scale
+
+
+def _merged(ranges: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Ranges that touch as one, so that hatching goes on across them."""
+    merged: list[tuple[float, float]] = []
+    for start, length in sorted(ranges):
+        if merged and start - sum(merged[-1]) < 1e-9:
+            first, before = merged[-1]
+            merged[-1] = (first, max(before, start + length - first))
+        else:
+            merged.append((start, length))
+    return merged
+
+
+def _legend(figure, colours: dict[str, str], kinds: dict[str, None]) -> None:
+    from matplotlib.patches import Patch
+
+    lines = [Patch(color=colour, label=_label(line)) for line, colour in colours.items()]
+    lines.append(Patch(color=OTHERS, label="other lines"))
+    lines.append(Patch(color="black", label="critical path: what the time is made of, latencies included"))
+    waits = [
+        Patch(facecolor="white", edgecolor="#a0a0a0", hatch=HATCHES[kind], label=f"stalled: {kind}, {SHORT[kind]}")
+        for kind in HATCHES
+        if kind in kinds
+    ]
+    figure.legend(handles=lines + waits, loc="outside lower left", ncols=2, fontsize=7, frameon=False)
+
+
+def _label(line: str) -> str:
+    file, _, number = line.rpartition(":")
+    text = source(line)
+    text = text if len(text) <= TEXT else f"{text[: TEXT - 3]}..."
+    return f"{Path(file).name}:{number}  {text}".replace("$", r"\$")
+
+
+def _title(subject: Subject, total: float) -> str:
+    config = f": {subject.config}" if subject.config is not None else ""
+    return f"{_name(subject)}{config} -- {total:.2f} us"
+
+
+def _name(subject: Subject) -> str:
+    if subject.config is None:
+        return subject.kernel
+    return {"default": "default", "--config": "as asked for"}.get(subject.reason.partition(",")[0], "tuned")
+
+
+def _number(line: str) -> int:
+    number = line.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _hex(colour: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)

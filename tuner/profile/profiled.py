@@ -1,0 +1,156 @@
+"""What a command simulates: a kernel with its arguments, in one configuration or as it is called."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cold_kernels.ascend import Program, Simulation, simulate
+from cold_kernels.ascend.chips import Chip
+from cold_kernels.ascend.machine import Machine
+from cold_kernels.ascend.simulator.profile.buffers import Buffer, buffers
+from cold_kernels.ascend.simulator.profile.profile import Profile
+from cold_kernels.cases import Case
+from cold_kernels.record import Record
+from cold_kernels.source import python_function
+from cold_kernels.spec import KernelSpec
+from cold_kernels.specs import KERNELS, check_name, load, module_from_file
+from cold_kernels.stage import StageCall
+from cold_kernels.tables import select
+
+from ..parsing import config_of
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One simulated launch.
+
+    Args:
+        function: The Triton function's name.
+        grid: Programs along each axis.
+        program: As compiled.
+        arguments: At run time, in order.
+        simulation: Time, and hazards where they are looked for.
+    """
+
+    function: str
+    grid: tuple[int, ...]
+    program: Program
+    arguments: list
+    simulation: Simulation
+
+    def buffers(self, found: Profile, number: int) -> tuple[Buffer, ...]:
+        """The unified buffer's map of a program of a core, from its profile."""
+        cores = self.simulation.chip.vector_cores
+        return buffers(self.program, self.arguments, self.grid, cores, found, number)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A kernel to simulate; `launches` does it.
+
+    Args:
+        kernel: Its name.
+        machine: Compiler and chip.
+        calls: Gives the launches, in order.
+        shape, config: Of a spec, the case and the tunables.
+        reason: Of a spec, where the configuration comes from.
+    """
+
+    kernel: str
+    machine: Machine
+    calls: Callable[[], Iterable[StageCall]]
+    shape: str = ""
+    config: Record | None = None
+    reason: str = ""
+
+    @cached_property
+    def launches(self) -> tuple[Launch, ...]:
+        """The launches, compiled and simulated.
+
+        Raises:
+            AscendError: a launch does not compile, or does what the simulator refuses.
+            ValueError: arguments that do not fit the kernel.
+        """
+        made = []
+        for call in self.calls():
+            if 0 in call.grid:
+                continue
+            program, values = self.compiled(call)
+            run = simulated(program, values, call.grid, self.machine.chip)
+            made.append(Launch(call.kernel.__name__, tuple(call.grid), program, values, run))
+        if not made:
+            raise ValueError(f"{self.kernel} launches nothing for {self.shape}")
+        return tuple(made)
+
+    def compiled(self, call: StageCall) -> tuple[Program, list]:
+        """The program of one of `calls`, and its arguments at run time, in order.
+
+        Raises:
+            CompilationFailed: the compiler refuses it.
+        """
+        signature, constants, arguments = call.specialized()
+        return self.machine.compile(call.kernel, signature, constants, call.options), list(arguments.values())
+
+
+def simulated(program: Program, arguments: list, grid: tuple[int, ...], chip: Chip) -> Simulation:
+    """Time a launch, and look for hazards where the simulator can."""
+    more = {"hazards": True} if "hazards" in inspect.signature(simulate).parameters else {}
+    return simulate(program, arguments, grid, chip=chip, values=False, **more)
+
+
+def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reason: str) -> Subject:
+    """A spec's kernel on a case, in one configuration."""
+
+    def calls() -> list[StageCall]:
+        return spec.calls(case.tensors(spec), config, "ascend", machine.chip.vector_cores)
+
+    return Subject(spec.name, machine, calls, str(case), config, reason)
+
+
+def chosen_config(spec: KernelSpec, case: Case, chip: str, text: str | None) -> tuple[Record, str]:
+    """The configuration that ``text`` asks for, or that a launch would take, and where it comes from.
+
+    Raises:
+        ValueError: ``text`` names no configuration, or there is none for this shape.
+    """
+    selection = select(spec, case.shape(), chip)
+    if not text:
+        return selection.config, selection.reason
+    config = config_of(text, spec, selection.config)
+    named = {word.partition("=")[0] for word in text.replace(",", " ").split()}
+    rest = "" if named == set(spec.space) else f", the rest as a launch would choose: {selection.reason}"
+    return config, f"--config{rest}"
+
+
+def spec_or_function(name: str) -> Any:
+    """The `KernelSpec` or the Triton function that ``name`` stands for.
+
+    Raises:
+        ValueError: there is no such kernel or file, the file does not import, or what it names is neither.
+    """
+    check_name(name)
+    if name in KERNELS:
+        return load(name)
+    file, _, attribute = name.rpartition(":")
+    module = module_from_file(Path(file).resolve(), name)
+    found = getattr(module, attribute, None)
+    if isinstance(found, KernelSpec):
+        return found
+    if not hasattr(found, "fn"):
+        have = [key for key, value in vars(module).items() if isinstance(value, KernelSpec) or _is_kernel(value)]
+        raise ValueError(
+            f"{name}: {attribute} is no KernelSpec and no @triton.jit function; {file} has {', '.join(have) or 'none'}"
+        )
+    while hasattr(found.fn, "fn"):  # @triton.autotune and @triton.heuristics: what they choose is given by hand here
+        found = found.fn
+    return found
+
+
+def _is_kernel(value: Any) -> bool:
+    try:
+        return hasattr(value, "fn") and bool(python_function(value))
+    except TypeError:
+        return False

@@ -1,0 +1,167 @@
+"""What ``simulate`` prints for people: the object of `reasons`, as lines and tables."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from cold_kernels.ascend.simulator.trace.work import PIPES
+
+from ..display import Report
+
+CAUSES_SHOWN = 4
+"""Causes of each pipe that are named; the others are added up."""
+BAR, MAP = 24, 48
+"""Characters of a bar, and of a line of the unified buffer's map."""
+WIDTH = 64
+"""Characters of source text in a table."""
+
+
+def show(found: dict[str, Any], written: Iterable[str]) -> None:
+    """Print it to standard output; ``written`` are lines about files."""
+    report = Report()
+    report.say(f"{found['evidence']}: {found['kernel']} on {found['chip']}")
+    if found["config"] is not None:
+        report.say(f"shape   {found['shape']}")
+        words = " ".join(f"{name}={value}" for name, value in found["config"].items())
+        report.say(f"config  {words} ({found['config_from']})")
+    launches = found["launches"]
+    each = " + ".join(f"{launch['launch_microseconds']:.3g}" for launch in launches)
+    report.say(
+        f"time    {found['microseconds']:.2f} us simulated: {found['cycles']:.0f} cycles and {each} us to launch"
+    )
+    for number, launch in enumerate(launches, 1):
+        report.say("")
+        grid = "x".join(map(str, launch["grid"]))
+        which = f"launch {number} of {len(launches)}: {launch['function']}"
+        report.say(f"{which}, grid {grid}; core {launch['core']} finishes last")
+        report.say(f"  {launch['verdict']}")
+        for warning in launch["warnings"]:
+            report.say(f"  WARNING: {warning}")
+        _pipes(report, launch)
+        _critical(report, launch)
+        _causes(report, launch)
+        _lines(report, launch)
+        _buffers(report, launch["unified_buffer"])
+        _hazards(report, launch["hazards"])
+    for line in written:
+        report.say(line)
+
+
+def _table(report: Report, title: str, *columns: str, words: int) -> Table:
+    """An empty table; the last ``words`` columns are text."""
+    report.say(f"\n  {title}")
+    table = Table(box=box.ASCII if report.plain else box.SIMPLE_HEAD)
+    for number, name in enumerate(columns):
+        text = number == 0 or number >= len(columns) - words
+        table.add_column(name, justify="left" if text else "right", no_wrap=not text)
+    return table
+
+
+def _pipes(report: Report, launch: dict[str, Any]) -> None:
+    total = launch["cycles"] or 1.0
+    table = _table(
+        report, "cycles by pipe (busy + stalled + idle = all)", "pipe", "busy", "stalled", "idle", "", words=1
+    )
+    for pipe in PIPES:
+        spent = launch["pipes"][pipe]
+        parts = [spent[name] for name in ("busy", "stalled", "idle_at_end")]
+        cells = [f"{part:.0f} {part / total:4.0%}" for part in parts]
+        marks = "".join(mark * round(BAR * part / total) for mark, part in zip("#-.", parts, strict=True))
+        table.add_row(pipe, *cells, marks)
+    report.console.print(table)
+
+
+def _critical(report: Report, launch: dict[str, Any]) -> None:
+    table = _table(report, "critical path: what the time is made of", "pipe", "cycles", "of all", "", words=1)
+    for step in launch["critical_path"]:
+        table.add_row(step["pipe"], f"{step['cycles']:.0f}", f"{step['cycles'] / launch['cycles']:.1%}", step["means"])
+    if table.row_count:
+        report.console.print(table)
+
+
+def _causes(report: Report, launch: dict[str, Any]) -> None:
+    total = launch["cycles"] or 1.0
+    table = _table(report, "what they wait for", "pipe", "stalled", "of all", "cause", "where", words=2)
+    kinds = {}
+    for pipe in PIPES:
+        causes = launch["pipes"][pipe]["causes"]
+        for cause in causes[:CAUSES_SHOWN]:
+            kinds[cause["kind"]] = cause["means"]
+            table.add_row(pipe, f"{cause['cycles']:.0f}", f"{cause['cycles'] / total:.1%}", *_cause(cause))
+        rest = sum(cause["cycles"] for cause in causes[CAUSES_SHOWN:])
+        if rest:
+            table.add_row(pipe, f"{rest:.0f}", f"{rest / total:.1%}", f"others ({len(causes) - CAUSES_SHOWN})", "")
+    if not table.row_count:
+        return
+    report.console.print(table)
+    for kind, means in kinds.items():
+        report.say(f"  {kind}: {means}")
+
+
+def _cause(cause: dict[str, Any]) -> tuple[str, str]:
+    if cause["kind"] == "flag":
+        return (
+            f"flag {cause['source']} -> {cause['waiting']} event {cause['event']}",
+            f"set {cause['set_line']}, wait {cause['line']}",
+        )
+    return f"barrier {cause['pipe']}" if cause["kind"] == "barrier" else cause["kind"], "" if cause[
+        "kind"
+    ] == "program" else cause["line"]
+
+
+def _lines(report: Report, launch: dict[str, Any]) -> None:
+    table = _table(
+        report,
+        "costliest source lines (cycles on the critical path; busy + stalled)",
+        "line",
+        "critical",
+        *PIPES,
+        "source",
+        words=1,
+    )
+    for line in launch["lines"]:
+        cells = []
+        for pipe in PIPES:
+            busy, stalled = line["busy"][pipe], line["stalled"][pipe]
+            cells.append(f"{busy:.0f}+{stalled:.0f}" if round(busy) or round(stalled) else "-")
+        table.add_row(line["line"], f"{line['critical']:.0f}", *cells, _short(line["text"]))
+    if table.row_count:
+        report.console.print(table)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
+def _buffers(report: Report, buffer: dict[str, Any]) -> None:
+    peak, capacity, live = (buffer[name] / 1024 for name in ("peak_bytes", "capacity_bytes", "most_live_bytes"))
+    title = f"unified buffer: {peak:.1f} of {capacity:.0f} KiB planned, at most {live:.1f} KiB live at once"
+    table = _table(
+        report, title, "address", "KiB", f"live, of {buffer['cycles']:.0f} cycles", "first written by", words=2
+    )
+    for one in buffer["buffers"]:
+        size = f"{one['bytes'] / 1024:.2f}"
+        table.add_row(
+            f"{one['address']}", size, _spans(one["live"], buffer["cycles"]), _short(f"{one['line']}  {one['text']}")
+        )
+    if table.row_count:
+        report.console.print(table)
+
+
+def _spans(live: list[list[float]], cycles: float) -> str:
+    """Time from left to right, marked where something in the buffer is still needed."""
+    marks = ["."] * MAP
+    for first, last in live:
+        for column in range(int(first / cycles * MAP), min(MAP, int(last / cycles * MAP) + 1)):
+            marks[column] = "#"
+    return "".join(marks)
+
+
+def _hazards(report: Report, hazards: list[str] | None) -> None:
+    if hazards is None:
+        return
+    report.say("\n  hazards: " + (f"{len(hazards)}" if hazards else "none found"))
+    for hazard in hazards:
+        report.say(f"    {hazard}")

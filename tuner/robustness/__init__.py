@@ -1,0 +1,1 @@
+"""How far simulated choices can be trusted: on other chips, beside published times, on broken programs."""

@@ -1,0 +1,1 @@
+"""The search of configurations: groups of cases, studies, trials, and the decision."""
