@@ -37,12 +37,14 @@ class Entry:
         config: The tunables' values.
         evidence: One of `RUNGS`.
         details: Figures that led to the choice, for people.
+        programs: Digest of the compiled programs that were judged (`ascend.machine.programs_digest`); "" if not kept.
     """
 
     shape: Record
     config: Record
     evidence: str
     details: dict[str, Any] = field(default_factory=dict)
+    programs: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,15 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
             if entry.shape not in mine
             and shaping.get(group_of(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
         )
+    return save(path, spec, replace(table, entries=(*kept, *table.entries)))
+
+
+def save(path: Path, spec: KernelSpec, table: Table) -> Path:
+    """Write ``table`` as it is, whole or not at all; entries in the order of their shapes."""
     record = asdict(replace(table, entries=()))
     record["entries"] = [
-        {"shape": dict(e.shape), "config": dict(e.config), "evidence": e.evidence, "details": e.details}
-        for e in sorted((*kept, *table.entries), key=lambda e: (group_of(spec, e.shape), *e.shape.values()))
+        dict(shape=dict(e.shape), config=dict(e.config), evidence=e.evidence, details=e.details, programs=e.programs)
+        for e in sorted(table.entries, key=lambda e: (group_of(spec, e.shape), *e.shape.values()))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -188,7 +195,7 @@ def _distance(one: Record, other: Record, dims: Iterable[str]) -> float:
 
 def _read(path: Path, spec: KernelSpec, chip: str) -> Table | None:
     try:
-        table = _parse(json.loads(path.read_text()), spec)
+        table = load(path, spec)
         if (table.kernel, table.chip) != (spec.name, chip):
             raise ValueError(f"it is for {table.kernel} on {table.chip}")
         if table.source != source_digest(spec):
@@ -199,13 +206,22 @@ def _read(path: Path, spec: KernelSpec, chip: str) -> Table | None:
         return None
 
 
-def _parse(data: dict, spec: KernelSpec) -> Table:
+def load(path: Path, spec: KernelSpec) -> Table:
+    """The table in a file, whatever source and chip it is for; its entries are legal and agree within their groups.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, AttributeError: it cannot be read, or is no table of this kernel.
+    """
+    data = json.loads(path.read_text())
     if data.get("format") != FORMAT:
         raise ValueError(f"format {data.get('format')!r}, not {FORMAT}")
     entries = []
     shaping: dict[tuple, tuple] = {}
     for item in data["entries"]:
-        entry = Entry(Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}))
+        entry = Entry(
+            Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}),
+            item.get("programs", ""),
+        )  # fmt: skip
         if set(entry.shape) != {*spec.group, *spec.bucket, "dtype"}:
             raise ValueError(f"entry for {entry.shape} names other dimensions than {spec.name} is tuned by")
         for dim in (*spec.group, *spec.bucket):
