@@ -11,7 +11,7 @@ from cold_kernels.ascend.machine import MODEL
 
 ROOT = Path(__file__).parents[1]
 SIMULATOR = ROOT / "cold_kernels" / "ascend" / "simulator"
-CACHED = ("_definitions", "_meaning", "_imports", "_tree", "_file")
+CACHED = ("_statements", "_meaning", "_imports", "_tree", "_file")
 
 
 @pytest.fixture
