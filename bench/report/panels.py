@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
 
 from ..exact import accepted
+from ..history import FOLDER, history
 from ..layers import cases as layer_cells
 from ..layers.goals import LAUNCH_FLOORS, PARTS, best_peer, ratios
 from ..timing import wall_clock
@@ -44,11 +45,11 @@ class Section:
     rows: list[tuple]
 
 
-def sections(folder: Path = accepted.FOLDER, results: Path = wall_clock.RESULTS) -> list[Section]:
+def sections(folder: Path = FOLDER, results: Path = wall_clock.RESULTS) -> list[Section]:
     """The sections that have something to show, in order."""
     chips = [name for name in CHIPS if (folder / name).is_dir()]
     found = [rooflines(chip_named(name), folder) for name in chips]
-    found += [history(name, folder) for name in chips]
+    found += [accepted_cycles(name, folder) for name in chips]
     found += [beside_peers(folder / "grid")]
     found += [clock(device, folder, results) for device in wall_clock.devices(results)]
     return [section for section in found if section.rows]
@@ -103,9 +104,9 @@ def _group(case: str, words: Mapping[str, Mapping[str, str]]) -> str:
     return " ".join(f"{dim}={words[case][dim]}" for dim in differ)
 
 
-def history(chip: str, folder: Path) -> Section:
+def accepted_cycles(chip: str, folder: Path) -> Section:
     """Accepted cycles of each kernel over time, relative to the first ones of each case."""
-    entries = [entry for entry in accepted.history(folder) if entry.get("chip") == chip]
+    entries = [entry for entry in history(folder) if entry.get("chip") == chip]
     first: dict[tuple[str, str], float] = {}
     now: dict[tuple[str, str], float] = {}
     lines: dict[str, list[float]] = {}
@@ -126,7 +127,7 @@ def history(chip: str, folder: Path) -> Section:
     return Section(
         f"History of accepted cycles, {chip}",
         "SIMULATED cycles, geometric mean over a kernel's cases, each relative to the first that was accepted for it.",
-        lambda figure: plots.history(figure, lines, [entry["date"] for entry in entries]),
+        lambda figure: plots.accepted_cycles(figure, lines, [entry["date"] for entry in entries]),
         3.2,
         ("number", "date", "reason", "cases that changed"),
         rows,

@@ -53,7 +53,7 @@ def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence[Point]], byte
     panels[0].set_ylabel("us without launch and start of cores, simulated")
 
 
-def history(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
+def accepted_cycles(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
     """A line for each kernel over what was accepted."""
     axes = figure.subplots()
     for kernel, ratios in kernels.items():
