@@ -10,7 +10,6 @@ import torch
 
 from cold_kernels.cases import Case
 from cold_kernels.spec import KernelSpec
-from cold_kernels.tables import default
 
 
 def dry_run(spec: KernelSpec, case: Case, cores: int) -> None:
@@ -25,7 +24,7 @@ def dry_run(spec: KernelSpec, case: Case, cores: int) -> None:
             value = excess(spec.default, shape)
             if not isinstance(value, Real) or math.isnan(value):
                 raise TypeError(f"it is {value!r}, but must be a number")
-    config = default(spec, shape)
+    config = spec.default_for(shape)
     with _field(spec, "args", case):
         args = case.tensors(spec)
     for stage in spec.stages:

@@ -135,7 +135,6 @@ def _subjects(arguments: argparse.Namespace) -> Subjects:
 def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
     from cold_kernels.ascend.chips import chip_named
     from cold_kernels.cases import Case
-    from cold_kernels.tables import default
 
     from .dry_run import dry_run
     from .launched import chosen_config, of_spec
@@ -154,7 +153,7 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
         raise ValueError(f"{config} is not legal for {case}: {', '.join(illegal)}; python -m tuner explain says more")
     machine = ascend_machine(arguments.chip)
     chosen = of_spec(spec, case, machine, config, reason)
-    by_hand = default(spec, case.shape())
+    by_hand = spec.default_for(case.shape())
     if arguments.config or by_hand == config:
         return Subjects(chosen)
     return Subjects(chosen, of_spec(spec, case, machine, by_hand, "default"))

@@ -7,7 +7,6 @@ pytest.importorskip("xdsl")
 from bench.layers import MODELS, Batch
 from bench.peers import gather_bmm, one_core_per_token, split_k
 from cold_kernels.cases import Case
-from cold_kernels.tables import default
 from tuner.evaluate import Evaluator
 from tuner.machine import ascend_machine
 
@@ -26,7 +25,7 @@ def machine(compiler):
 def test_right_in_hard_cases(spec, machine):
     for text in spec.hard:
         case = Case.parse(text, spec)
-        assert not Evaluator(spec, machine).wrong(default(spec, case.shape()), case)
+        assert not Evaluator(spec, machine).wrong(spec.default_for(case.shape()), case)
 
 
 @pytest.mark.parametrize("peer, launches", [(one_core_per_token, 14), (gather_bmm, 28), (split_k, 12)])
