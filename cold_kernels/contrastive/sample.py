@@ -7,12 +7,11 @@ lane stay in the unified buffer, and mostly they are all that count; where they 
 import triton
 import triton.language as tl
 
-from ..arguments import In, Out
 from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Depth, PowerOf2
-from . import sample_cases, sample_reference
-from .score import _BY_ROW, _COMMON, _LOGITS, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
+from . import arguments, sample_reference
+from .score import _COMMON, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
 
 COLDEST = tl.constexpr(2.0**-126)
 """A lower temperature counts as 0: the smallest normal float32."""
@@ -264,15 +263,7 @@ def _sample(
 contrastive_sample = KernelSpec(
     name="contrastive_sample",
     stages=(Stage(_sample, lambda c, s, cores: (min(s.B, cores),)),),
-    args=dict(
-        **_LOGITS,
-        choice=Out("B", "int64"),
-        **_BY_ROW,
-        temperature=In("B", "fp32", make=sample_cases.temperature),
-        top_k=In("B", "int32", make=sample_cases.top_k),
-        top_p=In("B", "fp32", make=sample_cases.top_p),
-        uniform=In("B", "fp32", make=sample_cases.uniform),
-    ),
+    args=arguments.SAMPLE,
     space=dict(TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=Depth(upto=2, default=2), AUTO=AutoMultiBuffer()),
     require=dict(
         **_TILE_PAST_ROW,
