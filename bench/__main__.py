@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("accept", "device", "grid", "memory", "regret", "report", "step")
+COMMANDS = ("accept", "device", "grid", "host", "memory", "regret", "report", "step")
 
 
 def main(arguments: list[str] | None = None) -> int:

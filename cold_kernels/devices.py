@@ -31,7 +31,12 @@ def interpreting() -> bool:
 
 def in_torch(tensor: torch.Tensor) -> bool:
     """Whether operators do their work on such tensors in torch, and launch no kernel."""
-    return tensor.is_cpu and not interpreting()
+    return tensor.is_cpu and in_torch_on_cpu()
+
+
+def in_torch_on_cpu() -> bool:
+    """`in_torch` of CPU tensors."""
+    return not interpreting()
 
 
 def device_of(tensor: torch.Tensor) -> Device:
