@@ -8,6 +8,7 @@ import torch
 
 from ..contrastive import arguments, cpu
 from ..devices import in_torch
+from ..launch import launch
 from ..limits import MAX_VOCABULARY
 from .checks import FLOAT32_MAX, check_number, check_same, check_tensor, rows_contiguous
 from .library import define, explained, without_gradients
@@ -191,7 +192,6 @@ def _run(
         cpu_path(expert, amateur, **output, **numbers)
         return
     from ..contrastive import score
-    from ..launch import launch
 
     logits = dict(expert=rows_contiguous(expert), amateur=rows_contiguous(amateur))
     launch(getattr(score, name), {**logits, **output, **numbers})

@@ -1,5 +1,6 @@
 """LoRA operators on arguments that go together: the CPU path, or launches of the tuned kernel."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 
 from ..bgmv import cpu
 from ..devices import in_torch
+from ..launch import launch
 from .checks import (
     check_apart,
     check_ascending,
@@ -102,7 +104,7 @@ def shrink_expand(
     from ..bgmv.shrink_expand import bgmv_shrink_expand
 
     if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(lora_a_weights.shape[1]):
-        row_order = torch.empty(0, dtype=torch.int32, device=inputs.device)
+        row_order = _no_order(inputs.device)
     _launch(
         bgmv_shrink_expand,
         dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
@@ -142,6 +144,12 @@ def _checked_starts(starts: torch.Tensor, output: torch.Tensor) -> list[int] | N
     return listed
 
 
+@functools.cache
+def _no_order(device: torch.device) -> torch.Tensor:
+    """What the kernel takes for no row order. It holds nothing, so that one serves all launches."""
+    return torch.empty(0, dtype=torch.int32, device=device)
+
+
 def _note_written(output: torch.Tensor) -> None:
     """Tell autograd of a kernel's writes, which it does not see."""
     if not output.is_inference():
@@ -155,8 +163,6 @@ def _rows_at_once(items: int) -> int:
 
 def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
     """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
-    from ..launch import launch
-
     rows, most = by_row["idx"].shape[0], _rows_at_once(items)
     if rows <= most:
         launch(spec, {**others, **by_row})

@@ -7,6 +7,7 @@ from torch.compiler import is_dynamo_compiling
 
 from ..contrastive import arguments, sample_cpu
 from ..devices import in_torch
+from ..launch import launch
 from .checks import check_number, check_same, check_tensor, rows_contiguous
 from .contrastive import OR_BY_ROW, RATIOS, SIZES, _beta, _check, _check_values, _constant, _log_alpha
 from .library import define, explained, without_gradients
@@ -87,7 +88,6 @@ def _sample(
         sample_cpu.sample(expert_logits, amateur_logits, choice, **numbers)
         return choice
     from ..contrastive.sample import contrastive_sample as spec
-    from ..launch import launch
 
     logits = dict(expert=rows_contiguous(expert_logits), amateur=rows_contiguous(amateur_logits))
     launch(spec, {**logits, "choice": choice, **numbers})
