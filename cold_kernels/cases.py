@@ -29,7 +29,7 @@ class Declared(Protocol):
     dims: tuple[str, ...]
     outputs: tuple[str, ...]
     reference: Callable[..., dict[str, torch.Tensor]]
-    bound: Callable[..., dict[str, torch.Tensor]]
+    tolerance: Callable[..., dict[str, torch.Tensor]]
 
     def check_limits(self, sizes: Mapping[str, int]) -> None: ...
 
@@ -180,15 +180,15 @@ def poisoned(size: list[int], dtype: torch.dtype) -> torch.Tensor:
 
 
 def errors(spec: Declared, args: dict[str, torch.Tensor | float]) -> dict[str, float]:
-    """How far each output in ``args`` is from the reference, in units of the bound: right when <= 1.
+    """How far each output in ``args`` is from the reference, in units of the tolerance: right when <= 1.
 
     NaN and infinities count as infinitely wrong unless the reference has the same there.
     """
-    expected, bound = spec.reference(**args), spec.bound(**args)
+    expected, tolerance = spec.reference(**args), spec.tolerance(**args)
     worst = {}
     for name in spec.outputs:
         off = (args[name].double() - expected[name].double()).abs()
         same = (args[name].double() == expected[name].double()) | (args[name].isnan() & expected[name].isnan())
-        ratio = torch.where(same, 0.0, off / bound[name]).nan_to_num(nan=torch.inf)
+        ratio = torch.where(same, 0.0, off / tolerance[name]).nan_to_num(nan=torch.inf)
         worst[name] = float(ratio.max()) if ratio.numel() else 0.0
     return worst

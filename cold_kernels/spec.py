@@ -30,13 +30,13 @@ class KernelSpec:
         stages: The launches, in order.
         args: Tensors and scalars by name, in the operator's order.
         space: Tunables by name.
-        require: Constraints by name: ``excess(config, shape)`` is signed, and legal when <= 0.
+        constraints: By name: ``violation(config, shape)`` is signed, as Optuna's are: legal when <= 0.
         group: Dimensions that, with the dtype, choose the tunables in ``invariant``; no other dimension does,
             so that a row's bits are the same in any batch.
         bucket: Dimensions that choose the other tunables: the nearest tuned size counts.
         invariant: Tunables that shape a sum.
         reference: ``reference(**args) -> {output: float64 tensor}``.
-        bound: ``bound(**args) -> {output: float64 tensor}``, the largest error that a right kernel can make.
+        tolerance: ``tolerance(**args) -> {output: float64 tensor}``, the largest error that a right kernel can make.
         minimal_bytes: ``minimal_bytes(**args) -> int``, global memory that must be moved whatever the kernel.
         typical: A case in the language of `cases.Case`; others say how they differ from it.
         hard: Cases that hurt.
@@ -51,12 +51,12 @@ class KernelSpec:
     group: tuple[str, ...]
     bucket: tuple[str, ...]
     reference: Callable[..., dict[str, torch.Tensor]]
-    bound: Callable[..., dict[str, torch.Tensor]]
+    tolerance: Callable[..., dict[str, torch.Tensor]]
     minimal_bytes: Callable[..., int]
     typical: str
     hard: tuple[str, ...]
     targets: tuple[str, ...]
-    require: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
+    constraints: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
 
@@ -174,13 +174,16 @@ class KernelSpec:
         """What of a configuration shapes sums: the values of ``invariant``."""
         return tuple(config[name] for name in self.invariant)
 
-    def excess(self, config: Record, shape: Record) -> dict[str, float]:
-        """Every constraint's signed excess; the configuration is legal where none is above 0."""
-        return {name: excess(config, shape) for name, excess in self.require.items()}
+    def violations(self, config: Record, shape: Record) -> dict[str, float]:
+        """How far the configuration is beyond each constraint, by name; it is legal where none is above 0.
+
+        The numbers are signed: below 0 they say how much room is left.
+        """
+        return {name: violation(config, shape) for name, violation in self.constraints.items()}
 
     def allows(self, config: Record, *shapes: Record) -> bool:
         """Whether a configuration is legal for all of ``shapes``."""
-        return all(excess <= 0 for shape in shapes for excess in self.excess(config, shape).values())
+        return all(violation <= 0 for shape in shapes for violation in self.violations(config, shape).values())
 
     def configs(self, *shapes: Record) -> Iterator[Record]:
         """The configurations that are legal for all of ``shapes``, in the order of the space."""

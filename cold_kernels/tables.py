@@ -193,7 +193,7 @@ def _parse(data: dict, spec: KernelSpec) -> Table:
         for name, tunable in spec.space.items():
             if (type(entry.config.get(name)), entry.config.get(name)) not in [(type(v), v) for v in tunable.values]:
                 raise ValueError(f"{name}={entry.config.get(name)!r} is none of {tunable.values}")
-        if illegal := [name for name, excess in spec.excess(entry.config, entry.shape).items() if excess > 0]:
+        if illegal := [name for name, violation in spec.violations(entry.config, entry.shape).items() if violation > 0]:
             raise ValueError(f"{entry.config} breaks {', '.join(illegal)} for {entry.shape}")
         chosen = spec.shaping(entry.config)
         if shaping.setdefault(spec.group_of(entry.shape), chosen) != chosen:

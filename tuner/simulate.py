@@ -148,7 +148,11 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
     case = Case.parse(arguments.shape or "", spec)
     dry_run(spec, case, chip_named(arguments.chip).vector_cores)
     config, reason = chosen_config(spec, case, chip_named(arguments.chip).name, arguments.config)
-    illegal = [f"{name} = {excess} > 0" for name, excess in spec.excess(config, case.shape()).items() if excess > 0]
+    illegal = [
+        f"{name} = {violation} > 0"
+        for name, violation in spec.violations(config, case.shape()).items()
+        if violation > 0
+    ]
     if illegal:
         raise ValueError(f"{config} is not legal for {case}: {', '.join(illegal)}; python -m tuner explain says more")
     machine = ascend_machine(arguments.chip)

@@ -6,7 +6,7 @@ import triton.language as tl
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments, reference
 from .b_tiles import elements_a_row, load_tile, repeated, store_products
 from .targets import LLAMA_2_7B_DECODING
@@ -56,17 +56,17 @@ bgmv_expand = KernelSpec(
     space=dict(
         TILE=PowerOf2(1024, 16384, default=8192),
         SPLIT=Choice(1, 2, 3, 4, 5, 8, 10, 16, 20, 40, default=4),
-        DEPTH=Depth(upto=3, default=2),
+        DEPTH=PipelineDepth(upto=3, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         tile_past_output=lambda c, s: c.TILE - max(1024, elements_a_row(s) * triton.next_power_of_2(s.H)),
         empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // elements_a_row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
     ),
     group=("H", "R"),
     bucket=("T",),
     reference=reference.expand,
-    bound=reference.expand_bound,
+    tolerance=reference.expand_tolerance,
     minimal_bytes=reference.expand_bytes,
     limits=dict(R=MAX_RANK),
     typical="T=16 L=4 H=4096 R=16",

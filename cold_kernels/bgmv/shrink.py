@@ -6,7 +6,7 @@ import triton.language as tl
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments, reference
 from .a_tiles import block_sums, load_columns, load_rows
 from .targets import LLAMA_2_7B_DECODING
@@ -113,10 +113,10 @@ bgmv_shrink = KernelSpec(
         TILE_H=PowerOf2(256, 8192, default=2048),
         TILE_R=PowerOf2(1, 32, default=4),
         SPLIT_H=Choice(1, 2, 4, 8),
-        DEPTH=Depth(upto=4, default=2),
+        DEPTH=PipelineDepth(upto=4, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         tile_past_hidden=lambda c, s: c.TILE_H - max(256, triton.next_power_of_2(s.H)),
         tile_past_rank=lambda c, s: c.TILE_R - triton.next_power_of_2(s.R),
         empty_parts=lambda c, s: (c.SPLIT_H - 1) * c.TILE_H - s.H + 1 if c.SPLIT_H > 1 else 0,
@@ -125,7 +125,7 @@ bgmv_shrink = KernelSpec(
     bucket=("T",),
     invariant=("TILE_H", "TILE_R", "SPLIT_H"),
     reference=reference.shrink,
-    bound=reference.shrink_bound,
+    tolerance=reference.shrink_tolerance,
     minimal_bytes=reference.shrink_bytes,
     limits=dict(R=MAX_RANK),
     typical="T=16 L=4 H=4096 R=16",

@@ -6,7 +6,7 @@ import triton.language as tl
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
 from . import arguments
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
@@ -117,10 +117,10 @@ bgmv_shrink_expand = KernelSpec(
         TILE_A=PowerOf2(4096, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         SHARE=PowerOf2(1, 64, default=64),
-        DEPTH=Depth(upto=2, default=2),
+        DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
         tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
     ),
@@ -128,7 +128,7 @@ bgmv_shrink_expand = KernelSpec(
     bucket=("T", "S", "H", "D"),
     invariant=("TILE_A",),
     reference=reference.shrink_expand,
-    bound=reference.shrink_expand_bound,
+    tolerance=reference.shrink_expand_tolerance,
     minimal_bytes=reference.shrink_expand_bytes,
     limits=dict(R=MAX_FUSED_RANK),
     typical="T=16 L=4 H=4096 S=1 R=16 D=4096 M=0",

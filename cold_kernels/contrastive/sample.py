@@ -9,7 +9,7 @@ import triton.language as tl
 
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
 from . import arguments, sample_reference
 from .score import _COMMON, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
 
@@ -264,15 +264,17 @@ contrastive_sample = KernelSpec(
     name="contrastive_sample",
     stages=(Stage(_sample, lambda c, s, cores: (min(s.B, cores),)),),
     args=arguments.SAMPLE,
-    space=dict(TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=Depth(upto=2, default=2), AUTO=AutoMultiBuffer()),
-    require=dict(
+    space=dict(
+        TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=PipelineDepth(upto=2, default=2), AUTO=AutoMultiBuffer()
+    ),
+    constraints=dict(
         **_TILE_PAST_ROW,
         long_sums=lambda c, s: -(-s.V // c.TILE_V) + 16 - sample_reference.longest_sum(s.V),
     ),
     hard=("B=1 V=1", "B=12 V=200", "B=2 V=7", "B=3 V=1100 strided", "B=1 V=32000"),
     invariant=("TILE_V",),
     reference=sample_reference.sample,
-    bound=sample_reference.sample_bound,
+    tolerance=sample_reference.sample_tolerance,
     minimal_bytes=sample_reference.sample_bytes,
     **{name: value for name, value in _COMMON.items() if name != "hard"},  # interpreted, a row takes a second
 )

@@ -10,7 +10,7 @@ import triton.language as tl
 from ..limits import MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments, reference
 
 NOWHERE = tl.constexpr(1e9)
@@ -185,12 +185,12 @@ contrastive_score = KernelSpec(
     space=dict(
         TILE_V=PowerOf2(256, 4096, default=4096),
         SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),
-        DEPTH=Depth(upto=4, default=2),
+        DEPTH=PipelineDepth(upto=4, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=_TILE_PAST_ROW,
+    constraints=_TILE_PAST_ROW,
     reference=reference.score,
-    bound=reference.score_bound,
+    tolerance=reference.score_tolerance,
     minimal_bytes=reference.score_bytes,
     **_COMMON,
 )
@@ -202,15 +202,15 @@ contrastive_argmax = KernelSpec(
     space=dict(
         TILE_V=PowerOf2(256, 4096, default=4096),
         SKIP=Choice(True, False, default=False),
-        DEPTH=Depth(upto=2, default=2),
+        DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         **_TILE_PAST_ROW,
         tile_past_buffer=lambda c, s: c.TILE_V - (2048 if s.dtype == "fp32" else 4096),
     ),
     reference=reference.argmax,
-    bound=reference.argmax_bound,
+    tolerance=reference.argmax_tolerance,
     minimal_bytes=reference.argmax_bytes,
     **_COMMON,
 )

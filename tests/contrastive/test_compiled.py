@@ -36,7 +36,7 @@ def launch(spec, args, cores=CORES, **config):
     """Compile and simulate every stage, workspaces full of NaN; ``config`` may name tunables of the other kernel."""
     mine = {name: value for name, value in config.items() if name in spec.space}
     chosen = Record(spec.default_for(spec.shape_of(args)), **mine)
-    assert all(excess <= 0 for excess in spec.excess(chosen, spec.shape_of(args)).values())
+    assert all(violation <= 0 for violation in spec.violations(chosen, spec.shape_of(args)).values())
     calls = spec.calls(args, chosen, "ascend", cores)
     for value in (value for call in calls for value in call.arguments.values()):
         if isinstance(value, torch.Tensor) and not any(value is mine for mine in args.values()):
