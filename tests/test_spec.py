@@ -12,6 +12,7 @@ from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.stage import Stage
 from tests.specs import copies, copy_rows, declared, first_part, rows
+from tests.test_imports import imports, inside
 
 ROOT = Path(__file__).parents[1]
 
@@ -233,3 +234,14 @@ def test_outputs_and_operands():
     assert copies.outputs == ("y",) and list(copies.operands) == ["x", "y", "at"]
     assert list(copies.tensors) == ["x", "y", "at", "part"] and copies.dims == ("N", "M")
     assert isinstance(copies.tensors["y"], type(Out("N")))
+
+
+def test_cases_do_not_import_specs():
+    assert not inside(imports(ROOT / "cold_kernels" / "cases.py"), "cold_kernels.spec")
+    assert inside(imports(ROOT / "cold_kernels" / "spec.py"), "cold_kernels.cases")
+
+
+def test_group_and_shaping():
+    shape = Record(N=3, M=8, dtype="fp32")
+    assert copies.group_of(shape) == (8, "fp32")
+    assert copies.shaping(Record(copies.default, PARTS=2)) == (2,)
