@@ -87,10 +87,10 @@ def measured() -> dict[str, dict[str, float]]:
 
 
 @contextlib.contextmanager
-def stand_in(launched: Callable[[Any, dict[str, Any]], None] = lambda kernel, given: None) -> Iterator[None]:
+def stand_in(launched: Callable[[Any, dict[str, Any]], None] | None = None) -> Iterator[None]:
     """Within, operators on CPU tensors launch as on `NPU`, and Triton's launcher is ``launched(kernel, given)``.
 
-    ``given`` is what `JITFunction.run` takes by name, the grid too. Two things differ from an NPU: the values of
+    ``given`` is what `JITFunction.run` takes by name, the grid too. Without ``launched`` nothing is done. Two things differ from an NPU: the values of
     indices and slice starts are looked at besides, as on all CPU tensors, and nobody asks whether a graph is captured.
     """
     from triton.runtime.jit import JITFunction
@@ -98,7 +98,8 @@ def stand_in(launched: Callable[[Any, dict[str, Any]], None] = lambda kernel, gi
     from cold_kernels import devices, launch
 
     def run(kernel: Any, *args: Any, **given: Any) -> None:
-        launched(kernel, given | dict(zip(kernel.arg_names, args, strict=False)))
+        if launched:
+            launched(kernel, given | dict(zip(kernel.arg_names, args, strict=False)))
 
     launch.forget()
     with (
