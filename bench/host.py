@@ -90,8 +90,9 @@ def measured() -> dict[str, dict[str, float]]:
 def stand_in(launched: Callable[[Any, dict[str, Any]], None] | None = None) -> Iterator[None]:
     """Within, operators on CPU tensors launch as on `NPU`, and Triton's launcher is ``launched(kernel, given)``.
 
-    ``given`` is what `JITFunction.run` takes by name, the grid too. Without ``launched`` nothing is done. Two things differ from an NPU: the values of
-    indices and slice starts are looked at besides, as on all CPU tensors, and nobody asks whether a graph is captured.
+    ``given`` is what `JITFunction.run` takes by name, the grid too. Without ``launched`` nothing is done there.
+    Two things differ from an NPU: the values of indices, slice starts and draws are looked at besides, as on all CPU
+    tensors, and nobody asks whether a graph is captured.
     """
     from triton.runtime.jit import JITFunction
 
