@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from cold_kernels.cases import Case, errors, poisoned
 from cold_kernels.dtypes import TORCH
 from cold_kernels.specs import KERNELS, load
-from cold_kernels.tables import default
 
 SPECS = {name: load(name) for name in KERNELS}
 FAR = 2**30 + 8, 2**31 + 8
@@ -141,7 +140,7 @@ class EveryKernel:
         torch.use_deterministic_algorithms(True)  # fills what torch.empty makes
         try:
             assert torch.empty(1).isnan()
-            return self.run(spec, args, config or default(spec, spec.shape_of(args)), cores)
+            return self.run(spec, args, config or spec.default_for(spec.shape_of(args)), cores)
         finally:
             torch.use_deterministic_algorithms(False)
 

@@ -19,7 +19,6 @@ from cold_kernels.cases import Case, errors
 from cold_kernels.contrastive import cpu
 from cold_kernels.contrastive.score import contrastive_argmax, contrastive_score
 from cold_kernels.record import Record
-from cold_kernels.tables import default
 
 from .rows import FIRST, INF, NAN, ROWS, batch, same_bits
 
@@ -36,8 +35,8 @@ def compiled(kernel, signature, constants, multi_buffer):
 def launch(spec, args, cores=CORES, **config):
     """Compile and simulate every stage, workspaces full of NaN; ``config`` may name tunables of the other kernel."""
     mine = {name: value for name, value in config.items() if name in spec.space}
-    chosen = Record(default(spec, spec.shape_of(args)), **mine)
-    assert all(excess <= 0 for excess in spec.excess(chosen, spec.shape_of(args)).values())
+    chosen = Record(spec.default_for(spec.shape_of(args)), **mine)
+    assert all(violation <= 0 for violation in spec.violations(chosen, spec.shape_of(args)).values())
     calls = spec.calls(args, chosen, "ascend", cores)
     for value in (value for call in calls for value in call.arguments.values()):
         if isinstance(value, torch.Tensor) and not any(value is mine for mine in args.values()):

@@ -80,7 +80,7 @@ def shipped(spec: KernelSpec, chip: str) -> Iterator[Job]:
             for entry in table.entries
             if entry.shape == spec.key(case.shape())
         ]
-        config = found[0].config if found else tables.default(spec, case.shape())
+        config = found[0].config if found else spec.default_for(case.shape())
         yield Job(SHIPPED, spec, case, config, case)
 
 
