@@ -81,6 +81,11 @@ def user_directory() -> Path:
     return Path(home) / "cold-kernels" / "tables"
 
 
+def shipped_chips() -> tuple[str, ...]:
+    """The chips that tables are shipped for."""
+    return tuple(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+
+
 def path_of(directory: Path, chip: str, kernel: str) -> Path:
     return directory / chip / f"{kernel}.json"
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cold_kernels.code_digest import code_digest
+from cold_kernels.tables import shipped_chips
 
 from ..history import FOLDER as ACCEPTED
 from ..history import write
 from .projections import ADAPTERS, MODELS, Batch
 
 FOLDER = ACCEPTED / "grid"
-CHIPS = ("Ascend910B1", "Ascend910B3", "Ascend910B4")
-"""The chips that tables are shipped for."""
+CHIPS = shipped_chips()
 RANKS = (8, 16, 64, 128)
 ROWS = (1, 4, 16, 64, 256)
 DTYPES = ("fp16", "bf16")

@@ -5,14 +5,14 @@ import contextlib
 import functools
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
+from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.command import CommandFailed
 from cold_kernels.devices import Device, interpreting
-from cold_kernels.specs import DEFAULT_CHIP, INSTALL
 
 from .yardstick import python_loop
 
@@ -40,8 +40,6 @@ PROJECTIONS = (
 )
 """Of a layer of Llama-2-7B: the launches that its LoRA takes."""
 STEP = f"step of {LAYERS} layers"
-DONE, FAILED = 0, 1
-"""Exit codes."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -54,26 +52,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "turn with each. The step has a row order, four bgmv_shrink_expand a layer, and one contrastive_argmax.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs=("rich", "triton"))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, or 1 if something is missing or kernels are interpreted."""
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
     if interpreting():
-        print("host: TRITON_INTERPRET=1: nothing is launched; unset it", file=sys.stderr)
-        return FAILED
-    try:
-        import rich  # noqa: F401
-        import triton  # noqa: F401
-    except ImportError as error:
-        print(f"host: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
+        raise CommandFailed("TRITON_INTERPRET=1: nothing is launched; unset it")
     found = measured()
     if arguments.json:
         print(json.dumps(found, indent=1))
     else:
         _show(found)
-    return DONE
 
 
 def measured() -> dict[str, dict[str, float]]:

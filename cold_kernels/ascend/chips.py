@@ -146,6 +146,7 @@ A3_24 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20 = dict(cube_cores=20, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20_168 = A3_20 | dict(l2_bytes=168 * KIB * KIB)
 
+DEFAULT_CHIP = "Ascend910B3"
 CHIPS = {
     name: Chip(name, **figures)
     for name, figures in {

@@ -30,6 +30,24 @@ class Machine:
     versions: Mapping[str, str]
     model: str
 
+    def compiled(self, call: StageCall) -> tuple[Any, list]:
+        """The program of a bound launch, and its run-time arguments in order.
+
+        Raises:
+            CompilationFailed: the compiler refuses it.
+        """
+        signature, constants, arguments = call.specialized()
+        return self.compile(call.kernel, signature, constants, call.options), list(arguments.values())
+
+    def run(self, call: StageCall, values: bool) -> Any:
+        """Compile a bound launch and simulate it; with ``values`` its outputs are written, and hazards looked for.
+
+        Raises:
+            AscendError: it does not compile, or does what the simulator refuses.
+        """
+        program, arguments = self.compiled(call)
+        return self.simulate(program, arguments, call.grid, values)
+
 
 def programs_digest(machine: Machine, calls: Iterable[StageCall]) -> str:
     """Of the compiled programs of launches, in order: equal where a device runs the same.
@@ -37,11 +55,7 @@ def programs_digest(machine: Machine, calls: Iterable[StageCall]) -> str:
     Raises:
         CompilationFailed: one does not compile.
     """
-    digests = []
-    for call in calls:
-        if 0 not in call.grid:
-            signature, constants, _ = call.specialized()
-            digests.append(machine.compile(call.kernel, signature, constants, call.options).digest)
+    digests = [machine.compiled(call)[0].digest for call in calls if 0 not in call.grid]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
 
 

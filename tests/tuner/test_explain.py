@@ -70,7 +70,7 @@ def test_the_compilers_own_words(monkeypatch, capsys):
     def refused(self, call):
         raise CompilationFailed("linalg", ["error: no such luck"], "add")
 
-    monkeypatch.setattr(launched.Subject, "compiled", refused)
+    monkeypatch.setattr(launched.ProfiledKernel, "compiled", refused)
     (launch,) = explained(capsys, 1, SPEC)["compiler"]
     assert launch["outcome"] == "failed" and launch["diagnostics"] == ["error: no such luck"]
     assert main(["explain", SPEC]) == 1

@@ -13,7 +13,7 @@ from cold_kernels.ascend.simulator.profile.stalls import Flag, Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES, SCALAR
 
 from .analysis import SIMULATED, place, source
-from .profiled import Launch, Subject
+from .profiled import ProfiledKernel, ProfiledLaunch
 
 MOST_EVENTS = 400_000
 """Events after which no further core is added."""
@@ -22,7 +22,7 @@ MOST_MAPS = 8
 NS = 1e9
 
 
-def write_trace(subject: Subject, path: Path, cores: int) -> str:
+def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
     """Write the file; the line to print about it.
 
     Of each launch it has one core for all with the same timeline, at most ``cores`` of them, first the one that
@@ -48,7 +48,7 @@ def write_trace(subject: Subject, path: Path, cores: int) -> str:
     return f"{path}: {shown} of {there} different core timelines, simulated; open it in ui.perfetto.dev"
 
 
-def core_events(launch: Launch, group: list[int], pid: int, begin: int, title: str) -> list[dict[str, Any]]:
+def core_events(launch: ProfiledLaunch, group: list[int], pid: int, begin: int, title: str) -> list[dict[str, Any]]:
     """The events of the first core of ``group``, which stands for all of it, from ``begin`` ns on."""
     found = profile(launch.simulation, group[0])
     others = f" and {len(group) - 1} cores alike" if len(group) > 1 else ""
@@ -61,7 +61,7 @@ def core_events(launch: Launch, group: list[int], pid: int, begin: int, title: s
 class _Core:
     """Times of one core in whole nanoseconds, so that what follows without a gap does so in the file."""
 
-    def __init__(self, launch: Launch, found: Profile, pid: int, begin: int) -> None:
+    def __init__(self, launch: ProfiledLaunch, found: Profile, pid: int, begin: int) -> None:
         self.launch, self.found, self.pid, self.begin = launch, found, pid, begin
         self.chip = launch.simulation.chip
         self.levels: dict[int, list[tuple[float, int]]] = {}

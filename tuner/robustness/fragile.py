@@ -14,11 +14,11 @@ from cold_kernels import tables
 from cold_kernels.ascend.chips import CONSTANTS, Chip
 from cold_kernels.ascend.errors import CompilationFailed, UnsupportedProgram
 from cold_kernels.ascend.machine import Machine
-from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
 
 from ..search.evaluate import Evaluator
+from ..search.warm_start import case_of
 from ..search.winner import TIE
 
 L2_RATIO = "l2_ratio"
@@ -94,12 +94,6 @@ def entries(spec: KernelSpec, chip: str, folder: Path) -> Iterator[tables.Entry]
     """The entries of a kernel's table for a chip; none if there is no table."""
     for table, _ in tables.read(spec, chip, (folder,)):
         yield from table.entries
-
-
-def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
-    """The case that an entry was tuned for; a plain one of its shape where it does not say."""
-    plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
-    return Case.parse(entry.details.get("case", plain), spec)
 
 
 def _flips(evaluator: Evaluator, entry: tables.Entry, known: list[Record]) -> Iterator[Flip]:

@@ -48,6 +48,12 @@ def _configs(spec: KernelSpec, chip: str, output: Path) -> Iterator[Record]:
                 yield entry.config
 
 
+def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
+    """The case that an entry was tuned for; a plain one of its shape where it does not say."""
+    plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
+    return Case.parse(entry.details.get("case", plain), spec)
+
+
 def _case(spec: KernelSpec, entry: tables.Entry) -> Case | None:
     """The case that the entry was tuned for, or a plain one of its shape; None for a shape that has no work."""
     plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())

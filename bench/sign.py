@@ -12,8 +12,9 @@ from pathlib import Path
 
 from cold_kernels import tables
 from cold_kernels.ascend.machine import Machine, programs_digest
+from cold_kernels.command import DONE, FAILED
 from cold_kernels.spec import KernelSpec
-from tuner.robustness.fragile import case_of
+from tuner.search.warm_start import case_of
 
 RECOUNTED = 4
 """Cells of each chip's layers that are counted again."""
@@ -44,14 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     from cold_kernels.ascend.machine import ascend_machine
     from cold_kernels.specs import KERNELS, check_name, load
 
-    from ..layers.cases import CHIPS, sign
+    from .layers.cases import sign
 
     if arguments.recount < 0:
         raise ValueError(f"--recount {arguments.recount}: must be 0 or more")
     for name in arguments.kernels:
         check_name(name)
     same = True
-    for chip in CHIPS:
+    for chip in tables.shipped_chips():
         machine = ascend_machine(chip)
         for name in arguments.kernels or KERNELS:
             found = signed(load(name), machine)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         for chip, said in sign(arguments.recount):
             print(f"layers on {chip}: {said}", flush=True)
             same &= not said.different
-    return 0 if same else 1
+    return DONE if same else FAILED
 
 
 @dataclass(frozen=True)
