@@ -3,12 +3,13 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from ..core.operations import UNKNOWN_PLACE
 from ..timing.cores import Run, Simulation, ends, placed
 from ..timing.timeline import schedule
 from ..trace.work import PIPES
 from .critical import critical_path
 from .recording import Recording
-from .stalls import NOWHERE, Cause
+from .stalls import Cause
 
 NEXT_PROGRAM = Cause("program")
 
@@ -100,7 +101,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
                 idle[pipe] = rest
             elif rest > 0:
                 stalled[pipe][NEXT_PROGRAM] += rest
-    lines.pop(NOWHERE, None)
+    lines.pop(UNKNOWN_PLACE, None)
     return Profile(
         core,
         at,
