@@ -1,11 +1,12 @@
 """The accepted facts on disk, their history, and how facts differ from them."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from cold_kernels.files import write_whole
 
 FOLDER = Path(__file__).parents[1] / "accepted"
 HISTORY = "history.jsonl"
@@ -45,16 +46,8 @@ def accept(chip: str, found: Mapping[str, Mapping[str, dict]], reason: str, fold
         note(folder, dict(reason=reason, chip=chip, cycles=changes))
     for kernel in changes:
         content = {"kernel": kernel, "chip": chip, "cases": found[kernel]}
-        write(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
+        write_whole(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
     return {kernel: len(cases) for kernel, cases in changes.items()}
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(f".{os.getpid()}")
-    whole.write_text(text)
-    whole.replace(path)
 
 
 def checked_reason(reason: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cold_kernels.files import write_whole
 from cold_kernels.specs import INSTALL
 
 from ..timing.wall_clock import RESULTS
@@ -49,9 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("report: nothing was accepted or timed yet; see bench/README.md", file=sys.stderr)
         return 1
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(found))
-        out.with_suffix(".png").write_bytes(picture(found))
+        write_whole(out, page(found))
+        write_whole(out.with_suffix(".png"), picture(found))
     except OSError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

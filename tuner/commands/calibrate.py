@@ -68,8 +68,7 @@ def calibrated(file: Path, out: Path | None, chip: str | None, machine_for: Any)
         OSError: the chip file cannot be written.
         ToolchainMissing: the compiler is not installed.
     """
-    from cold_kernels.ascend.chip_file import write_chip
-    from cold_kernels.ascend.chips import CHIPS
+    from cold_kernels.ascend.chips import CHIPS, write_chip
 
     from ..calibration.fit import fit
     from ..calibration.results import read
