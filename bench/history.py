@@ -1,7 +1,6 @@
 """What was accepted, when and why: a line for each time, shared by facts and wall-clock times."""
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -10,14 +9,6 @@ from typing import Any
 FOLDER = Path(__file__).with_name("accepted")
 """The accepted figures."""
 HISTORY = "history.jsonl"
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(f".{os.getpid()}")
-    whole.write_text(text)
-    whole.replace(path)
 
 
 def checked_reason(reason: str) -> str:

@@ -4,13 +4,13 @@ import functools
 import json
 import math
 import os
-import tempfile
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .files import write_whole
 from .record import Record
 from .source import kernel_source
 from .spec import KernelSpec
@@ -118,17 +118,7 @@ def save(path: Path, spec: KernelSpec, table: Table) -> Path:
         dict(shape=dict(e.shape), config=dict(e.config), evidence=e.evidence, details=e.details, programs=e.programs)
         for e in sorted(table.entries, key=lambda e: (spec.group_of(e.shape), *e.shape.values()))
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump({"format": FORMAT, **record}, file, indent=1)
-            file.write("\n")
-        os.chmod(name, 0o644)  # whoever launches may be another user than who tuned
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps({"format": FORMAT, **record}, indent=1) + "\n")
     read.cache_clear()
     return path
 

@@ -14,7 +14,7 @@ from cold_kernels.dtypes import TORCH
 from cold_kernels.specs import KERNELS, load
 
 SPECS = {name: load(name) for name in KERNELS}
-FAR = 2**30 + 8, 2**31 + 8
+WIDE_STRIDES = 2**30 + 8, 2**31 + 8
 """Strides that leave 32 bits in the third row, and at once."""
 
 
@@ -32,7 +32,7 @@ def bits(tensor):
     return tensor.contiguous().view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.itemsize])
 
 
-def far(tensor, stride=FAR[0]):
+def far(tensor, stride=WIDE_STRIDES[0]):
     """The same values in rows that many elements apart, in memory that takes no room until it is touched."""
     strides = (stride, *torch.empty(tensor.shape[1:]).stride())
     extent = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
@@ -126,7 +126,7 @@ def indices(spec):
 
 
 def far_matrices(spec):
-    return [(name, stride) for name, arg in spec.operands.items() if len(arg.dims) > 1 for stride in FAR]
+    return [(name, stride) for name, arg in spec.operands.items() if len(arg.dims) > 1 for stride in WIDE_STRIDES]
 
 
 class EveryKernel:

@@ -213,7 +213,7 @@ def test_older_entries_of_another_compiler_lose_their_evidence(directory):
     assert found.config.DEPTH == 2 and found.evidence == "legal"
 
 
-@pytest.mark.parametrize("step", ["dump", "replace"])
+@pytest.mark.parametrize("step", ["dumps", "replace"])
 def test_a_crash_leaves_the_old_table_and_no_litter(directory, monkeypatch, step):
     path = write(directory, copies, table(entry(4, 8, DEPTH=2)))
     before = path.read_bytes()
@@ -221,7 +221,7 @@ def test_a_crash_leaves_the_old_table_and_no_litter(directory, monkeypatch, step
     def crash(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json if step == "dump" else os, step, crash)
+    monkeypatch.setattr(json if step == "dumps" else os, step, crash)
     with pytest.raises(KeyboardInterrupt):
         write(directory, copies, table(entry(4, 8, TILE=16)))
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..history import FOLDER, checked_reason, note, write
+from cold_kernels.files import write_whole
+
+from ..history import FOLDER, checked_reason, note
 
 CYCLES = "simulated cycles"
 ACCEPT = 'python -m bench accept --reason "..."'
@@ -43,7 +45,7 @@ def accept(chip: str, found: Mapping[str, Mapping[str, dict]], reason: str, fold
         note(folder, dict(reason=reason, chip=chip, cycles=changes))
     for kernel in changes:
         content = {"kernel": kernel, "chip": chip, "cases": found[kernel]}
-        write(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
+        write_whole(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
     return {kernel: len(cases) for kernel, cases in changes.items()}
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cold_kernels.code_digest import code_digest
+from cold_kernels.files import write_whole
 from cold_kernels.tables import shipped_chips
 
 from ..history import FOLDER as ACCEPTED
-from ..history import write
 from .projections import ADAPTERS, MODELS, Batch
 
 FOLDER = ACCEPTED / "grid"
@@ -213,5 +213,5 @@ def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, Signed]]:
         different = tuple(str(cell) for cell in drawn if json.loads(json.dumps(count(cell))) != found[cell])
         if not different:
             path = folder / f"{chip}.jsonl"
-            write(path, path.read_text().replace(f'"digest":"{mark}"', f'"digest":"{now}"'))
+            write_whole(path, path.read_text().replace(f'"digest":"{mark}"', f'"digest":"{now}"'))
         yield chip, Signed(len(found), len(drawn), different)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cold_kernels.command import CommandFailed
+from cold_kernels.files import write_whole
 
 from ..png import png
 from ..timing.wall_clock import RESULTS
@@ -39,9 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
     found = sections()
     if not found:
         raise CommandFailed("nothing was accepted or timed yet; see bench/README.md")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(found))
-    out.with_suffix(".png").write_bytes(picture(found))
+    write_whole(out, page(found))
+    write_whole(out.with_suffix(".png"), picture(found))
     print(f"wrote {out} and {out.with_suffix('.png')}")
 
 

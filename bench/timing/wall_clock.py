@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..history import FOLDER, checked_reason, note, write
+from cold_kernels.files import write_whole
+
+from ..history import FOLDER, checked_reason, note
 from .rank_test import greater
 from .side_by_side import Times
 
@@ -122,7 +124,7 @@ def merge(device: str, found: Mapping[str, Measured], folder: Path) -> Path:
     merged = {**read(device, folder), **found}
     lines = [f"{json.dumps(name)}: {json.dumps(merged[name].to_json())}" for name in sorted(merged)]
     path = folder / f"{device}.json"
-    write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
     return path
 
 

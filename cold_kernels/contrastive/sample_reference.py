@@ -3,7 +3,7 @@
 import torch
 
 from .reference import UNIT_ROUNDOFF, _error, _scores, argmax, argmax_bytes, argmax_tolerance
-from .sample_cpu import COLDEST
+from .sample_cpu import MIN_TEMPERATURE
 
 EXPONENTIAL = 4 * UNIT_ROUNDOFF
 """Relative error of an exponential in float32: of two ulp, as device libraries promise."""
@@ -80,7 +80,7 @@ def sample_bytes(expert: torch.Tensor, amateur: torch.Tensor, choice: torch.Tens
 
 def _drawn(scores: torch.Tensor, temperature: torch.Tensor) -> list[int]:
     """Rows in which there is something to draw; in others the choice is the best token."""
-    return ((temperature >= COLDEST) & scores.amax(1).isfinite()).nonzero()[:, 0].tolist()
+    return ((temperature >= MIN_TEMPERATURE) & scores.amax(1).isfinite()).nonzero()[:, 0].tolist()
 
 
 class _Tokens:

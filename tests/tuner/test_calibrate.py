@@ -10,8 +10,7 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from cold_kernels.ascend.chip_file import load_chip, write_chip
-from cold_kernels.ascend.chips import CONSTANTS, chip_named
+from cold_kernels.ascend.chips import CONSTANTS, chip_named, load_chip, write_chip
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case

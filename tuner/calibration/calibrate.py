@@ -12,8 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cold_kernels.ascend.chip_file import write_chip
-from cold_kernels.ascend.chips import CHIPS, CONSTANTS, Chip
+from cold_kernels.ascend.chips import CHIPS, CONSTANTS, Chip, write_chip
 from cold_kernels.ascend.errors import AscendError, ToolchainMissing
 from cold_kernels.cases import Case
 from cold_kernels.record import Record

@@ -11,6 +11,7 @@ from cold_kernels.ascend.simulator.profile.profile import Profile, alike, profil
 from cold_kernels.ascend.simulator.profile.recording import Recording
 from cold_kernels.ascend.simulator.profile.stalls import Flag, Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES, SCALAR
+from cold_kernels.files import write_whole
 
 from .analysis import SIMULATED, place, source
 from .profiled import ProfiledKernel, ProfiledLaunch
@@ -44,7 +45,7 @@ def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
     kept = {"evidence": SIMULATED, "kernel": subject.kernel, "chip": subject.machine.chip.name, "shape": subject.shape}
     kept |= {"config": str(subject.config or ""), "timelines": f"{shown} of {there} different ones"}
     events.sort(key=lambda event: event.get("ts", -1))
-    path.write_text(json.dumps({"displayTimeUnit": "ns", "otherData": kept, "traceEvents": events}))
+    write_whole(path, json.dumps({"displayTimeUnit": "ns", "otherData": kept, "traceEvents": events}))
     return f"{path}: {shown} of {there} different core timelines, simulated; open it in ui.perfetto.dev"
 
 
