@@ -8,6 +8,7 @@ COMMANDS = {
     "accept": "bench.exact.accept",
     "device": "tuner.commands.device",
     "grid": "bench.layers.grid",
+    "host": "bench.timing.host",
     "memory": "bench.layers.memory",
     "regret": "bench.layers.regret",
     "report": "bench.report.report",

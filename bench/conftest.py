@@ -16,4 +16,4 @@ def pytest_xdist_auto_num_workers(config):
 @pytest.fixture
 def race(request, benchmark) -> Race:
     """Times a function beside others, and fails if it has become slower."""
-    return Race(request.node.nodeid.removeprefix("bench/"), benchmark)
+    return Race(f"{request.path.name}::{request.node.nodeid.partition('::')[2]}", benchmark)

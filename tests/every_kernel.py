@@ -15,7 +15,6 @@ from cold_kernels.contrastive import cpu
 from cold_kernels.devices import interpreting
 from cold_kernels.dtypes import TORCH
 from cold_kernels.specs import KERNELS, load
-from cold_kernels.tables import default
 
 SPECS = {name: load(name) for name in KERNELS}
 IN_TORCH = {"contrastive_score": cpu.score, "contrastive_argmax": cpu.argmax}
@@ -176,7 +175,7 @@ class EveryKernel:
         torch.use_deterministic_algorithms(True)  # fills what torch.empty makes
         try:
             assert torch.empty(1).isnan()
-            return self.run(spec, args, config or default(spec, spec.shape_of(args)), cores)
+            return self.run(spec, args, config or spec.default_for(spec.shape_of(args)), cores)
         finally:
             torch.use_deterministic_algorithms(False)
 

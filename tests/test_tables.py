@@ -79,9 +79,9 @@ def test_bf16_takes_what_was_tuned_for_fp16_as_legal(directory):
 
 
 def test_the_default_moves_only_as_far_as_it_must():
-    assert tables.default(copies, shape(4, 12)) == Record(copies.default, TILE=16)
-    assert tables.default(copies, shape(4, 8)) == copies.default
-    assert tables.default(copies, shape(4, 8), shape(4, 12)) == Record(copies.default, TILE=16)
+    assert copies.default_for(shape(4, 12)) == Record(copies.default, TILE=16)
+    assert copies.default_for(shape(4, 8)) == copies.default
+    assert copies.default_for(shape(4, 8), shape(4, 12)) == Record(copies.default, TILE=16)
 
 
 def test_what_shapes_a_sum_never_varies_with_the_batch(directory):

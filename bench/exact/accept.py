@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ..history import checked_reason
 from ..timing import wall_clock
 from . import accepted as baseline
 
@@ -27,7 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; 0, 1 if something is missing or a result is wrong, 2 for bad input."""
     try:
-        baseline.checked_reason(arguments.reason)
+        checked_reason(arguments.reason)
         if arguments.wall_clock and arguments.kernels:
             raise ValueError(f"--wall-clock takes no kernels: {', '.join(arguments.kernels)}")
         return _times(arguments.reason) if arguments.wall_clock else _facts(arguments.kernels, arguments.reason)

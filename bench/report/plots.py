@@ -1,19 +1,36 @@
-"""The report's drawings, by matplotlib; each draws into the figure that it is given."""
+"""The report's plots, by matplotlib; each draws into the figure that it is given."""
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
-    from .panels import Point
-
 SMALL = 7
 KIB = 1024
 
 
-def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence["Point"]], bytes_per_second: float) -> None:
+@dataclass(frozen=True)
+class Point:
+    """A case under its roof: bytes that must move, simulated microseconds without the launch, and their floor."""
+
+    kernel: str
+    case: str
+    group: str
+    minimal_bytes: int
+    us: float
+    floor_us: float
+    facts: Mapping
+
+    @property
+    def share(self) -> float:
+        """Of the roof that is reached, at most 1."""
+        return self.floor_us / self.us
+
+
+def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence[Point]], bytes_per_second: float) -> None:
     """A panel for each kernel: time over bytes that must move, the roof below, a colour for each group of sizes."""
     panels = figure.subplots(1, len(kernels), sharey=True, squeeze=False)[0]
     for axes, (kernel, found) in zip(panels, kernels.items(), strict=True):
@@ -36,7 +53,7 @@ def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence["Point"]], by
     panels[0].set_ylabel("us without launch and start of cores, simulated")
 
 
-def history(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
+def accepted_cycles(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
     """A line for each kernel over what was accepted."""
     axes = figure.subplots()
     for kernel, ratios in kernels.items():

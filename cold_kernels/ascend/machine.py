@@ -1,11 +1,12 @@
 """What a search runs on: a compiler and a simulated chip, behind one seam."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..code_digest import code_digest
+from ..stage import StageCall
 
 MODEL = "cold_kernels.ascend.simulator"
 """What executes and times programs, with all that it imports."""
@@ -28,6 +29,20 @@ class Machine:
     simulate: Callable[[Any, list, tuple[int, ...], bool], Any]
     versions: Mapping[str, str]
     model: str
+
+
+def programs_digest(machine: Machine, calls: Iterable[StageCall]) -> str:
+    """Of the compiled programs of launches, in order: equal where a device runs the same.
+
+    Raises:
+        CompilationFailed: one does not compile.
+    """
+    digests = []
+    for call in calls:
+        if 0 not in call.grid:
+            signature, constants, _ = call.specialized()
+            digests.append(machine.compile(call.kernel, signature, constants, call.options).digest)
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
 
 
 def ascend_machine(name: str) -> Machine:

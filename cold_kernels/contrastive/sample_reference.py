@@ -2,7 +2,7 @@
 
 import torch
 
-from .reference import UNIT_ROUNDOFF, _error, _scores, argmax, argmax_bound, argmax_bytes
+from .reference import UNIT_ROUNDOFF, _error, _scores, argmax, argmax_bytes, argmax_tolerance
 from .sample_cpu import COLDEST
 
 EXPONENTIAL = 4 * UNIT_ROUNDOFF
@@ -40,7 +40,7 @@ def sample(
     return {"choice": choice}
 
 
-def sample_bound(
+def sample_tolerance(
     expert: torch.Tensor,
     amateur: torch.Tensor,
     choice: torch.Tensor,
@@ -58,7 +58,7 @@ def sample_bound(
     into its part of the distribution. Tokens of equal logits have equal scores, so that their ids alone order them.
     """
     scores, contrast = _scores(expert, amateur, log_alpha, beta)
-    bound = argmax_bound(expert, amateur, choice, log_alpha, beta)["choice"]
+    bound = argmax_tolerance(expert, amateur, choice, log_alpha, beta)["choice"]
     errors = _error(scores, contrast)
     for row in _drawn(scores, temperature):
         ids = (scores[row] > -torch.inf).nonzero()[:, 0]

@@ -24,7 +24,7 @@ def compiled(kernel, signature, constants, multi_buffer):
 class Compiled(EveryKernel):
     def run(self, spec, args, config, cores):
         """The simulation of every stage."""
-        assert all(excess <= 0 for excess in spec.excess(config, spec.shape_of(args)).values())
+        assert all(violation <= 0 for violation in spec.violations(config, spec.shape_of(args)).values())
         simulations = []
         for call in spec.calls(args, config, "ascend", cores):
             signature, constants, arguments = call.specialized()

@@ -16,7 +16,6 @@ from cold_kernels.cases import Case, errors
 from cold_kernels.contrastive import cpu
 from cold_kernels.contrastive.score import contrastive_argmax, contrastive_score
 from cold_kernels.record import Record
-from cold_kernels.tables import default
 from tests.ascend.test_compiled import Compiled
 
 from .rows import FIRST, INF, NAN, ROWS, batch, same_bits
@@ -28,7 +27,7 @@ CORES = 40
 def launch(spec, args, cores=CORES, **config):
     """Compile and simulate every stage; ``config`` may name tunables of the other kernel."""
     mine = {name: value for name, value in config.items() if name in spec.space}
-    return Compiled().launch(spec, args, Record(default(spec, spec.shape_of(args)), **mine), cores)
+    return Compiled().launch(spec, args, Record(spec.default_for(spec.shape_of(args)), **mine), cores)
 
 
 def operands(text):

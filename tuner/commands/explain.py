@@ -91,8 +91,13 @@ def _explained(arguments: argparse.Namespace) -> dict[str, Any]:
         for dim, limit in spec.limits.items()
     ]
     constraints = [
-        {"name": name, "excess": float(excess), "holds": bool(excess <= 0), "source": _source(spec.require[name])}
-        for name, excess in spec.excess(config, case.shape()).items()
+        {
+            "name": name,
+            "violation": float(violation),
+            "holds": bool(violation <= 0),
+            "source": _source(spec.constraints[name]),
+        }
+        for name, violation in spec.violations(config, case.shape()).items()
     ]
     legal = all(item["holds"] for item in (*limits, *constraints))
     compiled = _compiled(spec, case, config, arguments.chip) if legal else []
@@ -183,7 +188,7 @@ def _show(found: dict[str, Any]) -> None:
         report.say(f"{_mark(limit)} limit {limit['dimension']}: {limit['size']}, at most {limit['limit']}")
     for one in found["constraints"]:
         report.say(
-            f"{_mark(one)} {one['name']}: {one['excess']:g}, at most 0"
+            f"{_mark(one)} {one['name']}: {one['violation']:g}, at most 0"
             + (f"   {one['source']}" if one["source"] else "")
         )
     for launch in found["compiler"]:

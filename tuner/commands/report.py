@@ -100,10 +100,10 @@ def _tuned(specs: Iterable["KernelSpec"], chip: str, folder: Path | None, as_mar
         seen: set[tuple] = set()
         for table, path in tables.read(spec, chip, (folder,) if folder else None):
             # A launch reads a whole group from the first table that has it.
-            entries = [entry for entry in table.entries if tables.group_of(spec, entry.shape) not in seen]
+            entries = [entry for entry in table.entries if spec.group_of(entry.shape) not in seen]
             hidden = len(table.entries) - len(entries)
             places.append(f"{path}" + (f"; {hidden} of its entries not, as their groups are above" * bool(hidden)))
-            seen |= {tables.group_of(spec, entry.shape) for entry in entries}
+            seen |= {spec.group_of(entry.shape) for entry in entries}
             if as_markdown:
                 rows += [ranged(spec.name, entry) for entry in with_ranges(spec, chip, entries)]
                 continue
@@ -161,7 +161,6 @@ def retimed(spec: "KernelSpec", chip: str, entries: Sequence["Entry"]) -> list["
         ToolchainMissing: the compiler is not installed.
         AscendError: a configuration does not compile, or does what the simulator refuses.
     """
-    from cold_kernels import tables
     from cold_kernels.ascend.machine import ascend_machine
 
     from ..robustness.fragile import case_of
@@ -172,9 +171,9 @@ def retimed(spec: "KernelSpec", chip: str, entries: Sequence["Entry"]) -> list["
     evaluator, chips = Evaluator(spec, machine), machine.chip.plausible(CHIPS)
     found = []
     for entry in entries:
-        group = [tables.group_of(spec, other.shape) == tables.group_of(spec, entry.shape) for other in entries]
+        group = [spec.group_of(other.shape) == spec.group_of(entry.shape) for other in entries]
         shapes = [case_of(spec, other).shape() for other, same in zip(entries, group, strict=True) if same]
-        default, case = tables.default(spec, *shapes), case_of(spec, entry)
+        default, case = spec.default_for(*shapes), case_of(spec, entry)
         mine = timed_on(evaluator, entry.config, case, chips)
         others = mine if entry.config == default else timed_on(evaluator, default, case, chips)
         row = scored(case, entry.config, mine, others, entry.config == default, evaluator, chips)

@@ -136,7 +136,6 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
     from cold_kernels.ascend.chips import chip_named
     from cold_kernels.ascend.machine import ascend_machine
     from cold_kernels.cases import Case
-    from cold_kernels.tables import default
 
     from ..dry_run import dry_run
     from ..profile.profiled import chosen_config, of_spec
@@ -149,12 +148,16 @@ def _of_spec(spec, arguments: argparse.Namespace) -> Subjects:
     case = Case.parse(arguments.shape or "", spec)
     dry_run(spec, case, chip_named(arguments.chip).vector_cores)
     config, reason = chosen_config(spec, case, chip_named(arguments.chip).name, arguments.config)
-    illegal = [f"{name} = {excess} > 0" for name, excess in spec.excess(config, case.shape()).items() if excess > 0]
+    illegal = [
+        f"{name} = {violation} > 0"
+        for name, violation in spec.violations(config, case.shape()).items()
+        if violation > 0
+    ]
     if illegal:
         raise ValueError(f"{config} is not legal for {case}: {', '.join(illegal)}; python -m tuner explain says more")
     machine = ascend_machine(arguments.chip)
     chosen = of_spec(spec, case, machine, config, reason)
-    by_hand = default(spec, case.shape())
+    by_hand = spec.default_for(case.shape())
     if arguments.config or by_hand == config:
         return Subjects(chosen)
     return Subjects(chosen, of_spec(spec, case, machine, by_hand, "default"))

@@ -106,7 +106,7 @@ def _flips(evaluator: Evaluator, entry: tables.Entry, known: list[Record]) -> It
     spec, nominal = evaluator.spec, evaluator.machine.chip
     case = case_of(spec, entry)
     shape = case.shape()
-    rivals = dict.fromkeys([entry.config, tables.default(spec, shape), *known])
+    rivals = dict.fromkeys([entry.config, spec.default_for(shape), *known])
     times = {}
     for config in rivals:
         if not spec.allows(config, shape):

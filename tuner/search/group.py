@@ -10,7 +10,6 @@ from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.source import kernel_source
 from cold_kernels.spec import KernelSpec
-from cold_kernels.tables import default
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class Group:
     @cached_property
     def default(self) -> Record:
         """The spec's default, or the legal configuration fewest steps away from it."""
-        return default(self.spec, *(case.shape() for case in self.cases))
+        return self.spec.default_for(*(case.shape() for case in self.cases))
 
     def point(self, config: Record) -> tuple[int, ...]:
         """Positions of the choices among the tunables' values: the coordinates of the search."""
@@ -48,7 +47,7 @@ class Group:
 
     def shaping(self, config: Record) -> tuple:
         """The choices that all cases of the group must share."""
-        return tuple(config[name] for name in self.spec.invariant)
+        return self.spec.shaping(config)
 
     @cached_property
     def smallest(self) -> Case:

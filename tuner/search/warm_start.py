@@ -28,7 +28,7 @@ def with_known(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Case
     found: dict[Record, Case] = {}
     for table, _ in tables.read(spec, chip, (output, tables.SHIPPED)):
         for entry in table.entries:
-            if tables.group_of(spec, entry.shape) != tables.group_of(spec, group.cases[0].shape()):
+            if spec.group_of(entry.shape) != spec.group_of(group.cases[0].shape()):
                 continue
             if entry.shape not in own and entry.shape not in found and (case := _case(spec, entry)):
                 found[entry.shape] = case
