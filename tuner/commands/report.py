@@ -165,8 +165,9 @@ def retimed(spec: "KernelSpec", chip: str, entries: Sequence["Entry"]) -> list["
     from cold_kernels.ascend.machine import ascend_machine
 
     from ..robustness.fragile import case_of
-    from ..search.decision import CHIPS, scored, timed_on
     from ..search.evaluate import Evaluator
+    from ..search.tasks import CHIPS
+    from ..search.timed import scored, timed_on
 
     machine = ascend_machine(chip)
     evaluator, chips = Evaluator(spec, machine), machine.chip.plausible(CHIPS)
@@ -177,7 +178,7 @@ def retimed(spec: "KernelSpec", chip: str, entries: Sequence["Entry"]) -> list["
         default, case = tables.default(spec, *shapes), case_of(spec, entry)
         mine = timed_on(evaluator, entry.config, case, chips)
         others = mine if entry.config == default else timed_on(evaluator, default, case, chips)
-        row = scored(case, entry.config, mine, others, entry.config == default, evaluator, chips)
+        row = scored(case, entry.config, mine, others, same=entry.config == default)
         found.append(replace(entry, details={**entry.details, **row.details()}))
     return found
 
