@@ -9,7 +9,7 @@ from pathlib import Path
 from cold_kernels.specs import DEFAULT_CHIP, FAILED, INSTALL, INTERRUPTED, KERNELS, WRONG_INPUT, check_name, load
 
 TRIALS = 64
-QUICK_TRIALS = 8
+QUICK_TRIALS = 12
 """Trials of a quick look."""
 
 

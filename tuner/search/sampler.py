@@ -37,13 +37,15 @@ class LegalSampler:
         self.distributions: dict[str, BaseDistribution] = {
             name: IntDistribution(0, len(tunable.values) - 1) for name, tunable in group.spec.space.items()
         }
-        self._history = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
-        """What TPE knows: finished trials in the order of the search, whatever their numbers where they are kept."""
+        self._learned: list[FrozenTrial] = []
+        self._history = optuna.create_study()
 
     def learn(self, trials: Iterable[FrozenTrial]) -> None:
         """Take note of finished trials; those that failed teach TPE nothing."""
-        for trial in trials:
-            self._history.add_trial(trial)
+        self._learned += trials
+        # Another study, as one keeps the trials that it has read; in the order of the search, whatever their numbers.
+        self._history = optuna.create_study()
+        self._history.add_trials(self._learned)
 
     def config(self, params: dict[str, Any]) -> Record:
         """The configuration that a trial's parameters stand for."""

@@ -114,8 +114,8 @@ class Study:
     def batch(self, most: int) -> list[Proposal]:
         """What is open of the first batch that is not through, but not more than ``most``; in order."""
         number = next((i for i, batch in enumerate(self._batches) if len(batch) < BATCH), len(self._batches))
-        for batch in self._batches[self._learned : number]:
-            self.sampler.learn(batch[place] for place in sorted(batch))
+        if through := self._batches[self._learned : number]:
+            self.sampler.learn(batch[place] for batch in through for place in sorted(batch))
         self._learned = number
         here = self._batches[number] if number < len(self._batches) else {}
         before = [trial for batch in self._batches[:number] for trial in batch.values()]
