@@ -55,7 +55,7 @@ def decided(study):
 
 
 def start(output, seconds, *more, jobs=2, kill=""):
-    """The command in a process of its own, on the fake machine, which ends itself where it meets the tile ``kill``."""
+    """The command in a process of its own, on the fake machine, which dies of the tile ``kill``."""
     command = [sys.executable, "-m", "tests.tuner.fake_machine", "autotune", SPEC, "--output", output, *more]
     command += ["--jobs", jobs]
     return subprocess.Popen(
@@ -89,6 +89,14 @@ def children_of(process):
     for _ in range(4):
         found |= {child for child, parent in parents.items() if parent in found}
     return sorted(found - {process.pid})
+
+
+def wait_for_ends(pids):
+    """Until none of the processes runs any more: Python's own helper ends a moment after its parent."""
+    deadline = time.monotonic() + 20
+    while running := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)
 
 
 def alive(pid):
@@ -152,17 +160,17 @@ def test_any_number_of_processes_finds_the_same(faked, tmp_path):
 
 
 def test_a_process_that_dies_costs_its_trial_alone(tmp_path):
-    tile = 2048
-    process = start(tmp_path, 0.01, "--trials", 16, kill=str(tile))
+    config = {"TILE": 4096, "AUTO": True}
+    process = start(tmp_path, 0.01, "--trials", 16, kill=str(config["TILE"]))
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said
     trials = decided(study_of(tmp_path))
     assert len(trials) == 16
     for trial in trials:
-        dead = trial.user_attrs["config"]["TILE"] == tile
+        dead = trial.user_attrs["config"] == config
         failure = trial.user_attrs.get("failure", "")
         assert failure.startswith("ended the process that tried it, twice: SIGKILL") == dead
-    assert all(entry["config"]["TILE"] != tile for entry in json.loads(table_of(tmp_path))["entries"])
+    assert all(entry["config"] != config for entry in json.loads(table_of(tmp_path))["entries"])
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
@@ -172,10 +180,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert len(children) >= 2
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 20
-    while any(map(alive, children)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(alive, children))
+    wait_for_ends(children)
 
 
 def test_the_same_command_again_runs_nothing(faked, tmp_path, monkeypatch):
@@ -334,7 +339,7 @@ def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
     finished = len(decided(study_of(tmp_path)))
     assert 4 <= finished < 10
     assert not [trial for trial in study_of(tmp_path).trials if trial.state == TrialState.RUNNING]
-    assert not any(map(alive, children))
+    wait_for_ends(children)
     assert main(["autotune", SPEC, "--output", str(tmp_path), "--trials", "10"]) == 0
     assert len(decided(study_of(tmp_path))) == 10
 
