@@ -141,18 +141,33 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
     dimensions. A table made with other compiler ``versions`` keeps its configurations and loses its evidence.
     """
     tables = read(spec, chip)
-    for like in filter(None, (shape, _sibling(shape))):
-        for table, path in tables:
-            group = [entry for entry in table.entries if spec.group_of(entry.shape) == spec.group_of(like)]
-            if group:
-                entry = min(group, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
-                exact = entry.shape == spec.key(shape)
-                reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
-                stale = like != shape or versions is not None and versions != table.versions
-                return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
+    if found := group_entries(spec, shape, tables):
+        table, path, entries = found
+        entry = nearest(spec, entries, shape)
+        exact = entry.shape == spec.key(shape)
+        reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
+        stale = entry.shape.dtype != shape.dtype or versions is not None and versions != table.versions
+        return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
     # A configuration of another group, however near, may not fit the unified buffer in this one.
     reason = f"{tables[0][1]} has nothing for {shape}" if tables else f"no table of this kernel for {chip}"
     return Selection(spec.default_for(shape), RUNGS[0], f"default: {reason}")
+
+
+def group_entries(
+    spec: KernelSpec, shape: Record, tables: Iterable[tuple[Table, Path]]
+) -> tuple[Table, Path, list[Entry]] | None:
+    """The first table with entries for the shape's group, else for that of the other 16-bit type, and the entries."""
+    for like in filter(None, (shape, _sibling(shape))):
+        for table, path in tables:
+            entries = [entry for entry in table.entries if spec.group_of(entry.shape) == spec.group_of(like)]
+            if entries:
+                return table, path, entries
+    return None
+
+
+def nearest(spec: KernelSpec, entries: Iterable[Entry], shape: Record) -> Entry:
+    """Of a group's entries the one that a launch of ``shape`` takes."""
+    return min(entries, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
 
 
 def _sibling(shape: Record) -> Record | None:

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from cold_kernels.tables import Entry
 
-from .search.decision import CHIPS, Decision
+from .search.decision import GroupDecision
 from .search.group import Group
+from .search.tasks import CHIPS
 from .search.trial import Outcome, in_a_line
 
 PLAIN_EVERY = 8
@@ -59,7 +60,7 @@ class Report:
         if table.row_count:
             self.console.print(table)
 
-    def summary(self, decisions: Iterable[Decision], chip: str) -> None:
+    def summary(self, decisions: Iterable[GroupDecision], chip: str) -> None:
         """The table of all groups, and a line for each group."""
         decisions = list(decisions)
         self.say(heading(chip))

@@ -34,9 +34,8 @@ def launch():
         pytest.skip(str(missing))
     args = Case.parse(CASE, spec).tensors(spec)
     (call,) = spec.calls(args, spec.default, "ascend", machine.chip.vector_cores)
-    signature, constants, arguments = call.specialized()
-    program = machine.compile(call.kernel, signature, constants, call.options)
-    return spec, args, functools.partial(simulate, program, list(arguments.values()), call.grid)
+    program, arguments = machine.compiled(call)
+    return spec, args, functools.partial(simulate, program, arguments, call.grid)
 
 
 @pytest.mark.parametrize("what", MOST)

@@ -1,8 +1,9 @@
 """What a search runs on: a compiler and a simulated chip, behind one seam."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..code_digest import code_digest
@@ -47,6 +48,21 @@ class Machine:
         """
         program, arguments = self.compiled(call)
         return self.simulate(program, arguments, call.grid, values)
+
+    def remembering(self, count: int) -> "Machine":
+        """The same machine, which keeps the ``count`` programs that were asked for last."""
+        programs: OrderedDict[tuple, Any] = OrderedDict()
+
+        def compile(kernel: Any, signature: Mapping, constants: Mapping, options: Mapping) -> Any:
+            key = (kernel, *(tuple(sorted(part.items())) for part in (signature, constants, options)))
+            if key not in programs:
+                programs[key] = self.compile(kernel, signature, constants, options)
+            programs.move_to_end(key)
+            while len(programs) > count:
+                programs.popitem(last=False)
+            return programs[key]
+
+        return replace(self, compile=compile)
 
 
 def programs_digest(machine: Machine, calls: Iterable[StageCall]) -> str:

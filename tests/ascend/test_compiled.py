@@ -10,15 +10,15 @@ if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 pytest.importorskip("hypothesis")
 
-from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.ascend.errors import UnifiedBufferOverflow
+from cold_kernels.ascend.machine import ascend_machine
 from tests.every_kernel import EveryKernel, extreme_configs, for_each, tensors
 
 
 @functools.cache
-def compiled(kernel, signature, constants, multi_buffer):
-    options = CompileOptions(multi_buffer=multi_buffer)
-    return compile_kernel(kernel, dict(signature), dict(constants), options=options)
+def machine():
+    return ascend_machine(DEFAULT_CHIP).remembering(256)
 
 
 class Compiled(EveryKernel):
@@ -27,11 +27,7 @@ class Compiled(EveryKernel):
         assert all(violation <= 0 for violation in spec.violations(config, spec.shape_of(args)).values())
         simulations = []
         for call in spec.calls(args, config, "ascend", cores):
-            signature, constants, arguments = call.specialized()
-            program = compiled(
-                call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"]
-            )
-            simulations.append(simulate(program, list(arguments.values()), call.grid, hazards=True))
+            simulations.append(machine().run(call, values=True))
             assert simulations[-1].hazards == ()
         return simulations
 

@@ -1,5 +1,6 @@
 """The whole command: on a fake machine in this process, killed and interrupted in others, and for real."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,6 @@ from cold_kernels.ascend.installation import toolchain_problem
 from cold_kernels.record import Record
 from tuner.__main__ import main
 from tuner.search.journal import journal
-from tuner.search.trial import decided
 
 from .fake_machine import fake_machine
 
@@ -31,7 +31,9 @@ CHIP = "Ascend910B3"
 
 @pytest.fixture
 def faked(monkeypatch):
+    """The command in this process alone, on the fake machine."""
     monkeypatch.setattr("cold_kernels.ascend.machine.ascend_machine", fake_machine)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     monkeypatch.setenv("FAKE_SECONDS", "0")
 
 
@@ -45,13 +47,21 @@ def study_of(output):
     return optuna.load_study(study_name=summary.study_name, storage=storage)
 
 
-def start(output, seconds, *more):
-    """The command in a process of its own, on the fake machine."""
+def decided(study):
+    """The trials that came to an end of their own, in order of the search."""
+    abandoned = study.user_attrs.get("abandoned", [])
+    finished = [trial for trial in study.trials if trial.state.is_finished() and trial.number not in abandoned]
+    return sorted(finished, key=lambda trial: trial.user_attrs["place"])
+
+
+def start(output, seconds, *more, jobs=2, kill=""):
+    """The command in a process of its own, on the fake machine, which dies of the tile ``kill``."""
     command = [sys.executable, "-m", "tests.tuner.fake_machine", "autotune", SPEC, "--output", output, *more]
+    command += ["--jobs", jobs]
     return subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env={**os.environ, "FAKE_SECONDS": str(seconds)},
+        env={**os.environ, "FAKE_SECONDS": str(seconds), "FAKE_DEATH": kill},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -67,6 +77,33 @@ def wait_for_trials(process, output, trials):
             return
         time.sleep(0.02)
     raise AssertionError(f"no {trials} trials: {process.communicate()[0]}")
+
+
+def children_of(process):
+    """Process ids of all that descend from it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = {process.pid}
+    for _ in range(4):
+        found |= {child for child, parent in parents.items() if parent in found}
+    return sorted(found - {process.pid})
+
+
+def wait_for_ends(pids):
+    """Until none of the processes runs any more: Python's own helper ends a moment after its parent."""
+    deadline = time.monotonic() + 20
+    while running := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
@@ -111,6 +148,41 @@ def test_the_same_seed_gives_the_same_bytes(faked, tmp_path):
     assert trials[0] == trials[1]
 
 
+def test_any_number_of_processes_finds_the_same(faked, tmp_path):
+    for folder, jobs in (("one", "1"), ("two", "2")):
+        command = ["autotune", SPEC, "--output", str(tmp_path / folder), "--trials", "14", "--jobs", jobs]
+        assert main(command) == 0
+    assert table_of(tmp_path / "one") == table_of(tmp_path / "two")
+    one, two = (study_of(tmp_path / folder) for folder in ("one", "two"))
+    for trial, other in zip(one.trials, two.trials, strict=True):
+        assert (trial.params, trial.user_attrs, trial.values) == (other.params, other.user_attrs, other.values)
+    assert one.user_attrs == two.user_attrs
+
+
+def test_a_process_that_dies_costs_its_trial_alone(tmp_path):
+    config = {"TILE": 4096, "AUTO": True}
+    process = start(tmp_path, 0.01, "--trials", 16, kill=str(config["TILE"]))
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    trials = decided(study_of(tmp_path))
+    assert len(trials) == 16
+    for trial in trials:
+        dead = trial.user_attrs["config"] == config
+        failure = trial.user_attrs.get("failure", "")
+        assert failure.startswith("ended the process that tried it, twice: SIGKILL") == dead
+    assert all(entry["config"] != config for entry in json.loads(table_of(tmp_path))["entries"])
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    process = start(tmp_path, 0.2, "--trials", 10)
+    wait_for_trials(process, tmp_path, 2)
+    children = children_of(process)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    wait_for_ends(children)
+
+
 def test_the_same_command_again_runs_nothing(faked, tmp_path, monkeypatch):
     command = ["autotune", SPEC, "--output", str(tmp_path), "--trials", "5"]
     main(command)
@@ -153,6 +225,7 @@ def test_a_group_without_a_working_configuration(faked, tmp_path, capsys):
         (["bgmv_shrink", "--shape", "idx=some"], "cannot read 'idx=some'"),
         ([SPEC, "--shape", "N=99999999999999"], "cannot make tensors"),
         ([SPEC, "--trials", "-1"], "--trials -1: must be 1 or more"),
+        ([SPEC, "--jobs", "0"], "--jobs 0: must be 1 or more"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_runs(faked, tmp_path, capsys, arguments, complaint):
@@ -196,7 +269,7 @@ def test_a_folder_in_the_place_of_the_table(faked, tmp_path, capsys):
 
 def test_quick_is_fewer_trials_unless_told(faked, tmp_path):
     assert main(["autotune", SPEC, "--quick", "--output", str(tmp_path / "quick")]) == 0
-    assert len(study_of(tmp_path / "quick").trials) == 8
+    assert len(study_of(tmp_path / "quick").trials) == 12
     assert main(["autotune", SPEC, "--quick", "--trials", "3", "--output", str(tmp_path / "three")]) == 0
     assert len(study_of(tmp_path / "three").trials) == 3
 
@@ -242,11 +315,11 @@ def test_kill_9_loses_nothing(faked, tmp_path):
     after = decided(study)
     assert len(after) == 10
     assert len({tuple(trial.params.items()) for trial in after}) == 10
-    assert len(study.trials) <= 11
+    assert len(study.trials) <= 10 + 2
     for trial in after:
         if trial.number in before:
             assert trial == before[trial.number]
-    undisturbed = study_of(tmp_path / "undisturbed").trials
+    undisturbed = decided(study_of(tmp_path / "undisturbed"))
     assert [trial.params for trial in after] == [trial.params for trial in undisturbed]
     assert table_of(tmp_path / "killed") == table_of(tmp_path / "undisturbed")
 
@@ -254,6 +327,8 @@ def test_kill_9_loses_nothing(faked, tmp_path):
 def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
     process = start(tmp_path, 0.1, "--trials", 10)
     wait_for_trials(process, tmp_path, 4)
+    children = children_of(process)
+    assert len(children) >= 2
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 130, said
@@ -264,6 +339,7 @@ def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
     finished = len(decided(study_of(tmp_path)))
     assert 4 <= finished < 10
     assert not [trial for trial in study_of(tmp_path).trials if trial.state == TrialState.RUNNING]
+    wait_for_ends(children)
     assert main(["autotune", SPEC, "--output", str(tmp_path), "--trials", "10"]) == 0
     assert len(decided(study_of(tmp_path))) == 10
 

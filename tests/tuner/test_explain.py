@@ -8,9 +8,9 @@ import pytest
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
 from cold_kernels.ascend.errors import CompilationFailed
+from cold_kernels.ascend.machine import Machine
 from cold_kernels.ascend.toolchain import toolchain_problem
 from tuner.__main__ import main
-from tuner.profile import profiled as launched
 
 SPEC = f"{Path(__file__).parent / 'tiny_spec.py'}:tiny_add"
 compiled = pytest.mark.skipif(toolchain_problem() is not None, reason="the Ascend compiler is not installed")
@@ -70,7 +70,7 @@ def test_the_compilers_own_words(monkeypatch, capsys):
     def refused(self, call):
         raise CompilationFailed("linalg", ["error: no such luck"], "add")
 
-    monkeypatch.setattr(launched.ProfiledKernel, "compiled", refused)
+    monkeypatch.setattr(Machine, "compiled", refused)
     (launch,) = explained(capsys, 1, SPEC)["compiler"]
     assert launch["outcome"] == "failed" and launch["diagnostics"] == ["error: no such luck"]
     assert main(["explain", SPEC]) == 1

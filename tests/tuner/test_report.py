@@ -14,7 +14,7 @@ from tuner.__main__ import main
 from tuner.robustness.fragile import double_launch, half_bandwidth
 
 from .test_autotune import ROOT, SPEC, faked  # noqa: F401
-from .test_known import shipped, tabled  # noqa: F401
+from .test_warm_start import shipped, tabled  # noqa: F401
 
 
 def test_what_no_launch_reads_is_left_out(shipped, tmp_path, monkeypatch, capsys):  # noqa: F811

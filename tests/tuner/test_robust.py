@@ -3,11 +3,14 @@ import pytest
 
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
-from tuner.search.decision import CHIPS, Referee
+from tuner.search.decision import Referee
 from tuner.search.evaluate import Evaluator
 from tuner.search.group import groups
 from tuner.search.interrupt import Interrupt
-from tuner.search.study import open_study, search
+from tuner.search.pool import InProcess
+from tuner.search.search import search
+from tuner.search.study import Study
+from tuner.search.tasks import CHIPS, Workplace
 
 from .fake_machine import fake_machine
 from .tiny_spec import tiny_add
@@ -34,11 +37,13 @@ class Doubter(Evaluator):
 @pytest.fixture
 def searched():
     evaluator = Doubter()
-    study = open_study(GROUP, evaluator, optuna.storages.InMemoryStorage(), 0)
-    with Interrupt() as interrupt:
-        search(study, GROUP, evaluator, 100, interrupt, lambda *_: None)
-    evaluator.seen.clear()
-    return evaluator, study
+    study = Study(GROUP, evaluator.machine, optuna.storages.InMemoryStorage(), 0)
+    place = Workplace(evaluator.machine, [GROUP])
+    place.evaluator = lambda spec: evaluator
+    with Interrupt() as interrupt, InProcess(place) as pool:
+        search(study, 0, pool, 100, interrupt, lambda *_: None)
+        evaluator.seen.clear()
+        yield evaluator, Referee(study, 0, pool)
 
 
 def configs(decision):
@@ -46,8 +51,8 @@ def configs(decision):
 
 
 def test_what_wins_has_run_all_its_targets_and_hard_cases(searched):
-    evaluator, study = searched
-    decision = Referee(GROUP, evaluator, study).decide()
+    evaluator, referee = searched
+    decision = referee.decide()
     chosen = configs(decision)
     assert chosen[LARGE] == BEST_OF_LARGE
     hard = next(case for case in GROUP.hard if case.sizes.N == 777)
@@ -55,22 +60,22 @@ def test_what_wins_has_run_all_its_targets_and_hard_cases(searched):
     assert {(GROUP.default, case) for case in (SMALL, LARGE, hard)} <= set(evaluator.seen)
     assert (chosen[SMALL], hard) in evaluator.seen or chosen[SMALL].TILE > 1024
     evaluator.seen.clear()
-    assert configs(Referee(GROUP, evaluator, study).decide()) == chosen
+    assert configs(referee.decide()) == chosen
     assert not evaluator.seen
 
 
 def test_a_wrong_winner_makes_room_for_the_next(searched):
-    evaluator, study = searched
+    evaluator, referee = searched
     evaluator.doubted = {(BEST_OF_LARGE, LARGE)}
-    decision = Referee(GROUP, evaluator, study).decide()
+    decision = referee.decide()
     assert configs(decision)[LARGE] not in (BEST_OF_LARGE, GROUP.default)
     assert f"{BEST_OF_LARGE} is wrong: off on {LARGE}; " in decision.reason
 
 
 def test_a_wrong_default_is_replaced_and_has_no_time(searched):
-    evaluator, study = searched
+    evaluator, referee = searched
     evaluator.doubted = {(GROUP.default, LARGE)}
-    decision = Referee(GROUP, evaluator, study).decide()
+    decision = referee.decide()
     assert decision.reason.startswith(f"the default is wrong: off on {LARGE}; ")
     for row in decision.rows:
         assert (row.default_us, row.gain, row.wins, row.worst_regret) == (None, None, CHIPS, 0)
@@ -78,8 +83,8 @@ def test_a_wrong_default_is_replaced_and_has_no_time(searched):
 
 
 def test_nothing_right_is_no_rows(searched):
-    evaluator, study = searched
+    evaluator, referee = searched
     evaluator.doubted = {(config, case) for config in GROUP.legal for case in GROUP.cases}
-    decision = Referee(GROUP, evaluator, study).decide()
+    decision = referee.decide()
     assert not decision.rows
     assert "no configuration that was tried works; of the others 2 of 15: does not compile: " in decision.reason

@@ -1,3 +1,5 @@
+import itertools
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -5,9 +7,11 @@ from optuna.trial import TrialState
 from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
 from tuner.search.group import groups
-from tuner.search.sampler import STARTUP_TRIALS, LegalSampler
-from tuner.search.trial import Outcome, abandon, decided, record
+from tuner.search.sampler import STARTUP_TRIALS
+from tuner.search.study import BATCH, Study
+from tuner.search.trial import Outcome
 
+from .fake_machine import fake_machine
 from .tiny_spec import tiny_add
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -22,22 +26,41 @@ def made_up_time(config):
     return 10 + abs(config.TILE_H - 1024) / 256 + abs(config.TILE_R - 4) + config.SPLIT_H - config.DEPTH / 8
 
 
-def run(group, seed, trials, *, abandoned=(), overflowing=lambda config: False):
-    """The configurations that were tried, in order, abandoning some trials by number."""
-    study = optuna.create_study(sampler=LegalSampler(group, seed))
-    configs = []
-    while len(configs) < min(trials, len(group.legal)):
-        trial = study.ask(study.sampler.distributions)
-        config = study.sampler.config(trial)
-        if trial.number in abandoned:
-            abandon(study, trial)
-            continue
-        configs.append(config)
-        if overflowing(config):
-            record(study, trial, config, Outcome("legal", failure="too large", excess_bits=4096))
-        else:
-            record(study, trial, config, Outcome("simulated", {"case": made_up_time(config)}))
-    return configs, study
+def opened(group, seed, storage=None):
+    return Study(group, fake_machine("Ascend910B3"), storage or optuna.storages.InMemoryStorage(), seed)
+
+
+def trials_of(storage):
+    (summary,) = optuna.get_all_study_summaries(storage)
+    return optuna.load_study(study_name=summary.study_name, storage=storage).trials
+
+
+def outcome_of(config, overflowing=lambda config: False):
+    if overflowing(config):
+        return Outcome("legal", failure="too large", excess_bits=4096)
+    return Outcome("simulated", {"case": made_up_time(config)})
+
+
+def run(group, seed, trials, *, disturbed=False, overflowing=lambda config: False):
+    """The configurations that were tried, in order of the search, and the storage.
+
+    Args:
+        disturbed: Whether the study is cut off in every batch, each time after another trial of it, and opened anew.
+    """
+    storage = optuna.storages.InMemoryStorage()
+    study = opened(group, seed, storage)
+    trials = min(trials, len(group.legal))
+    cuts = itertools.count()
+    while len(study.decided) < trials:
+        batch = study.batch(trials - len(study.decided))
+        for proposal in batch:
+            study.start(proposal)
+        finished = batch[1 + next(cuts) % 3 :: 2] if disturbed and len(batch) > 3 else batch
+        for proposal in reversed(finished):
+            study.tell(proposal, outcome_of(proposal.config, overflowing))
+        if finished is not batch:
+            study = opened(group, seed, storage)
+    return [config for config, _ in study.decided], storage
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +85,20 @@ def test_illegal_default_gives_the_nearest_legal_one():
 
 def test_exhausts_the_space_exactly_once():
     group = group_of(tiny_add, "N=100")
-    study = optuna.create_study(sampler=LegalSampler(group, 3))
-    tried = set()
-    for _ in group.legal:
-        trial = study.ask(study.sampler.distributions)
-        tried.add(study.sampler.config(trial))
-        study.tell(trial, 1.0)
-    assert tried == set(group.legal)
+    study = opened(group, 3)
+    for proposal in study.batch(100):
+        study.start(proposal)
+        study.tell(proposal, Outcome("compiles", {"case": 1.0}))
+    assert len(study.decided) == len(group.legal)
+    assert {config for config, _ in study.decided} == set(group.legal)
+    assert study.batch(100) == []
     with pytest.raises(RuntimeError, match="all 4 legal configurations were tried"):
-        study.ask(study.sampler.distributions)
+        study.sampler.propose(4, set(group.legal))
 
 
 def test_parameters_are_what_ran(shrink):
-    configs, study = run(shrink, 1, 20)
-    for config, trial in zip(configs, study.trials, strict=True):
+    configs, storage = run(shrink, 1, 20)
+    for config, trial in zip(configs, trials_of(storage), strict=True):
         assert dict(config) == trial.user_attrs["config"]
         assert tuple(trial.params.values()) == shrink.point(config)
 
@@ -86,12 +109,40 @@ def test_the_seed_decides(shrink):
     assert once != other
 
 
-def test_abandoned_trials_change_nothing_but_their_own_number(shrink):
+def test_a_study_that_is_cut_off_proposes_what_it_would_have_proposed(shrink):
     undisturbed, _ = run(shrink, 0, 30)
-    disturbed, study = run(shrink, 0, 30, abandoned={0, 4, 17, 18})
+    disturbed, storage = run(shrink, 0, 30, disturbed=True)
     assert disturbed == undisturbed
-    assert [trial.state for trial in study.trials].count(TrialState.FAIL) == 4
-    assert len(decided(study)) == 30
+    assert [trial.state for trial in trials_of(storage)].count(TrialState.FAIL) > 4
+
+
+def test_a_proposal_knows_the_batches_before_its_own_alone(shrink):
+    study, other = opened(shrink, 0), opened(shrink, 0)
+    batches = []
+    for _ in range(3):
+        mine, others = study.batch(BATCH), other.batch(BATCH)
+        assert [each.config for each in mine] == [each.config for each in others]
+        assert len({each.best for each in mine}) == 1
+        batches.append(mine)
+        for proposal in mine:
+            study.start(proposal)
+            study.tell(proposal, outcome_of(proposal.config))
+        for proposal in reversed(others):
+            other.start(proposal)
+            other.tell(proposal, outcome_of(proposal.config))
+    assert batches[0][0].best == 0
+    assert batches[1][0].best == pytest.approx(min(made_up_time(each.config) for each in batches[0]))
+
+
+def test_more_trials_go_on_where_fewer_ended(shrink):
+    storage = optuna.storages.InMemoryStorage()
+    for trials in (3, 13, 21, 30):
+        study = opened(shrink, 0, storage)
+        while len(study.decided) < trials:
+            for proposal in study.batch(trials - len(study.decided)):
+                study.start(proposal)
+                study.tell(proposal, outcome_of(proposal.config))
+    assert [config for config, _ in study.decided] == run(shrink, 0, 30)[0]
 
 
 def test_finds_a_better_half_than_chance(shrink):
@@ -107,9 +158,9 @@ def test_overflow_is_a_constraint_that_tpe_learns_from():
     def overflows(config):
         return config.TILE_H > 512
 
-    configs, study = run(group, 0, 60, overflowing=overflows)
-    pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
+    configs, storage = run(group, 0, 60, overflowing=overflows)
+    pruned = [trial for trial in trials_of(storage) if trial.state == TrialState.PRUNED]
     assert pruned and all(trial.constraints == {"unified_buffer_bits": 4096} for trial in pruned)
-    late = configs[STARTUP_TRIALS:]
+    late = configs[2 * BATCH :]  # the first whose proposals know of STARTUP_TRIALS outcomes
     share = sum(map(overflows, group.legal)) / len(group.legal)
     assert sum(map(overflows, late)) / len(late) < share / 2

@@ -6,7 +6,7 @@ from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from tuner.search.group import groups
-from tuner.search.winner import Candidate, candidates, judge, wins, worst_regret
+from tuner.search.winner import Contender, contenders, judge, wins, worst_regret
 
 CASES = [Case.parse(text, bgmv_shrink) for text in ("T=8", "T=32")]
 SMALL, LARGE = map(str, CASES)
@@ -27,7 +27,7 @@ def judged(chosen, small, large, default=10.0):
     """The verdict on ``chosen`` for both cases, with its times on the chips relative to the default's 10."""
     flat = {SMALL: [default] * CHIPS, LARGE: [default] * CHIPS}
     mine = {SMALL: list(small), LARGE: list(large)}
-    return judge(GROUP, Candidate(dict.fromkeys((SMALL, LARGE), chosen), 1.0), flat, mine)
+    return judge(GROUP, Contender(dict.fromkeys((SMALL, LARGE), chosen), 1.0), flat, mine)
 
 
 def mixed(winning, won=9.0, lost=10.1):
@@ -40,7 +40,7 @@ def test_the_free_tunables_are_chosen_case_by_case():
         RELATIVE: {SMALL: 12.0, LARGE: 15.0},
         OTHER: {SMALL: 30.0, LARGE: 30.0},
     }
-    first, second = candidates(GROUP, times)
+    first, second = contenders(GROUP, times)
     assert first.configs == {SMALL: DEFAULT, LARGE: RELATIVE}
     assert first.us == pytest.approx(math.sqrt(150))
     assert second.configs == {SMALL: OTHER, LARGE: OTHER}
@@ -51,8 +51,8 @@ def test_the_shared_tunables_are_shared():
         DEFAULT: {SMALL: 10.0, LARGE: 20.0},
         OTHER: {SMALL: 20.0, LARGE: 10.0},
     }
-    for candidate in candidates(GROUP, times):
-        assert len({GROUP.shaping(config) for config in candidate.configs.values()}) == 1
+    for contender in contenders(GROUP, times):
+        assert len({GROUP.shaping(config) for config in contender.configs.values()}) == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -60,8 +60,8 @@ def test_ties_go_to_the_default_and_then_by_the_order_of_the_space(order):
     smaller, larger = config(TILE_H=512), config(TILE_H=1024)
     times = {larger: 9.97, smaller: 10.0, DEFAULT: 10.01, config(DEPTH=1): 10.0, config(DEPTH=4): 10.0}
     items = list(times.items())[::order]
-    found = candidates(GROUP, {chosen: {SMALL: us, LARGE: us} for chosen, us in items})
-    assert [candidate.configs[SMALL] for candidate in found] == [DEFAULT, smaller, larger]
+    found = contenders(GROUP, {chosen: {SMALL: us, LARGE: us} for chosen, us in items})
+    assert [contender.configs[SMALL] for contender in found] == [DEFAULT, smaller, larger]
 
 
 def test_nothing_faster_keeps_the_default():

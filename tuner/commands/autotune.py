@@ -1,6 +1,7 @@
 """``python -m tuner autotune``: finds configurations with no device and writes them to tables."""
 
 import argparse
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.specs import KERNELS, check_name, load
 
 TRIALS = 64
-QUICK_LEAST, QUICK_MOST, QUICK_SHARE = 8, 32, 1 / 16
-"""Trials of a quick look: this share of what is legal, within these bounds."""
+QUICK_TRIALS = 12
+"""Trials of a quick look."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -36,9 +37,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a first look in minutes: of each kernel the first group of targets alone, with as many trials as a "
-        f"sixteenth of its legal configurations, from {QUICK_LEAST} to {QUICK_MOST}",
+        help=f"a first look in minutes, {QUICK_TRIALS} trials each: of each kernel the first target alone where tables "
+        "have its group, which stays but for what is found to be faster; else the first group of targets",
     )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="trials at a time, each in a process; default: one for each CPU, here "
+        f"{len(os.sched_getaffinity(0))}; the same seed finds the same with any number",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
@@ -50,30 +55,41 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cold_kernels.ascend.chips import chip_named
     from cold_kernels.ascend.machine import ascend_machine
+    from cold_kernels.cases import Case
     from cold_kernels.tables import user_directory
 
-    from ..search.session import groups_of, jobs_for, tune
+    from ..search.session import groups_of, pool_for, searches_for, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     output = arguments.output or user_directory()
     names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
     trials = arguments.trials
+    jobs = len(os.sched_getaffinity(0)) if arguments.jobs is None else arguments.jobs
 
     def trials_of(group) -> int:
         if trials is not None:
             return trials
-        return min(QUICK_MOST, max(QUICK_LEAST, int(len(group.legal) * QUICK_SHARE))) if arguments.quick else TRIALS
+        return QUICK_TRIALS if arguments.quick else TRIALS
 
+    def first_target(group) -> tuple[Case, ...]:
+        return group.cases if arguments.shape else (Case.parse(group.spec.targets[0], group.spec),)
+
+    judged = first_target if arguments.quick else None
     with ExitStack() as held:
         if trials is not None and trials < 1:
             raise ValueError(f"--trials {trials}: must be 1 or more")
+        if jobs < 1:
+            raise ValueError(f"--jobs {jobs}: must be 1 or more")
         chip_named(arguments.chip)
         for name in names:
             check_name(name)
         machine = ascend_machine(arguments.chip)
-        specs = dict.fromkeys(load(name) for name in names)
-        found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in specs]
+        kernels = {}
+        for name in names:
+            kernels.setdefault(load(name), name)
+        found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
-        jobs = jobs_for(sum(found, []), machine, output, arguments.seed, held)
-        return tune(jobs, trials_of, output)
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
+        pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
+        return tune(searches, machine, pool, trials_of, output)

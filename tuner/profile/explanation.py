@@ -83,7 +83,7 @@ def _compiled(spec: KernelSpec, case: Case, config: Record, chip: str) -> list[d
 def _diagnosis(subject: ProfiledKernel, call: StageCall) -> dict[str, Any]:
     """The compiler's words, or what the compiled program needs."""
     try:
-        program, arguments = subject.compiled(call)
+        program, arguments = subject.machine.compiled(call)
     except UnifiedBufferOverflow as error:
         bits = {"required_bits": error.required_bits, "available_bits": error.available_bits}
         return {"outcome": "overflow", **bits, "message": str(error)}

@@ -1,6 +1,5 @@
 """What a command simulates: a kernel with its arguments, in one configuration or as it is called."""
 
-import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cold_kernels.ascend import Program, Simulation, simulate
-from cold_kernels.ascend.chips import Chip
 from cold_kernels.ascend.machine import Machine
 from cold_kernels.ascend.simulator.profile.buffers import Buffer, buffers
 from cold_kernels.ascend.simulator.profile.profile import Profile
@@ -78,27 +76,12 @@ class ProfiledKernel:
         for call in self.calls():
             if 0 in call.grid:
                 continue
-            program, values = self.compiled(call)
-            run = simulated(program, values, call.grid, self.machine.chip)
+            program, values = self.machine.compiled(call)
+            run = simulate(program, values, call.grid, chip=self.machine.chip, values=False, hazards=True)
             made.append(ProfiledLaunch(call.kernel.__name__, tuple(call.grid), program, values, run))
         if not made:
             raise ValueError(f"{self.kernel} launches nothing for {self.shape}")
         return tuple(made)
-
-    def compiled(self, call: StageCall) -> tuple[Program, list]:
-        """The program of one of `calls`, and its arguments at run time, in order.
-
-        Raises:
-            CompilationFailed: the compiler refuses it.
-        """
-        signature, constants, arguments = call.specialized()
-        return self.machine.compile(call.kernel, signature, constants, call.options), list(arguments.values())
-
-
-def simulated(program: Program, arguments: list, grid: tuple[int, ...], chip: Chip) -> Simulation:
-    """Time a launch, and look for hazards where the simulator can."""
-    more = {"hazards": True} if "hazards" in inspect.signature(simulate).parameters else {}
-    return simulate(program, arguments, grid, chip=chip, values=False, **more)
 
 
 def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reason: str) -> ProfiledKernel:

@@ -2,18 +2,19 @@
 
 import functools
 import math
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from cold_kernels.ascend.machine import Machine
+from cold_kernels.ascend.machine import Machine, programs_digest
 from cold_kernels.cases import Case, errors, poisoned
 from cold_kernels.dtypes import TORCH
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
+from cold_kernels.stage import StageCall
 
 KEPT_PROGRAMS, KEPT_CASES = 48, 24
 VALUES, TIME_ONLY = True, False
@@ -57,8 +58,7 @@ class Evaluator:
 
     def __init__(self, spec: KernelSpec, machine: Machine, blank: bool = False) -> None:
         self.spec = spec
-        self.machine = machine
-        self._programs: OrderedDict[tuple, Any] = OrderedDict()
+        self.machine = machine.remembering(KEPT_PROGRAMS)
         self._args = functools.lru_cache(maxsize=KEPT_CASES)(lambda case: case.tensors(spec, blank=blank))
 
     def timed(self, config: Record, case: Case) -> Timed:
@@ -91,23 +91,22 @@ class Evaluator:
         """Time to move the bytes that must be moved, at the bandwidth of global memory."""
         return self.spec.minimal_bytes(**self._args(case)) / self.machine.chip.hbm_bytes_per_second * 1e6
 
-    def _launches(self, config: Record, args: dict[str, Any], values: bool) -> Iterable[Any]:
-        values_of = args | self._workspaces(config, args)
-        for call in self.spec.calls(values_of, config, "ascend", self.machine.chip.vector_cores):
-            if 0 in call.grid:
-                continue
-            signature, constants, arguments = call.specialized()
-            program = self._program(call.kernel, signature, constants, call.options)
-            yield self.machine.simulate(program, list(arguments.values()), call.grid, values)
+    def programs(self, config: Record, case: Case) -> str:
+        """Digest of the compiled programs, as tables keep it.
 
-    def _program(self, kernel: Any, signature: dict, constants: dict, options: dict) -> Any:
-        key = (kernel, *(tuple(sorted(part.items())) for part in (signature, constants, options)))
-        if key not in self._programs:
-            self._programs[key] = self.machine.compile(kernel, signature, constants, options)
-        self._programs.move_to_end(key)
-        while len(self._programs) > KEPT_PROGRAMS:
-            self._programs.popitem(last=False)
-        return self._programs[key]
+        Raises:
+            CompilationFailed: a stage does not compile.
+        """
+        return programs_digest(self.machine, self._calls(config, self._args(case)))
+
+    def _launches(self, config: Record, args: dict[str, Any], values: bool) -> Iterable[Any]:
+        for call in self._calls(config, args):
+            if 0 not in call.grid:
+                yield self.machine.run(call, values)
+
+    def _calls(self, config: Record, args: dict[str, Any]) -> list[StageCall]:
+        values_of = args | self._workspaces(config, args)
+        return self.spec.calls(values_of, config, "ascend", self.machine.chip.vector_cores)
 
     def _workspaces(self, config: Record, args: dict[str, Any]) -> dict[str, torch.Tensor]:
         sizes = {**self.spec.shape_of(args), **config}

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cold_kernels import tables
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.source import kernel_source
 from cold_kernels.spec import KernelSpec
+from cold_kernels.tables import Entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,21 +22,36 @@ class Group:
         spec: The kernel.
         key: Sizes of ``spec.group``, and ``dtype``.
         cases: What is timed, ordered by what a table calls them.
-        known: Configurations that tables have for it; they are tried besides what a search is asked for.
+        warm_start: Configurations that tables have for it; they are tried besides what a search is asked for.
+        kept: What a table has for the group where that is not judged again: for ``cases`` only what is faster takes
+            its place, and only with its shared tunables, as launches read all of a group from one table.
     """
 
     spec: KernelSpec
     key: Record
     cases: tuple[Case, ...]
-    known: tuple[Record, ...] = ()
+    warm_start: tuple[Record, ...] = ()
+    kept: tuple[Entry, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.spec.name} {self.key}"
 
     @cached_property
     def legal(self) -> tuple[Record, ...]:
-        """The configurations that every case allows, in the order of the space."""
-        return tuple(self.spec.configs(*(case.shape() for case in self.cases)))
+        """The configurations that every case allows, in the order of the space.
+
+        Beside entries that are kept these are the default, which gains are told by, and what shapes sums as they do.
+        """
+        found = self.spec.configs(*(case.shape() for case in self.cases))
+        return tuple(config for config in found if config == self.default or self.fits(config))
+
+    def fits(self, config: Record) -> bool:
+        """Whether a table may have it beside the entries that are kept."""
+        return not self.kept or self.shaping(config) == self.shaping(self.kept[0].config)
+
+    def incumbent(self, case: Case) -> Record | None:
+        """What launches run on ``case`` by the entries that are kept; None without any."""
+        return tables.nearest(self.spec, self.kept, case.shape()).config if self.kept else None
 
     @cached_property
     def default(self) -> Record:

@@ -1,7 +1,7 @@
 """A run of the tuner: searches group after group, and writes each one's table as soon as it is decided."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +17,23 @@ from cold_kernels.tables import Table, path_of, source_digest, write
 
 from ..display import Report
 from ..dry_run import dry_run
-from .decision import Decision, Referee
-from .evaluate import Evaluator
+from .decision import GroupDecision, Referee
 from .group import Group, groups, work
 from .interrupt import Interrupt
 from .journal import journal
-from .study import open_study, planned, search
-from .trial import decided, recorded
-from .warm_start import with_known
+from .pool import InProcess, Pool, Processes
+from .search import search
+from .study import Study
+from .tasks import Plan, Workplace
+from .warm_start import beside_tables, warm_started
 
 
 @dataclass(frozen=True)
-class Job:
-    """One group to search, with everything that it takes; ``joined`` are the cases that tables brought in."""
+class GroupSearch:
+    """One group to search, with what it takes; ``joined`` are the cases that tables brought in."""
 
     group: Group
-    evaluator: Evaluator
-    study: optuna.Study
+    study: Study
     joined: tuple[Case, ...] = ()
 
 
@@ -58,33 +58,70 @@ def groups_of(spec: KernelSpec, shapes: Sequence[str] | None, cores: int) -> lis
     return groups(spec, cases)
 
 
-def jobs_for(found: Iterable[Group], machine: Machine, output: Path, seed: int, held: ExitStack) -> list[Job]:
+def searches_for(
+    found: Iterable[Group],
+    machine: Machine,
+    output: Path,
+    seed: int,
+    judged: Callable[[Group], tuple[Case, ...]] | None,
+    held: ExitStack,
+) -> list[GroupSearch]:
     """Everything that can fail before the first trial; the journals stay open as long as ``held``.
+
+    Args:
+        judged: The cases of a group that alone are judged where tables have it; None: all, with those of tables.
 
     Raises:
         ValueError: two kernels of one name, a file that is no journal, or a table that cannot be written.
         OSError, JournalBusy: a journal cannot be written.
     """
-    opened: dict[str, tuple[Evaluator, optuna.storages.BaseStorage]] = {}
-    jobs = []
+    opened: dict[str, tuple[KernelSpec, optuna.storages.BaseStorage]] = {}
+    searches = []
     for group in found:
         spec = group.spec
         if spec.name not in opened:
             path = path_of(output, machine.chip.name, spec.name)
             if path.is_dir():
                 raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
-            trials = path.with_name(f"{spec.name}.journal")
-            opened[spec.name] = Evaluator(spec, machine), held.enter_context(journal(trials))
-        evaluator, storage = opened[spec.name]
-        if evaluator.spec is not spec:
+            opened[spec.name] = spec, held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
+        owner, storage = opened[spec.name]
+        if owner is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
-        group, joined = with_known(group, machine.chip.name, output)
-        jobs.append(Job(group, evaluator, open_study(group, evaluator, storage, seed), joined))
-    return jobs
+        chip, joined = machine.chip.name, ()
+        beside = judged and beside_tables(group, judged(group), chip, output, machine.versions)
+        if beside:
+            group = beside
+        else:
+            group, joined = warm_started(group, chip, output)
+        searches.append(GroupSearch(group, Study(group, machine, storage, seed), joined))
+    return searches
 
 
-def tune(jobs: Sequence[Job], trials: Callable[[Group], int], output: Path) -> int:
-    """Search every job, writing its kernel's table as soon as it is done; prints as it goes.
+def pool_for(
+    searches: Sequence[GroupSearch],
+    machine: Machine,
+    machine_for: Callable[[str], Machine],
+    chip: str,
+    kernels: Mapping[KernelSpec, str],
+    jobs: int,
+) -> Pool:
+    """Where the searches have their work done; a search's number in ``searches`` is that of its group there.
+
+    Args:
+        machine_for: Makes ``machine`` in another process, called with ``chip``.
+        kernels: What `cold_kernels.specs.load` calls each kernel.
+        jobs: How many processes; 1: this one.
+    """
+    groups = [each.group for each in searches]
+    if jobs == 1:
+        return InProcess(Workplace(machine, groups))
+    return Processes(Plan.of(machine_for, chip, [(kernels[group.spec], group) for group in groups]), jobs)
+
+
+def tune(
+    searches: Sequence[GroupSearch], machine: Machine, pool: Pool, trials: Callable[[Group], int], output: Path
+) -> int:
+    """Search every group, writing its kernel's table as soon as it is done; prints as it goes.
 
     Args:
         trials: How many a group is worth.
@@ -93,22 +130,21 @@ def tune(jobs: Sequence[Job], trials: Callable[[Group], int], output: Path) -> i
         The exit code.
     """
     report = Report()
-    machine = jobs[0].evaluator.machine
     chip = machine.chip.name
     report.say(f"SIMULATED (HIVM level), {chip}; trials are kept in {output / chip}")
-    decisions: list[Decision] = []
+    decisions: list[GroupDecision] = []
     paths: dict[Path, None] = {}
     stopped = False
     try:
-        with Interrupt() as interrupt:
-            for job in jobs:
-                if known := _known(job):
-                    report.say(known)
-                decision, stopped = _search(job, trials(job.group), interrupt, report)
+        with Interrupt() as interrupt, pool:
+            for number, each in enumerate(searches):
+                if said := _from_tables(each):
+                    report.say(said)
+                decision, stopped = _search(each, number, pool, trials(each.group), interrupt, report)
                 if decision is not None:
                     decisions.append(decision)
                     if decision.rows:
-                        paths[_write(job, decision, output)] = None
+                        paths[_write(machine, decision, output)] = None
                 if stopped:
                     break
     except ToolchainMissing as error:
@@ -123,45 +159,52 @@ def tune(jobs: Sequence[Job], trials: Callable[[Group], int], output: Path) -> i
     return 0 if all(decision.rows for decision in decisions) else FAILED
 
 
-def _search(job: Job, trials: int, interrupt: Interrupt, report: Report) -> tuple[Decision | None, bool]:
+def _search(
+    each: GroupSearch, number: int, pool: Pool, trials: int, interrupt: Interrupt, report: Report
+) -> tuple[GroupDecision | None, bool]:
     """Search and decide one group; and whether Ctrl-C stopped it."""
-    sampler = job.study.sampler
-    total = planned(job.study, job.group, trials)
-    earlier = decided(job.study)
+    group, study = each.group, each.study
+    total = study.planned(trials)
+    earlier = study.decided
     decision, stopped = None, False
-    with report.progress(job.group, min(len(earlier), total), total) as progress:
-        for trial in earlier:
-            progress.seen(recorded(trial), sampler.config(trial) == job.group.default)
+    with report.progress(group, min(len(earlier), total), total) as progress:
+        for config, outcome in earlier:
+            progress.seen(outcome, config == group.default)
 
         def show(done, config, outcome):
-            progress.seen(outcome, config == job.group.default)
+            progress.seen(outcome, config == group.default)
             progress(done, outcome)
 
         try:
-            search(job.study, job.group, job.evaluator, trials, interrupt, show)
+            search(study, number, pool, trials, interrupt, show)
         except KeyboardInterrupt:
             stopped = True
-            if sampler.pending(job.study):
-                report.say(f"{job.group}: interrupted before all that tables know was tried; they stay as they are")
+            if study.pending:
+                report.say(f"{group}: interrupted before all that tables know was tried; they stay as they are")
                 return None, stopped
-            report.say(f"{job.group}: interrupted; deciding on what is there, Ctrl-C again skips that")
+            report.say(f"{group}: interrupted; deciding on what is there, Ctrl-C again skips that")
         interrupt.forget()
         progress.stage("checking the winner")
         try:
             with interrupt.allowed():
-                if decided(job.study):
-                    decision = Referee(job.group, job.evaluator, job.study).decide()
+                if study.decided:
+                    decision = Referee(study, number, pool).decide()
         except KeyboardInterrupt:
             stopped = True
     return decision, stopped
 
 
-def _known(job: Job) -> str:
+def _from_tables(each: GroupSearch) -> str:
     """What tables add to the search; "" if that is nothing."""
-    group, pending = job.group, job.study.sampler.pending(job.study)
+    group, pending = each.group, each.study.pending
     said = []
-    if job.joined:
-        shapes = ", ".join(" ".join(f"{dim}={case.sizes[dim]}" for dim in group.spec.bucket) for case in job.joined)
+    if group.kept:
+        own = {group.spec.key(case.shape()) for case in group.cases}
+        others = sum(entry.shape not in own for entry in group.kept)
+        what = "1 other shape keeps" if others == 1 else f"{others} other shapes keep"
+        said.append(f"{_sizes(group, group.cases)} judged against what tables have for it; {what} theirs")
+    if each.joined:
+        shapes = _sizes(group, each.joined)
         said.append(f"{shapes}, tuned before, are judged along, as launches read a group from one table")
     if pending:
         count = "1 configuration" if len(pending) == 1 else f"{len(pending)} configurations"
@@ -169,8 +212,11 @@ def _known(job: Job) -> str:
     return f"{group}: {'; '.join(said)}" if said else ""
 
 
-def _write(job: Job, decision: Decision, output: Path) -> Path:
-    machine, spec = job.evaluator.machine, job.group.spec
-    entries = tuple(row.entry(job.group) for row in decision.rows)
-    table = Table(spec.name, machine.chip.name, source_digest(spec), dict(machine.versions), entries)
+def _sizes(group: Group, cases: Iterable[Case]) -> str:
+    return ", ".join(" ".join(f"{dim}={case.sizes[dim]}" for dim in group.spec.bucket) for case in cases)
+
+
+def _write(machine: Machine, decision: GroupDecision, output: Path) -> Path:
+    spec = decision.group.spec
+    table = Table(spec.name, machine.chip.name, source_digest(spec), dict(machine.versions), decision.entries())
     return write(output, spec, table)

@@ -1,13 +1,10 @@
-"""One trial: the rungs that a configuration climbs, and how the outcome is kept in the study."""
+"""One trial: the rungs that a configuration climbs."""
 
 import textwrap
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
-
-import optuna
-from optuna.trial import FrozenTrial, TrialState
 
 from cold_kernels.ascend.errors import (
     STAGES,
@@ -23,8 +20,6 @@ from .group import Group
 
 WORTH_CHECKING = 1.5
 """A configuration slower than this times the best so far is timed and not checked."""
-ABANDONED = "abandoned"
-OVERFLOW = "unified_buffer_bits"
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,9 @@ def attempt(group: Group, evaluator: Evaluator, config: Record, best: float | No
     Compiling and timing come first, as they cost least. A configuration that could win, and the default, is
     then compared with float64 on the smallest case and on the cheapest hard case that it may run; the rest of
     the hard cases wait until it does win.
+
+    Args:
+        best: The best time so far, in microseconds, which says what is worth it; None: everything is.
     """
     us: dict[str, float] = {}
     checked: list[str] = []
@@ -120,51 +118,3 @@ def _why(error: AscendError) -> str:
         said = "\n".join(error.diagnostics) or "no diagnostics"
         return f"does not compile: {STAGES[error.stage]} says: {said}"
     return f"cannot be simulated: {error}"
-
-
-def record(study: optuna.Study, trial: optuna.Trial, config: Record, outcome: Outcome) -> None:
-    """Tell the study; the trial is on disk when this returns."""
-    trial.set_user_attr("config", dict(config))
-    trial.set_user_attr("rung", outcome.rung)
-    if outcome.us:
-        trial.set_user_attr("us", outcome.us)
-    if outcome.checked:
-        trial.set_user_attr("checked", list(outcome.checked))
-    if outcome.failure:
-        trial.set_user_attr("failure", outcome.failure)
-    if outcome.excess_bits is not None:
-        trial.set_constraint(OVERFLOW, outcome.excess_bits)
-        study.tell(trial, state=TrialState.PRUNED)
-    elif outcome.failure:
-        study.tell(trial, state=TrialState.FAIL)
-    else:
-        study.tell(trial, outcome.value)
-
-
-def abandon(study: optuna.Study, trial: optuna.Trial | FrozenTrial) -> None:
-    """Close a trial that was not finished; its configuration counts as not tried."""
-    study.set_user_attr(ABANDONED, [*study.user_attrs.get(ABANDONED, []), trial.number])
-    study.tell(trial.number, state=TrialState.FAIL)
-
-
-def recorded(trial: FrozenTrial) -> Outcome:
-    """The outcome that `record` kept."""
-    kept = trial.user_attrs
-    bits = trial.constraints.get(OVERFLOW)
-    return Outcome(
-        kept["rung"],
-        kept.get("us", {}),
-        kept.get("failure", ""),
-        None if bits is None else int(bits),
-        tuple(kept.get("checked", ())),
-    )
-
-
-def decided(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that came to an end of their own, in order."""
-    abandoned = study.user_attrs.get(ABANDONED, [])
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.is_finished() and trial.number not in abandoned
-    ]

@@ -10,8 +10,9 @@ from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Entry
 
 from ..display import Report, cells, heading
-from .decision import CHIPS, scored, timed_on
 from .evaluate import Evaluator
+from .tasks import CHIPS
+from .timed import scored, timed_on
 from .warm_start import case_of
 
 
@@ -81,7 +82,7 @@ def retimed(spec: KernelSpec, chip: str, entries: Sequence[Entry]) -> list[Entry
         default, case = spec.default_for(*shapes), case_of(spec, entry)
         mine = timed_on(evaluator, entry.config, case, chips)
         others = mine if entry.config == default else timed_on(evaluator, default, case, chips)
-        row = scored(case, entry.config, mine, others, entry.config == default, evaluator, chips)
+        row = scored(case, entry.config, mine, others, same=entry.config == default)
         found.append(replace(entry, details={**entry.details, **row.details()}))
     return found
 

@@ -1,6 +1,6 @@
-"""What tables know already: of a group it is judged again, together with what is asked for; the rest is tried."""
+"""What tables know already of a group: a search judges all of it again, a quick look keeps it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from cold_kernels.spec import KernelSpec
 from .group import Group, in_order
 
 
-def with_known(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Case, ...]]:
+def warm_started(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Case, ...]]:
     """The group with the cases that tables of the same source have for it, and what came in.
 
-    Its known configurations are those that tables have for the kernel, for other groups and chips too: what wins
+    Its warm start are the configurations that tables have for the kernel, for other groups and chips too: what wins
     there is often good here, and a search may not come by it.
 
     A group shares the tunables that shape its sums, and a launch reads all its shapes from one table. Judged
@@ -34,9 +34,38 @@ def with_known(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Case
                 found[entry.shape] = case
     joined = replace(group, cases=in_order(spec, (*own.values(), *found.values())))
     legal = set(joined.legal)
-    known = dict.fromkeys(config for config in _configs(spec, chip, output) if config in legal)
-    known.pop(joined.default, None)
-    return replace(joined, known=tuple(known)), in_order(spec, found.values())
+    warm = dict.fromkeys(config for config in _configs(spec, chip, output) if config in legal)
+    warm.pop(joined.default, None)
+    return replace(joined, warm_start=tuple(warm)), in_order(spec, found.values())
+
+
+def beside_tables(
+    group: Group, cases: tuple[Case, ...], chip: str, output: Path, versions: Mapping[str, str]
+) -> Group | None:
+    """``cases`` of the group alone, beside what launches find for it in tables; None where they find nothing.
+
+    The entries of the table that launches read it from, ``output``'s or the shipped one, are kept: with their
+    evidence if they were made with the same compiler ``versions``, without where they are for the other 16-bit type.
+    What they have for ``cases`` is the warm start.
+    """
+    spec, dtype = group.spec, group.key.dtype
+    found = tables.group_entries(spec, cases[0].shape(), tables.read(spec, chip, (output, tables.SHIPPED)))
+    if found is None:
+        return None
+    table, _, entries = found
+    kept = []
+    for entry in entries:
+        if entry.shape.dtype != dtype:
+            entry = tables.Entry(Record(entry.shape, dtype=dtype), entry.config, tables.RUNGS[0])
+        elif table.versions != versions:
+            entry = replace(entry, evidence=tables.RUNGS[0])
+        if spec.allows(entry.config, entry.shape):
+            kept.append(entry)
+    beside = replace(group, cases=in_order(spec, cases), kept=tuple(kept))
+    legal = set(beside.legal)
+    warm = dict.fromkeys(config for case in beside.cases if (config := beside.incumbent(case)) in legal)
+    warm.pop(beside.default, None)
+    return replace(beside, warm_start=tuple(warm))
 
 
 def _configs(spec: KernelSpec, chip: str, output: Path) -> Iterator[Record]:
@@ -51,15 +80,14 @@ def _configs(spec: KernelSpec, chip: str, output: Path) -> Iterator[Record]:
 def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
     """The case that an entry was tuned for; a plain one of its shape where it does not say."""
     plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
-    return Case.parse(entry.details.get("case", plain), spec)
+    return Case.parse(str(entry.details.get("case", plain)), spec)
 
 
 def _case(spec: KernelSpec, entry: tables.Entry) -> Case | None:
-    """The case that the entry was tuned for, or a plain one of its shape; None for a shape that has no work."""
-    plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
-    for text in (entry.details.get("case", plain), plain):
+    """As `case_of`; a plain one also where what was kept is no case of this shape, None for a shape without work."""
+    for kept in (entry, replace(entry, details={})):
         try:
-            case = Case.parse(str(text), spec)
+            case = case_of(spec, kept)
         except ValueError:
             continue
         if spec.key(case.shape()) == entry.shape and all(case.sizes.values()):

@@ -26,7 +26,7 @@ Times = Mapping[Record, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Contender:
     """A configuration for every case of a group, the same in ``spec.invariant``.
 
     Args:
@@ -43,11 +43,11 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the plausible chips say of a candidate.
+class Judgement:
+    """What the plausible chips say of a contender.
 
     Args:
-        replaced: The cases that take the candidate's configuration; the others keep the default.
+        replaced: The cases that take the contender's configuration; the others keep the default.
         reason: One line, for people.
     """
 
@@ -55,7 +55,7 @@ class Verdict:
     reason: str
 
 
-def candidates(group: Group, times: Times) -> list[Candidate]:
+def contenders(group: Group, times: Times) -> list[Contender]:
     """For each choice of the shared tunables, the best of the others case by case; the fastest first.
 
     Times within `TIE` of each other count as equal: the default comes first, then the order of the space.
@@ -69,57 +69,98 @@ def candidates(group: Group, times: Times) -> list[Candidate]:
         for case in map(str, group.cases):
             limit = min(times[config][case] for config in configs) * (1 + TIE)
             chosen[case] = next(config for config in configs if times[config][case] <= limit)
-        found.append(Candidate(chosen, geomean(times[config][case] for case, config in chosen.items())))
+        found.append(Contender(chosen, geomean(times[config][case] for case, config in chosen.items())))
     ranked = []
     while found:
-        limit = min(candidate.us for candidate in found) * (1 + TIE)
-        ranked.append(next(candidate for candidate in found if candidate.us <= limit))
+        limit = min(contender.us for contender in found) * (1 + TIE)
+        ranked.append(next(contender for contender in found if contender.us <= limit))
         found.remove(ranked[-1])
     return ranked
 
 
 def judge(
     group: Group,
-    candidate: Candidate,
+    contender: Contender,
     default: Mapping[str, Sequence[float]],
     mine: Mapping[str, Sequence[float]],
-) -> Verdict:
-    """Whether ``candidate`` replaces the default, and for which cases.
+) -> Judgement:
+    """Whether ``contender`` replaces the default, and for which cases.
 
     Args:
         default: The default's microseconds by case, one figure for each plausible chip; infinite if unusable.
-        mine: The same for the candidate.
+        mine: The same for the contender.
     """
     chips = len(next(iter(default.values())))
     needed = math.ceil(WINS * chips)
     count = {case: wins(mine[case], default[case]) for case in default}
     winning = frozenset(case for case in count if count[case] >= needed)
-    if candidate.shares_with_default(group):
-        changed = [case for case, config in candidate.configs.items() if config != group.default]
+    if contender.shares_with_default(group):
+        changed = [case for case, config in contender.configs.items() if config != group.default]
         if not changed:
-            return Verdict(frozenset(), f"the default stays: nothing tried is more than {TIE:.1%} faster")
+            return Judgement(frozenset(), f"the default stays: nothing tried is more than {TIE:.1%} faster")
         replaced = winning.intersection(changed)
         if replaced:
             some = f"{len(replaced)} of {len(count)} shapes"
-            return Verdict(replaced, f"wins on at least {needed}/{chips} chips for {some}")
+            return Judgement(replaced, f"wins on at least {needed}/{chips} chips for {some}")
         closest = max(changed, key=count.get)
-        return Verdict(replaced, f"the default stays: {_score(closest, count, chips)}, {needed} needed")
+        return Judgement(replaced, f"the default stays: {_score(closest, count, chips)}, {needed} needed")
     if len(winning) == len(count):
-        return Verdict(winning, f"wins on at least {needed}/{chips} chips for every shape")
+        return Judgement(winning, f"wins on at least {needed}/{chips} chips for every shape")
     worst = min(count, key=lambda case: count[case])
     together = wins(_over_cases(mine), _over_cases(default))
     losses = {case: median(map(_ratio, mine[case], default[case])) - 1 for case in default}
     most = max(losses, key=losses.get)
     if together < needed:
         score = _score(worst, count, chips)
-        return Verdict(frozenset(), f"the default stays: {score}, the group on {together}, {needed} needed")
+        return Judgement(frozenset(), f"the default stays: {score}, the group on {together}, {needed} needed")
     if losses[most] > LOSS:
-        return Verdict(frozenset(), f"the default stays: {most} would lose {losses[most]:.1%} at the median")
-    return Verdict(
+        return Judgement(frozenset(), f"the default stays: {most} would lose {losses[most]:.1%} at the median")
+    return Judgement(
         frozenset(count),
         f"the group wins on {together}/{chips} chips; {_score(worst, count, chips)} alone, "
         f"{max(0.0, losses[most]):.1%} lost at the median",
     )
+
+
+def beside_kept(group: Group, times: Times) -> dict[str, Record]:
+    """By case the fastest configuration that a table may have beside the entries that are kept.
+
+    Times within `TIE` of each other count as equal: what launches run today comes first, then as in `contenders`.
+    """
+    fitting = [config for config in sorted(times, key=_order(group)) if group.fits(config)]
+    chosen = {}
+    for case in group.cases:
+        limit = min(times[config][str(case)] for config in fitting) * (1 + TIE)
+        fast = [config for config in fitting if times[config][str(case)] <= limit]
+        today = group.incumbent(case)
+        chosen[str(case)] = today if today in fast else fast[0]
+    return chosen
+
+
+def judge_beside(
+    configs: Mapping[str, Record],
+    today: Mapping[str, Record | None],
+    theirs: Mapping[str, Sequence[float]],
+    mine: Mapping[str, Sequence[float]],
+) -> Judgement:
+    """Where ``configs`` replace what launches run today, each case for itself: they shape sums alike.
+
+    Args:
+        theirs: Microseconds by case of ``today``, one figure for each plausible chip; infinite if unusable.
+        mine: The same of ``configs``.
+    """
+    chips = len(next(iter(mine.values())))
+    needed = math.ceil(WINS * chips)
+    changed = [case for case in configs if configs[case] != today[case]]
+    if not changed:
+        return Judgement(frozenset(), f"what tables have stays: nothing tried is more than {TIE:.1%} faster")
+    count = {case: wins(mine[case], theirs[case]) for case in changed}
+    replaced = frozenset(case for case in changed if count[case] >= needed)
+    if replaced:
+        some = f"{len(replaced)} of {len(configs)} shapes"
+        return Judgement(replaced, f"wins on at least {needed}/{chips} chips over what tables have, for {some}")
+    closest = max(changed, key=count.get)
+    return Judgement(replaced, f"what tables have stays: {_score(closest, count, chips)}, {needed} needed")
 
 
 def wins(mine: Iterable[float], other: Iterable[float]) -> int:
