@@ -13,6 +13,13 @@ def pytest_xdist_auto_num_workers(config):
     return None if counts else 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Nothing is timed beside others, of which pytest-benchmark would warn."""
+    if config.getoption("dist", "no") != "no":
+        config.option.benchmark_disable = True
+
+
 @pytest.fixture
 def race(request, benchmark) -> Race:
     """Times a function beside others, and fails if it has become slower."""
