@@ -1,19 +1,19 @@
+from pathlib import Path
+
 import pytest
-import torch
 
 from .timing.race import Race
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """On a shared machine, a call that waits for a second thread measures who else is running."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config):
+    """One process for what is timed, which needs a quiet machine; the exact gate counts, and takes all cores."""
+    files = [argument.partition("::")[0].rstrip("/") for argument in config.args]
+    counts = config.option.keyword == "exact" or all("exact" in Path(file).parts for file in files)
+    return None if counts else 0
 
 
 @pytest.fixture
 def race(request, benchmark) -> Race:
     """Times a function beside others, and fails if it has become slower."""
-    return Race(request.node.nodeid.removeprefix("bench/"), benchmark)
+    return Race(f"{request.path.name}::{request.node.nodeid.partition('::')[2]}", benchmark)

@@ -3,18 +3,35 @@
 import math
 import mmap
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
-from .arguments import TensorArg
+from .arguments import ScalarArg, TensorArg
 from .dtypes import TORCH
 from .record import Record
-from .spec import KernelSpec
 
 GAP = 3
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 _INDICES = re.compile(r"all|half|none|(-?\d+|last)(/(-?\d+|last))*")
+
+
+class Declared(Protocol):
+    """What a case must know of a kernel; `KernelSpec`, which reads its own cases, has it."""
+
+    name: str
+    typical: str
+    args: Mapping[str, TensorArg | ScalarArg]
+    operands: Mapping[str, TensorArg]
+    scalars: Mapping[str, ScalarArg]
+    dims: tuple[str, ...]
+    outputs: tuple[str, ...]
+    reference: Callable[..., dict[str, torch.Tensor]]
+    tolerance: Callable[..., dict[str, torch.Tensor]]
+
+    def check_limits(self, sizes: Mapping[str, int]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class Case:
     strided: bool
 
     @classmethod
-    def parse(cls, text: str, spec: KernelSpec) -> "Case":
+    def parse(cls, text: str, spec: Declared) -> "Case":
         """Read ``text``; what it does not mention is as in ``spec.typical``.
 
         Raises:
@@ -84,7 +101,7 @@ class Case:
         """The shape that a kernel sees: sizes and dtype."""
         return Record(self.sizes, dtype=self.dtype)
 
-    def tensors(self, spec: KernelSpec, seed: int = 0, blank: bool = False) -> dict[str, torch.Tensor | float]:
+    def tensors(self, spec: Declared, seed: int = 0, blank: bool = False) -> dict[str, torch.Tensor | float]:
         """Operands and scalars: zero-mean inputs, indices as asked for, outputs `poisoned`.
 
         A tensor that is read and written is there twice, once as ``<name>_before`` for references.
@@ -149,7 +166,7 @@ def _normal(size: list[int], generator: torch.Generator) -> torch.Tensor:
     return torch.randn(size, generator=generator)
 
 
-def _element_types(spec: KernelSpec, key: str) -> list[str]:
+def _element_types(spec: Declared, key: str) -> list[str]:
     """What ``dtype=`` (the first tensor's) or ``index=`` (every index tensor's) may say, best first."""
     operands = list(spec.operands.values())
     listed = [arg for arg in operands if arg.role == "index"] if key == "index" else operands[:1]
@@ -162,16 +179,16 @@ def poisoned(size: list[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.full(size, torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max, dtype=dtype)
 
 
-def errors(spec: KernelSpec, args: dict[str, torch.Tensor | float]) -> dict[str, float]:
-    """How far each output in ``args`` is from the reference, in units of the bound: right when <= 1.
+def errors(spec: Declared, args: dict[str, torch.Tensor | float]) -> dict[str, float]:
+    """How far each output in ``args`` is from the reference, in units of the tolerance: right when <= 1.
 
     NaN and infinities count as infinitely wrong unless the reference has the same there.
     """
-    expected, bound = spec.reference(**args), spec.bound(**args)
+    expected, tolerance = spec.reference(**args), spec.tolerance(**args)
     worst = {}
     for name in spec.outputs:
         off = (args[name].double() - expected[name].double()).abs()
         same = (args[name].double() == expected[name].double()) | (args[name].isnan() & expected[name].isnan())
-        ratio = torch.where(same, 0.0, off / bound[name]).nan_to_num(nan=torch.inf)
+        ratio = torch.where(same, 0.0, off / tolerance[name]).nan_to_num(nan=torch.inf)
         worst[name] = float(ratio.max()) if ratio.numel() else 0.0
     return worst

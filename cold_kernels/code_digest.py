@@ -30,7 +30,7 @@ def code_digest(*modules: str) -> str:
     """
     statements = set()
     for module in reached(*modules):
-        statements.update(_definitions(module).values())
+        statements.update(_statements(module))
     return hashlib.sha256("\n".join(sorted(statements)).encode()).hexdigest()
 
 
@@ -51,17 +51,17 @@ def reached(*modules: str) -> dict[str, Path]:
 
 
 @functools.cache
-def _definitions(module: str) -> dict[str, str]:
-    """Digests of a module's top-level statements, by the name that they define or by their place."""
+def _statements(module: str) -> tuple[str, ...]:
+    """Digests of a module's top-level statements."""
     imported = {name: _meaning(target, wanted) for name, target, wanted in _imports(module)}
-    found = {}
-    for place, statement in enumerate(_tree(module).body):
-        if _is_own_import(statement, module):
+    found = []
+    for statement in _tree(module).body:
+        if _is_own_import(statement, module) or _is_text(statement):
             continue
         names = sorted({node.id for node in ast.walk(statement) if isinstance(node, ast.Name)} & imported.keys())
         text = _bare(statement) + "".join(f"\n{name}: {imported[name]}" for name in names)
-        found[_name(statement) or f"statement {place}"] = hashlib.sha256(text.encode()).hexdigest()
-    return found
+        found.append(hashlib.sha256(text.encode()).hexdigest())
+    return tuple(found)
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def _meaning(module: str, name: str) -> str:
     for as_name, target, wanted in _imports(module):  # handed on by a package
         if name and as_name == name:
             return _meaning(target, wanted)
-    dumped = [_bare(statement) for statement in _tree(module).body]
+    dumped = [_bare(statement) for statement in _tree(module).body if not _is_text(statement)]
     return hashlib.sha256("\n".join(sorted(dumped)).encode()).hexdigest()
 
 
@@ -122,6 +122,12 @@ def _is_own_import(statement: ast.stmt, module: str) -> bool:
     return isinstance(statement, ast.Import) and all(_file(alias.name) for alias in statement.names)
 
 
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether it is text that stands alone: a docstring."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
 def _name(statement: ast.stmt) -> str:
     """The name that a top-level statement defines; empty if none or several."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -154,9 +160,7 @@ class _Bare(ast.NodeTransformer):
     """Leaves out text that stands alone, such as docstrings, and what imports of `PACKAGES` are from."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return ast.Pass()
-        return self.generic_visit(node)
+        return None if _is_text(node) else self.generic_visit(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         if node.level or (node.module or "").partition(".")[0] in PACKAGES:

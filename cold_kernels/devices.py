@@ -29,18 +29,29 @@ def interpreting() -> bool:
     return os.environ.get("TRITON_INTERPRET", "0") == "1"
 
 
+def in_torch(tensor: torch.Tensor) -> bool:
+    """Whether operators do their work on such tensors in torch, and launch no kernel."""
+    return tensor.is_cpu and in_torch_on_cpu()
+
+
+def in_torch_on_cpu() -> bool:
+    """`in_torch` of CPU tensors."""
+    return not interpreting()
+
+
 def device_of(tensor: torch.Tensor) -> Device:
     """The device that a kernel on ``tensor`` is launched on.
 
     Raises:
         ValueError: no kernel runs on tensors of this kind.
     """
-    return _device(tensor.device.type, tensor.device.index or 0, interpreting())
+    return _device(tensor.device, tensor.is_cpu and interpreting())
 
 
 @functools.cache
-def _device(kind: str, index: int, interpreted: bool) -> Device:
-    if kind == "cpu" and interpreted:
+def _device(device: torch.device, interpreted: bool) -> Device:
+    kind, index = device.type, device.index or 0
+    if interpreted:
         return Device("interpreter", "interpreter", INTERPRETED_CORES)
     if kind == "npu":
         from triton.runtime.driver import driver

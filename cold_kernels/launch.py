@@ -2,14 +2,16 @@
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
 from .devices import Device, device_of
+from .launcher import Launcher
 from .record import Record
 from .spec import KernelSpec
+from .stage import StageCall
 from .tables import Selection, select
 
 log = logging.getLogger(__name__)
@@ -18,12 +20,28 @@ log = logging.getLogger(__name__)
 def launch(spec: KernelSpec, args: Mapping[str, Any]) -> None:
     """Run ``spec`` on ``args``: operands and scalars by name, outputs written in place.
 
+    What a launch is made of is found out once for operands of one layout (see `Launcher`); a serving process launches
+    a hundred times a step.
+
     Raises:
         TypeError, ValueError: a tensor does not fit the declaration.
         RuntimeError: ``TRITON_INTERPRET`` was set after the kernel was imported, or the other way round.
     """
-    device = device_of(args[next(iter(spec.operands))])
-    run(spec, args, selection(spec, spec.key(spec.shape_of(args)), device).config, device)
+    device = device_of(args[spec.first])
+    launcher = launcher_of(spec, device)
+    layout = launcher.layout(args)
+    bound = launcher.known(layout)
+    if bound is not None:
+        launcher.launch(bound, args)
+        return
+    shape = spec.shape_of(args)
+    config = selection(spec, spec.key(shape), device).config
+    if device.backend == "interpreter":
+        run(spec, args, config, device)
+        return
+    calls = spec.calls(args, config, device.backend, device.cores)
+    _run(spec, calls, interpreting=False)
+    launcher.keep(layout, shape, config, calls)
 
 
 @torch.no_grad()
@@ -31,7 +49,14 @@ def run(spec: KernelSpec, args: Mapping[str, Any], config: Record, device: Devic
     """As `launch`, with this configuration."""
     interpreting = device.backend == "interpreter"
     wide = _widened(args) if interpreting else {}
-    for call in spec.calls({**args, **wide}, config, device.backend, device.cores):
+    _run(spec, spec.calls({**args, **wide}, config, device.backend, device.cores), interpreting)
+    for name in wide.keys() & set(spec.outputs):
+        written = wide[name].view(torch.int32) != args[name].float().view(torch.int32)
+        args[name].copy_(torch.where(written, wide[name].bfloat16(), args[name]))  # rounding would quiet a NaN
+
+
+def _run(spec: KernelSpec, calls: Iterable[StageCall], interpreting: bool) -> None:
+    for call in calls:
         interpreted = type(call.kernel).__name__ == "InterpretedFunction"
         if interpreted != interpreting:
             raise RuntimeError(
@@ -39,9 +64,6 @@ def run(spec: KernelSpec, args: Mapping[str, Any], config: Record, device: Devic
                 f"launched {'without' if interpreted else 'with'} it; set it once, before Python starts"
             )
         call.run()
-    for name in wide.keys() & set(spec.outputs):
-        written = wide[name].view(torch.int32) != args[name].float().view(torch.int32)
-        args[name].copy_(torch.where(written, wide[name].bfloat16(), args[name]))  # rounding would quiet a NaN
 
 
 def _widened(args: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -60,12 +82,24 @@ def _widened(args: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
     """The configuration that a launch for ``key`` (see `KernelSpec.key`) takes on ``device``, and why.
 
-    Kept until the process ends: a table written meanwhile is seen by the next process. The logger
+    Kept until the process ends, or `forget`: a table written meanwhile is seen by the next process. The logger
     ``cold_kernels.launch`` says each choice once, at level INFO.
     """
     chosen = select(spec, key, device.chip, _versions() if device.backend == "ascend" else None)
     log.info("%s %s on %s: %s (%s; %s)", spec.name, key, device.chip, chosen.config, chosen.evidence, chosen.reason)
     return chosen
+
+
+@functools.lru_cache(maxsize=256)
+def launcher_of(spec: KernelSpec, device: Device) -> Launcher:
+    """The bound launches of ``spec`` on devices of this kind."""
+    return Launcher(spec, device)
+
+
+def forget() -> None:
+    """Forget which configurations were chosen, and all bound launches: for tables that change in this process."""
+    selection.cache_clear()
+    launcher_of.cache_clear()
 
 
 @functools.cache

@@ -1,14 +1,17 @@
 """A kernel, declared once: what tests, tuner, simulator and launches all read."""
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from .arguments import ScalarArg, TensorArg
+from .cases import Case
 from .dtypes import TORCH, dtype_name
 from .record import Record
 from .stage import Stage, StageCall
@@ -27,13 +30,13 @@ class KernelSpec:
         stages: The launches, in order.
         args: Tensors and scalars by name, in the operator's order.
         space: Tunables by name.
-        require: Constraints by name: ``excess(config, shape)`` is signed, and legal when <= 0.
+        constraints: By name: ``violation(config, shape)`` is signed, as Optuna's are: legal when <= 0.
         group: Dimensions that, with the dtype, choose the tunables in ``invariant``; no other dimension does,
             so that a row's bits are the same in any batch.
         bucket: Dimensions that choose the other tunables: the nearest tuned size counts.
         invariant: Tunables that shape a sum.
         reference: ``reference(**args) -> {output: float64 tensor}``.
-        bound: ``bound(**args) -> {output: float64 tensor}``, the largest error that a right kernel can make.
+        tolerance: ``tolerance(**args) -> {output: float64 tensor}``, the largest error that a right kernel can make.
         minimal_bytes: ``minimal_bytes(**args) -> int``, global memory that must be moved whatever the kernel.
         typical: A case in the language of `cases.Case`; others say how they differ from it.
         hard: Cases that hurt.
@@ -48,12 +51,12 @@ class KernelSpec:
     group: tuple[str, ...]
     bucket: tuple[str, ...]
     reference: Callable[..., dict[str, torch.Tensor]]
-    bound: Callable[..., dict[str, torch.Tensor]]
+    tolerance: Callable[..., dict[str, torch.Tensor]]
     minimal_bytes: Callable[..., int]
     typical: str
     hard: tuple[str, ...]
     targets: tuple[str, ...]
-    require: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
+    constraints: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
 
@@ -72,8 +75,6 @@ class KernelSpec:
         self._check_cases()
 
     def _check_cases(self) -> None:
-        from .cases import Case  # which imports this module
-
         for field_name, texts in (("typical", ("",)), ("hard", self.hard), ("targets", self.targets)):
             if isinstance(texts, str):
                 raise ValueError(f"{self.name}: {field_name} is one text, but must be a tuple of them: {texts!r}")
@@ -83,34 +84,56 @@ class KernelSpec:
                 except ValueError as error:
                     raise ValueError(f"{self.name}: {field_name}: {error}") from error
 
-    @property
-    def tensors(self) -> dict[str, TensorArg]:
+    @functools.cached_property
+    def tensors(self) -> Mapping[str, TensorArg]:
         """All tensors by name, workspaces included."""
-        return {name: arg for name, arg in self.args.items() if isinstance(arg, TensorArg)}
+        return MappingProxyType({name: arg for name, arg in self.args.items() if isinstance(arg, TensorArg)})
 
-    @property
-    def scalars(self) -> dict[str, ScalarArg]:
+    @functools.cached_property
+    def scalars(self) -> Mapping[str, ScalarArg]:
         """The numbers by name."""
-        return {name: arg for name, arg in self.args.items() if isinstance(arg, ScalarArg)}
+        return MappingProxyType({name: arg for name, arg in self.args.items() if isinstance(arg, ScalarArg)})
 
-    @property
-    def operands(self) -> dict[str, TensorArg]:
+    @functools.cached_property
+    def operands(self) -> Mapping[str, TensorArg]:
         """The tensors that a caller passes."""
-        return {name: arg for name, arg in self.tensors.items() if arg.role != "workspace"}
+        return MappingProxyType({name: arg for name, arg in self.tensors.items() if arg.role != "workspace"})
 
-    @property
+    @functools.cached_property
+    def first(self) -> str:
+        """The operand whose element type and device are the kernel's."""
+        return next(iter(self.operands))
+
+    @functools.cached_property
     def outputs(self) -> tuple[str, ...]:
         return tuple(name for name, arg in self.tensors.items() if arg.role in ("output", "inout"))
 
-    @property
+    @functools.cached_property
     def dims(self) -> tuple[str, ...]:
         """Names of the dimensions, in order of appearance."""
         return tuple(dict.fromkeys(dim for arg in self.operands.values() for dim in arg.dims))
 
-    @property
+    @functools.cached_property
     def default(self) -> Record:
         """The configuration of a user who never tunes."""
         return Record({name: tunable.default for name, tunable in self.space.items()})
+
+    def default_for(self, *shapes: Record) -> Record:
+        """The default, or where one of ``shapes`` forbids it the legal configuration fewest steps away.
+
+        Raises:
+            ValueError: no configuration is legal for all of them.
+        """
+        if self.allows(self.default, *shapes):
+            return self.default
+
+        def steps(config: Record) -> int:
+            return sum(abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in self.space.items())
+
+        nearest = min(self.configs(*shapes), key=steps, default=None)
+        if nearest is None:
+            raise ValueError(f"{self.name}: no configuration is legal for {' and '.join(map(str, shapes))}")
+        return nearest
 
     def shape_of(self, operands: Mapping[str, torch.Tensor]) -> Record:
         """Sizes and dtype of actual tensors.
@@ -131,8 +154,7 @@ class KernelSpec:
                 if sizes.setdefault(dim, size) != size:
                     raise ValueError(f"{name} has {dim} = {size}, but {dim} = {sizes[dim]} elsewhere")
         self.check_limits(sizes)
-        first = next(iter(self.operands))
-        return Record(sizes, dtype=dtype_name(operands[first].dtype))
+        return Record(sizes, dtype=dtype_name(operands[self.first].dtype))
 
     def check_limits(self, sizes: Mapping[str, int]) -> None:
         """Raise ValueError for a size above its limit."""
@@ -144,13 +166,24 @@ class KernelSpec:
         """What of a shape a tuned configuration may depend on."""
         return Record({name: shape[name] for name in (*self.bucket, *self.group)}, dtype=shape.dtype)
 
-    def excess(self, config: Record, shape: Record) -> dict[str, float]:
-        """Every constraint's signed excess; the configuration is legal where none is above 0."""
-        return {name: excess(config, shape) for name, excess in self.require.items()}
+    def group_of(self, shape: Record) -> tuple:
+        """What shapes have in common whose entries a launch reads from the same table: group and dtype."""
+        return (*(shape[dim] for dim in self.group), shape.dtype)
+
+    def shaping(self, config: Record) -> tuple:
+        """What of a configuration shapes sums: the values of ``invariant``."""
+        return tuple(config[name] for name in self.invariant)
+
+    def violations(self, config: Record, shape: Record) -> dict[str, float]:
+        """How far the configuration is beyond each constraint, by name; it is legal where none is above 0.
+
+        The numbers are signed: below 0 they say how much room is left.
+        """
+        return {name: violation(config, shape) for name, violation in self.constraints.items()}
 
     def allows(self, config: Record, *shapes: Record) -> bool:
         """Whether a configuration is legal for all of ``shapes``."""
-        return all(excess <= 0 for shape in shapes for excess in self.excess(config, shape).values())
+        return all(violation <= 0 for shape in shapes for violation in self.violations(config, shape).values())
 
     def configs(self, *shapes: Record) -> Iterator[Record]:
         """The configurations that are legal for all of ``shapes``, in the order of the space."""
@@ -168,7 +201,7 @@ class KernelSpec:
             raise ValueError(f"unknown back end {backend!r}; use one of {', '.join(BACKENDS)}")
         shape = self.shape_of(args)
         sizes = {**shape, **config}
-        device = args[next(iter(self.operands))].device
+        device = args[self.first].device
         values = dict(args)
         constants, options = dict(shape), {}
         for name, tunable in self.space.items():

@@ -1,4 +1,4 @@
-"""The kernels that ``autotune`` knows by name, and how somebody else's are found."""
+"""Specs by name: the registered ones, and anybody's in a file."""
 
 import importlib
 import importlib.util
@@ -18,10 +18,6 @@ KERNELS = {
     "contrastive_sample": "cold_kernels.contrastive.sample:contrastive_sample",
 }
 """Where each registered spec is: imported when it is asked for, as that imports Triton."""
-DEFAULT_CHIP = "Ascend910B3"
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes."""
-INSTALL = 'python -m pip install "cold-kernels[ascend]"'
 
 
 def check_name(name: str) -> None:

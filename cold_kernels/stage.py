@@ -1,5 +1,6 @@
 """One launch of a kernel: which Triton function, on which grid, with which arguments."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -71,9 +72,14 @@ class Stage:
     when: Callable[[Record, Record], bool] = lambda config, shape: True
     tensors: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.kernel.fn).parameters
+
+    @functools.cached_property
+    def constexprs(self) -> frozenset[str]:
+        """The parameters that are compiled in."""
+        return frozenset(name for name, p in self.parameters.items() if "constexpr" in str(p.annotation))
 
     def tensor(self, parameter: str) -> str | None:
         """The spec's tensor that ``parameter`` points to or is a stride of; None if it is neither."""
@@ -83,9 +89,29 @@ class Stage:
                 return self.tensors.get(stem, stem)
         return None
 
-    def uses(self) -> list[str]:
+    def uses(self) -> tuple[str, ...]:
         """The spec's tensors that this stage touches."""
-        return list(dict.fromkeys(filter(None, map(self.tensor, self.parameters))))
+        return self._used
+
+    def given(self, args: Iterable[str]) -> dict[str, str]:
+        """The parameters that take a tensor or number of ``args`` as it is, each with the spec's name of it."""
+        found = {}
+        for parameter in self.parameters:
+            tensor = self.tensor(parameter)
+            if tensor is None and parameter in args:
+                found[parameter] = parameter
+            elif tensor is not None and parameter.endswith(POINTER):
+                found[parameter] = tensor
+        return found
+
+    @functools.cached_property
+    def _used(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tensor for tensor, _ in self._sources.values() if tensor))
+
+    @functools.cached_property
+    def _sources(self) -> Mapping[str, tuple[str | None, str]]:
+        """For each parameter its tensor, and the dimension whose stride it is, if any."""
+        return {name: (self.tensor(name), name.partition(STRIDE)[2]) for name in self.parameters}
 
     def check(self, spec: str, tensors: Iterable[str], others: Iterable[str]) -> None:
         """Raise ValueError for a parameter that nothing would bind: ``others`` are no tensors."""
@@ -111,26 +137,31 @@ class Stage:
         options: dict[str, Any],
     ) -> StageCall:
         """Bind every parameter: tensors and scalars from ``values``, sizes and tunables from ``constants``."""
-        bound = {name: self._value(name, values, constants, tensors) for name in self.parameters}
+        bound = {name: self._value(name, *source, values, constants, tensors) for name, source in self._sources.items()}
         for name in self.uses():
             if tensors[name].role != "workspace":  # always contiguous; a kernel may derive its strides
                 self._check_strides(name, values[name], tensors[name])
-        constexprs = {name for name, p in self.parameters.items() if "constexpr" in str(p.annotation)}
         return StageCall(
             self.kernel,
             grid,
-            {name: value for name, value in bound.items() if name not in constexprs},
-            {name: value for name, value in bound.items() if name in constexprs},
+            {name: value for name, value in bound.items() if name not in self.constexprs},
+            {name: value for name, value in bound.items() if name in self.constexprs},
             options,
         )
 
-    def _value(self, name: str, values: Mapping, constants: Mapping, tensors: Mapping[str, TensorArg]) -> Any:
-        tensor = self.tensor(name)
+    def _value(
+        self,
+        name: str,
+        tensor: str | None,
+        dim: str,
+        values: Mapping[str, Any],
+        constants: Mapping[str, Any],
+        tensors: Mapping[str, TensorArg],
+    ) -> Any:
         if tensor is None:
             return values[name] if name in values else constants[name]
         if name.endswith(POINTER):
             return values[tensor]
-        dim = name.partition(STRIDE)[2]
         dims = tensors[tensor].dims
         return values[tensor].stride(dims.index(dim)) if dim in dims else 0
 

@@ -4,13 +4,13 @@ import functools
 import json
 import math
 import os
-import tempfile
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .files import write_whole
 from .record import Record
 from .source import kernel_source
 from .spec import KernelSpec
@@ -37,12 +37,14 @@ class Entry:
         config: The tunables' values.
         evidence: One of `RUNGS`.
         details: Figures that led to the choice, for people.
+        programs: Digest of the compiled programs that were judged (`ascend.machine.programs_digest`); "" if not kept.
     """
 
     shape: Record
     config: Record
     evidence: str
     details: dict[str, Any] = field(default_factory=dict)
+    programs: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def user_directory() -> Path:
     return Path(home) / "cold-kernels" / "tables"
 
 
+def shipped_chips() -> tuple[str, ...]:
+    """The chips that tables are shipped for."""
+    return tuple(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+
+
 def path_of(directory: Path, chip: str, kernel: str) -> Path:
     return directory / chip / f"{kernel}.json"
 
@@ -94,29 +101,24 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
     kept: tuple[Entry, ...] = ()
     if path.exists() and (old := _read(path, spec, table.chip)):
         mine = {entry.shape for entry in table.entries}
-        shaping = {group_of(spec, entry.shape): _shaping(spec, entry) for entry in table.entries}
+        shaping = {spec.group_of(entry.shape): spec.shaping(entry.config) for entry in table.entries}
         kept = tuple(
             entry if old.versions == table.versions else replace(entry, evidence=RUNGS[0])
             for entry in old.entries
             if entry.shape not in mine
-            and shaping.get(group_of(spec, entry.shape), _shaping(spec, entry)) == _shaping(spec, entry)
+            and shaping.get(spec.group_of(entry.shape), spec.shaping(entry.config)) == spec.shaping(entry.config)
         )
+    return save(path, spec, replace(table, entries=(*kept, *table.entries)))
+
+
+def save(path: Path, spec: KernelSpec, table: Table) -> Path:
+    """Write ``table`` as it is, whole or not at all; entries in the order of their shapes."""
     record = asdict(replace(table, entries=()))
     record["entries"] = [
-        {"shape": dict(e.shape), "config": dict(e.config), "evidence": e.evidence, "details": e.details}
-        for e in sorted((*kept, *table.entries), key=lambda e: (group_of(spec, e.shape), *e.shape.values()))
+        dict(shape=dict(e.shape), config=dict(e.config), evidence=e.evidence, details=e.details, programs=e.programs)
+        for e in sorted(table.entries, key=lambda e: (spec.group_of(e.shape), *e.shape.values()))
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump({"format": FORMAT, **record}, file, indent=1)
-            file.write("\n")
-        os.chmod(name, 0o644)  # whoever launches may be another user than who tuned
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps({"format": FORMAT, **record}, indent=1) + "\n")
     read.cache_clear()
     return path
 
@@ -148,7 +150,7 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
         return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
     # A configuration of another group, however near, may not fit the unified buffer in this one.
     reason = f"{tables[0][1]} has nothing for {shape}" if tables else f"no table of this kernel for {chip}"
-    return Selection(default(spec, shape), RUNGS[0], f"default: {reason}")
+    return Selection(spec.default_for(shape), RUNGS[0], f"default: {reason}")
 
 
 def group_entries(
@@ -157,7 +159,7 @@ def group_entries(
     """The first table with entries for the shape's group, else for that of the other 16-bit type, and the entries."""
     for like in filter(None, (shape, _sibling(shape))):
         for table, path in tables:
-            entries = [entry for entry in table.entries if group_of(spec, entry.shape) == group_of(spec, like)]
+            entries = [entry for entry in table.entries if spec.group_of(entry.shape) == spec.group_of(like)]
             if entries:
                 return table, path, entries
     return None
@@ -168,33 +170,10 @@ def nearest(spec: KernelSpec, entries: Iterable[Entry], shape: Record) -> Entry:
     return min(entries, key=lambda entry: _distance(entry.shape, shape, spec.bucket))
 
 
-def default(spec: KernelSpec, *shapes: Record) -> Record:
-    """The spec's default, or where one of ``shapes`` forbids it the legal configuration fewest steps away."""
-    if spec.allows(spec.default, *shapes):
-        return spec.default
-
-    def steps(config: Record) -> int:
-        return sum(abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in spec.space.items())
-
-    nearest = min(spec.configs(*shapes), key=steps, default=None)
-    if nearest is None:
-        raise ValueError(f"{spec.name}: no configuration is legal for {' and '.join(map(str, shapes))}")
-    return nearest
-
-
-def group_of(spec: KernelSpec, shape: Record) -> tuple:
-    """What shapes have in common whose entries a launch reads from the same table."""
-    return (*(shape[dim] for dim in spec.group), shape.dtype)
-
-
 def _sibling(shape: Record) -> Record | None:
     """The shape in the other type of 16 bits: tiles take as much of the buffer, and instructions as long."""
     other = {"fp16": "bf16", "bf16": "fp16"}.get(shape.dtype)
     return Record(shape, dtype=other) if other else None
-
-
-def _shaping(spec: KernelSpec, entry: Entry) -> tuple:
-    return tuple(entry.config[name] for name in spec.invariant)
 
 
 def _distance(one: Record, other: Record, dims: Iterable[str]) -> float:
@@ -203,7 +182,7 @@ def _distance(one: Record, other: Record, dims: Iterable[str]) -> float:
 
 def _read(path: Path, spec: KernelSpec, chip: str) -> Table | None:
     try:
-        table = _parse(json.loads(path.read_text()), spec)
+        table = load(path, spec)
         if (table.kernel, table.chip) != (spec.name, chip):
             raise ValueError(f"it is for {table.kernel} on {table.chip}")
         if table.source != source_digest(spec):
@@ -214,13 +193,22 @@ def _read(path: Path, spec: KernelSpec, chip: str) -> Table | None:
         return None
 
 
-def _parse(data: dict, spec: KernelSpec) -> Table:
+def load(path: Path, spec: KernelSpec) -> Table:
+    """The table in a file, whatever source and chip it is for; its entries are legal and agree within their groups.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, AttributeError: it cannot be read, or is no table of this kernel.
+    """
+    data = json.loads(path.read_text())
     if data.get("format") != FORMAT:
         raise ValueError(f"format {data.get('format')!r}, not {FORMAT}")
     entries = []
     shaping: dict[tuple, tuple] = {}
     for item in data["entries"]:
-        entry = Entry(Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}))
+        entry = Entry(
+            Record(item["shape"]), Record(item["config"]), item["evidence"], item.get("details", {}),
+            item.get("programs", ""),
+        )  # fmt: skip
         if set(entry.shape) != {*spec.group, *spec.bucket, "dtype"}:
             raise ValueError(f"entry for {entry.shape} names other dimensions than {spec.name} is tuned by")
         for dim in (*spec.group, *spec.bucket):
@@ -231,10 +219,10 @@ def _parse(data: dict, spec: KernelSpec) -> Table:
         for name, tunable in spec.space.items():
             if (type(entry.config.get(name)), entry.config.get(name)) not in [(type(v), v) for v in tunable.values]:
                 raise ValueError(f"{name}={entry.config.get(name)!r} is none of {tunable.values}")
-        if illegal := [name for name, excess in spec.excess(entry.config, entry.shape).items() if excess > 0]:
+        if illegal := [name for name, violation in spec.violations(entry.config, entry.shape).items() if violation > 0]:
             raise ValueError(f"{entry.config} breaks {', '.join(illegal)} for {entry.shape}")
-        chosen = _shaping(spec, entry)
-        if shaping.setdefault(group_of(spec, entry.shape), chosen) != chosen:
+        chosen = spec.shaping(entry.config)
+        if shaping.setdefault(spec.group_of(entry.shape), chosen) != chosen:
             raise ValueError(f"{', '.join(spec.invariant)} differ among shapes like {entry.shape}")
         entries.append(entry)
     return Table(data["kernel"], data["chip"], data["source"], data["versions"], tuple(entries))

@@ -43,24 +43,22 @@ def PowerOf2(low: int, high: int, *, default: int) -> Tunable:
     return Tunable(tuple(1 << e for e in range(low.bit_length() - 1, high.bit_length())), default)
 
 
-@dataclass(frozen=True)
-class PipeliningDepth(Tunable):
-    """Pipelining depth: how many buffers a loaded tile has.
+@dataclass(frozen=True, init=False)
+class PipelineDepth(Tunable):
+    """Pipelining depth: how many buffers a loaded tile has, from 1 (no overlap asked for) to ``upto``.
 
     On Ascend the kernel asks for them by ``tl.compile_hint(tile, "hivm.multi_buffer", DEPTH)``; on a GPU it
     is ``num_stages``; interpreted it is nothing. Where the kernel must not hint, its parameter is 1.
     """
+
+    def __init__(self, *, upto: int, default: int) -> None:
+        super().__init__(tuple(range(1, upto + 1)), default)
 
     def constants(self, name: str, value: int, backend: str) -> dict[str, int]:
         return {name: value if backend == "ascend" else 1}
 
     def options(self, value: int, backend: str) -> dict[str, int]:
         return {"num_stages": value} if backend == "cuda" else {}
-
-
-def Depth(*, upto: int, default: int) -> PipeliningDepth:
-    """A pipelining depth from 1 (no overlap asked for) to ``upto``."""
-    return PipeliningDepth(tuple(range(1, upto + 1)), default)
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,15 @@
-"""`python -m decoding COMMAND`: each command is a module of this package with an `add_parser`."""
+"""`python -m decoding COMMAND`."""
 
-import argparse
 import sys
-from importlib import import_module
 
-COMMANDS = ("generate", "example_adapter")
+from cold_kernels import command
+
+COMMANDS = {"generate": "decoding.generate", "example-adapter": "decoding.example_adapter"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code comes back."""
-    parser = argparse.ArgumentParser(prog="python -m decoding", description="Contrastive LoRA decoding.")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        import_module(f"decoding.{command}").add_parser(subparsers)
-    chosen = parser.parse_args(arguments)
-    try:
-        return chosen.run(chosen)
-    except (ValueError, OSError) as error:
-        print(f"python -m decoding: {error}", file=sys.stderr)
-        return 2
+    return command.main("python -m decoding", "Contrastive LoRA decoding.", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from .request import Request
 
 EVERYTHING = 2.0**-149
 """The smallest alpha in float32: it lets pass every token whose logit is within 103 of the highest."""
-COLDEST = 1e-30
+MIN_TEMPERATURE = 1e-30
 """A temperature by which differences of logits can be divided."""
 
 
@@ -111,7 +111,7 @@ def _by_row(values: list[float], like: torch.Tensor) -> torch.Tensor:
 def _warpers(request: Request) -> list:
     warpers = []
     if request.temperature not in (0.0, 1.0):
-        warpers.append(TemperatureLogitsWarper(max(float(request.temperature), COLDEST)))
+        warpers.append(TemperatureLogitsWarper(max(float(request.temperature), MIN_TEMPERATURE)))
     if request.top_k is not None:
         warpers.append(TopKLogitsWarper(request.top_k))
     if request.top_p is not None and request.top_p < 1:

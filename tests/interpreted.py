@@ -24,9 +24,9 @@ class Interpreted(EveryKernel):
 
 
 class TestInterpreted(Interpreted):
-    @for_each("text, config, dtype", lambda spec: extreme_configs(spec, "interpreter"))
-    def test_extreme_configurations(self, spec, text, config, dtype):
-        self.check_extreme(spec, text, config, dtype)
+    @for_each("text, configs, dtype", lambda spec: extreme_configs(spec, "interpreter"))
+    def test_extreme_configurations(self, spec, text, configs, dtype):
+        self.check(spec, tensors(spec, f"{text} dtype={dtype}"), config=configs[0])
 
 
 def test_triton_is_the_expected_one():

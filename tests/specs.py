@@ -6,7 +6,7 @@ import triton.language as tl
 from cold_kernels.arguments import In, Index, Out, Scalar, Workspace
 from cold_kernels.spec import KernelSpec
 from cold_kernels.stage import Stage
-from cold_kernels.tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from cold_kernels.tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 
 
 @triton.jit(do_not_specialize=["N"])
@@ -51,15 +51,15 @@ def declared(**changes):
         space=dict(
             TILE=PowerOf2(4, 16, default=8),
             PARTS=Choice(1, 2),
-            DEPTH=Depth(upto=2, default=1),
+            DEPTH=PipelineDepth(upto=2, default=1),
             AUTO=AutoMultiBuffer(),
         ),
-        require=dict(tile_below_row=lambda c, s: s.M - c.TILE),
+        constraints=dict(tile_below_row=lambda c, s: s.M - c.TILE),
         group=("M",),
         bucket=("N",),
         invariant=("PARTS",),
         reference=lambda x, s, **_: {"y": s * x.double()},
-        bound=lambda x, s, **_: {"y": 2.0**-10 * (s * x.double()).abs()},
+        tolerance=lambda x, s, **_: {"y": 2.0**-10 * (s * x.double()).abs()},
         minimal_bytes=lambda x, y, **_: x.nbytes + y.nbytes,
         typical="N=4 M=8",
         hard=("N=1 M=1",),

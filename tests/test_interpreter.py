@@ -1,39 +1,53 @@
 """The Triton source itself, interpreted: Triton decides at its import, so the tests run in processes of their own.
 
-The tests of the operators run there once more. Upstream Triton and triton-ascend are both the package ``triton``, so
-each upstream version gets a folder of its own, and only where one is named: it takes 1 GB.
+The tests of the operators run there once more. Each part is a process, so that xdist gives all cores something to do.
+Upstream Triton and triton-ascend are both the package ``triton``, so each upstream version gets a folder of its own,
+and only where one is named: it takes 1 GB.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 triton = pytest.importorskip("triton")
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/interpreted.py", "tests/contrastive/interpreted.py", "tests/ops", "--ignore=tests/ops/test_library.py")
+PARTS = {
+    "operators": ("tests/ops", "--ignore=tests/ops/test_library.py", "--ignore=tests/ops/test_fused.py"),
+    "fused operators": ("tests/ops/test_fused.py",),
+    "every kernel of contrastive": ("tests/interpreted.py", "-k", "contrastive"),
+    "every other kernel": ("tests/interpreted.py", "-k", "not contrastive"),
+    "contrastive": ("tests/contrastive/interpreted.py",),
+}
 UPSTREAM = ("3.9.0", "3.8.0")
 FOLDER = "COLD_KERNELS_UPSTREAM_TRITON"
 named = pytest.mark.skipif(
     not os.environ.get(FOLDER),
-    reason=f"{FOLDER} names no folder to install upstream Triton into (1 GB a version), as .ci/run does",
+    reason=f"{FOLDER} names no folder to install upstream Triton into (1 GB a version), as .ci/run upstream does",
 )
 
 
 def upstream(version):
     """Where that version is, installed from PyPI unless it is there."""
-    folder = Path(os.environ[FOLDER]).absolute() / version
-    if not (folder / f"triton-{version}.dist-info").exists():
-        wanted = ("--quiet", "--no-deps", "--upgrade", "--target", str(folder), f"triton=={version}")
-        subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check=True)
+    home = Path(os.environ[FOLDER]).absolute()
+    folder = home / version
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another part, in another process, needs it too
+        if not (folder / f"triton-{version}.dist-info").exists():
+            wanted = ("--quiet", "--no-deps", "--upgrade", "--target", str(folder), f"triton=={version}")
+            subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check=True)
     return folder
 
 
-def interpret(version):
-    """Run the tests with that upstream version, or with the Triton that is installed."""
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["installed", *(pytest.param(version, marks=named) for version in UPSTREAM)])
+@pytest.mark.parametrize("part", PARTS)
+def test_interpreted(part, version):
+    """With that upstream version, or with the Triton that is installed."""
     if version == "installed":
         path, expected = [], f"{triton.__version__} {triton.__file__}"
     else:
@@ -41,25 +55,13 @@ def interpret(version):
         path, expected = [str(folder)], f"{version} {folder / 'triton' / '__init__.py'}"
     path += filter(None, [os.environ.get("PYTHONPATH")])
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(path)}
-    environment |= {"INTERPRETED_TRITON": expected, "OMP_NUM_THREADS": "1"}  # the runs share the cores
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
-
-
-@pytest.fixture(scope="module")
-def runs():
-    """All runs, started together: each takes minutes on one core."""
-    with ThreadPoolExecutor() as pool:
-        versions = ("installed", *UPSTREAM) if os.environ.get(FOLDER) else ("installed",)
-        yield {version: pool.submit(interpret, version) for version in versions}
-
-
-@pytest.mark.parametrize("version", ["installed", *(pytest.param(version, marks=named) for version in UPSTREAM)])
-def test_interpreted(version, runs):
-    done = runs[version].result()
+    environment |= {"INTERPRETED_TRITON": expected}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *PARTS[part]]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "skipped" not in done.stdout
 
 
-def test_ci_names_a_folder():
-    assert f"{FOLDER}=" in (ROOT / ".ci" / "run").read_text()
+def test_no_file_of_interpreted_tests_is_left_out():
+    files = {str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("interpreted.py")}
+    assert files == {part[0] for part in PARTS.values() if part[0].endswith("/interpreted.py")}

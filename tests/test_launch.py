@@ -17,10 +17,10 @@ NPU = Device("ascend", "Ascend910B3", 40)
 def nothing_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("COLD_KERNELS_TABLES", str(tmp_path))
     tables.read.cache_clear()
-    launch.selection.cache_clear()
+    launch.forget()
     yield
     tables.read.cache_clear()
-    launch.selection.cache_clear()
+    launch.forget()
 
 
 def test_a_device_gets_the_shipped_configuration(monkeypatch):

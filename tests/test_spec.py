@@ -142,11 +142,11 @@ def test_configs_are_all_legal_ones_in_order():
     assert not list(copies.configs(Record(N=3, M=17, dtype="fp32")))
 
 
-def test_excess_is_signed():
+def test_violations_are_signed():
     shape = Record(N=3, M=8, dtype="fp32")
-    assert copies.excess(copies.default, shape) == {"tile_below_row": 0}
-    assert copies.excess(Record(copies.default, TILE=4), shape) == {"tile_below_row": 4}
-    assert copies.excess(Record(copies.default, TILE=16), shape) == {"tile_below_row": -8}
+    assert copies.violations(copies.default, shape) == {"tile_below_row": 0}
+    assert copies.violations(Record(copies.default, TILE=4), shape) == {"tile_below_row": 4}
+    assert copies.violations(Record(copies.default, TILE=16), shape) == {"tile_below_row": -8}
 
 
 def test_one_stage_is_bound_by_name():
@@ -233,3 +233,9 @@ def test_outputs_and_operands():
     assert copies.outputs == ("y",) and list(copies.operands) == ["x", "y", "at"]
     assert list(copies.tensors) == ["x", "y", "at", "part"] and copies.dims == ("N", "M")
     assert isinstance(copies.tensors["y"], type(Out("N")))
+
+
+def test_group_and_shaping():
+    shape = Record(N=3, M=8, dtype="fp32")
+    assert copies.group_of(shape) == (8, "fp32")
+    assert copies.shaping(Record(copies.default, PARTS=2)) == (2,)

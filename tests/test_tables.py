@@ -79,9 +79,9 @@ def test_bf16_takes_what_was_tuned_for_fp16_as_legal(directory):
 
 
 def test_the_default_moves_only_as_far_as_it_must():
-    assert tables.default(copies, shape(4, 12)) == Record(copies.default, TILE=16)
-    assert tables.default(copies, shape(4, 8)) == copies.default
-    assert tables.default(copies, shape(4, 8), shape(4, 12)) == Record(copies.default, TILE=16)
+    assert copies.default_for(shape(4, 12)) == Record(copies.default, TILE=16)
+    assert copies.default_for(shape(4, 8)) == copies.default
+    assert copies.default_for(shape(4, 8), shape(4, 12)) == Record(copies.default, TILE=16)
 
 
 def test_what_shapes_a_sum_never_varies_with_the_batch(directory):
@@ -213,7 +213,7 @@ def test_older_entries_of_another_compiler_lose_their_evidence(directory):
     assert found.config.DEPTH == 2 and found.evidence == "legal"
 
 
-@pytest.mark.parametrize("step", ["dump", "replace"])
+@pytest.mark.parametrize("step", ["dumps", "replace"])
 def test_a_crash_leaves_the_old_table_and_no_litter(directory, monkeypatch, step):
     path = write(directory, copies, table(entry(4, 8, DEPTH=2)))
     before = path.read_bytes()
@@ -221,7 +221,7 @@ def test_a_crash_leaves_the_old_table_and_no_litter(directory, monkeypatch, step
     def crash(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json if step == "dump" else os, step, crash)
+    monkeypatch.setattr(json if step == "dumps" else os, step, crash)
     with pytest.raises(KeyboardInterrupt):
         write(directory, copies, table(entry(4, 8, TILE=16)))
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

@@ -1,6 +1,6 @@
 import pytest
 
-from cold_kernels.tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
+from cold_kernels.tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 
 
 def test_power_of_2_holds_both_ends():
@@ -20,7 +20,7 @@ def test_default_must_be_a_value():
     with pytest.raises(ValueError, match="default 64"):
         PowerOf2(1, 32, default=64)
     with pytest.raises(ValueError, match="default 0"):
-        Depth(upto=4, default=0)
+        PipelineDepth(upto=4, default=0)
 
 
 def test_first_choice_is_the_default_unless_named():
@@ -36,7 +36,7 @@ def test_choice_is_a_constant_everywhere(backend):
 
 
 def test_depth_is_a_hint_on_ascend_and_stages_on_cuda():
-    depth = Depth(upto=4, default=2)
+    depth = PipelineDepth(upto=4, default=2)
     assert depth.values == (1, 2, 3, 4)
     assert depth.constants("DEPTH", 3, "ascend") == {"DEPTH": 3} and depth.options(3, "ascend") == {}
     assert depth.constants("DEPTH", 3, "cuda") == {"DEPTH": 1}

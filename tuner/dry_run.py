@@ -10,22 +10,21 @@ import torch
 
 from cold_kernels.cases import Case
 from cold_kernels.spec import KernelSpec
-from cold_kernels.tables import default
 
 
 def dry_run(spec: KernelSpec, case: Case, cores: int) -> None:
-    """Call ``require``, every stage's ``grid``, ``reference``, ``bound`` and ``minimal_bytes`` on ``case``.
+    """Call ``constraints``, every stage's ``grid``, ``reference``, ``tolerance`` and ``minimal_bytes`` on ``case``.
 
     Raises:
         ValueError: one of them raises or returns something else than it must; says which.
     """
     shape = case.shape()
-    for name, excess in spec.require.items():
-        with _field(spec, f"require {name}", case):
-            value = excess(spec.default, shape)
+    for name, violation in spec.constraints.items():
+        with _field(spec, f"constraint {name}", case):
+            value = violation(spec.default, shape)
             if not isinstance(value, Real) or math.isnan(value):
                 raise TypeError(f"it is {value!r}, but must be a number")
-    config = default(spec, shape)
+    config = spec.default_for(shape)
     with _field(spec, "args", case):
         args = case.tensors(spec)
     for stage in spec.stages:
@@ -37,7 +36,7 @@ def dry_run(spec: KernelSpec, case: Case, cores: int) -> None:
             sized = isinstance(grid, tuple) and 1 <= len(grid) <= 3
             if not sized or not all(type(size) is int and size > 0 for size in grid):
                 raise TypeError(f"it is {grid!r}, but must be a tuple of one to three positive ints")
-    for name, function in (("reference", spec.reference), ("bound", spec.bound)):
+    for name, function in (("reference", spec.reference), ("tolerance", spec.tolerance)):
         with _field(spec, name, case):
             _check_outputs(spec, function(**args), args)
     with _field(spec, "minimal_bytes", case):

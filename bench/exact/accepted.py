@@ -1,14 +1,14 @@
-"""The accepted facts on disk, their history, and how facts differ from them."""
+"""The accepted facts on disk, and how facts differ from them."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "accepted"
-HISTORY = "history.jsonl"
+from cold_kernels.files import write_whole
+
+from ..history import FOLDER, checked_reason, note
+
 CYCLES = "simulated cycles"
 ACCEPT = 'python -m bench accept --reason "..."'
 
@@ -45,36 +45,8 @@ def accept(chip: str, found: Mapping[str, Mapping[str, dict]], reason: str, fold
         note(folder, dict(reason=reason, chip=chip, cycles=changes))
     for kernel in changes:
         content = {"kernel": kernel, "chip": chip, "cases": found[kernel]}
-        write(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
+        write_whole(path_of(chip, kernel, folder), json.dumps(content, indent=1) + "\n")
     return {kernel: len(cases) for kernel, cases in changes.items()}
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(f".{os.getpid()}")
-    whole.write_text(text)
-    whole.replace(path)
-
-
-def checked_reason(reason: str) -> str:
-    """The reason in one line; ValueError if there is none."""
-    if not reason.split():
-        raise ValueError("--reason is empty; say what changed and why that is right")
-    return " ".join(reason.split())
-
-
-def note(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Add a line with today's date to the history."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / HISTORY).open("a") as file:
-        file.write(json.dumps({"date": date.today().isoformat(), **entry}) + "\n")
-
-
-def history(folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """What was accepted, oldest first; ``cycles`` holds the changed cases alone, None for one that went."""
-    path = folder / HISTORY
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:

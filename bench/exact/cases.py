@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.ascend.machine import Machine, ascend_machine
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
-from cold_kernels.specs import DEFAULT_CHIP, KERNELS, load
+from cold_kernels.specs import KERNELS, load
 from cold_kernels.tables import SHIPPED, read, select
 from tuner.search.evaluate import Evaluator
 from tuner.search.group import work

@@ -4,19 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cold_kernels.ascend.simulator.timing.cores import Execution, Simulation
-from cold_kernels.ascend.simulator.trace.work import (
-    BARRIER,
-    ISSUE,
-    LOAD,
-    PIPES,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    VECTOR,
-    WAIT_FLAG,
+from cold_kernels.ascend.simulator.timing.cores import Simulation
+from cold_kernels.ascend.simulator.trace.events import (
+    ALL,
+    Barrier,
+    Event,
+    Issue,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    Trace,
+    WaitFlag,
 )
+from cold_kernels.ascend.simulator.trace.execution import Execution
+from cold_kernels.ascend.simulator.trace.work import LOAD, PIPES, SCALAR, VECTOR
 
 SMALL_COPY = 16 * 1024
 """Bytes; AscendC's guide wants copies of at least so many, to use the bandwidth of global memory."""
@@ -63,7 +64,7 @@ def facts(launches: Sequence[Simulation], minimal_bytes: int) -> dict[str, Any]:
     }
 
 
-def round_trips(trace: Iterable[tuple]) -> int:
+def round_trips(trace: Iterable[Event]) -> int:
     """Times that the scalar unit of one program waits for a result of another pipe before it goes on.
 
     These are waits of the scalar unit for a flag of the vector pipe, and operations that it does not go past before
@@ -71,12 +72,14 @@ def round_trips(trace: Iterable[tuple]) -> int:
     in the place of the vector pipe or of the copy engine.
     """
     return sum(
-        event[0] == WAIT_FLAG and event[1:3] == (VECTOR, SCALAR) or event[0] == ISSUE and event[2].blocks
+        event.work.blocks
+        if isinstance(event, Issue)
+        else isinstance(event, WaitFlag) and (event.flag.source, event.flag.waiting) == (VECTOR, SCALAR)
         for event in trace
     )
 
 
-def drains(trace: Sequence[tuple]) -> dict[str, int]:
+def drains(trace: Trace) -> dict[str, int]:
     """Times that copying in cannot run ahead of the vector pipe, in one program, by reason.
 
     - *operation*: the scalar unit waits, before it issues an operation, until the vector pipe is idle
@@ -88,27 +91,26 @@ def drains(trace: Sequence[tuple]) -> dict[str, int]:
       first load holds nothing back, and does not count.
     """
     counts = dict.fromkeys((OPERATION, FULL_BARRIER, BUFFERS), 0)
-    last = max((place for place, event in enumerate(trace) if event[0] == ISSUE), default=-1)
+    last = max((place for place, event in enumerate(trace) if isinstance(event, Issue)), default=-1)
     up: dict[str, dict[int, bool]] = {}
     loaded = empty = False
     for place, event in enumerate(trace):
-        kind = event[0]
-        if kind == ISSUE:
-            counts[OPERATION] += event[2].drains
-            if event[2].pipe == LOAD:
+        if isinstance(event, Issue):
+            counts[OPERATION] += event.work.drains
+            if event.work.pipe == LOAD:
                 counts[BUFFERS] += empty
                 loaded, empty = True, False
-        elif kind == BARRIER:
-            counts[FULL_BARRIER] += event[1] == "ALL" and place < last
-        elif kind == SET_FLAG and event[2] == LOAD:
-            up.setdefault(event[1], {})[event[3]] = loaded
-        elif kind == WAIT_FLAG and event[2] == LOAD:
-            flags = up.get(event[1], {})
-            empty |= flags.pop(event[3], False) and not flags
+        elif isinstance(event, Barrier):
+            counts[FULL_BARRIER] += event.pipe == ALL and place < last
+        elif isinstance(event, SetFlag) and event.flag.waiting == LOAD:
+            up.setdefault(event.flag.source, {})[event.flag.event] = loaded
+        elif isinstance(event, WaitFlag) and event.flag.waiting == LOAD:
+            flags = up.get(event.flag.source, {})
+            empty |= flags.pop(event.flag.event, False) and not flags
     return counts
 
 
-def instructions(trace: Iterable[tuple]) -> Counter:
+def instructions(trace: Iterable[Event]) -> Counter:
     """Instructions of one program by pipe, the accesses among them, vector repeats, and what synchronises.
 
     Vector instructions and copies are those that the device library makes of an operation; what it does on the scalar
@@ -116,27 +118,26 @@ def instructions(trace: Iterable[tuple]) -> Counter:
     """
     counts: Counter = Counter()
     for event in trace:
-        kind = event[0]
-        if kind == ISSUE:
-            for name, times in event[2].counts:
+        if isinstance(event, Issue):
+            for name, times in event.work.counts:
                 if name in BY_SCALAR_UNIT:
                     counts["instructions", SCALAR] += times
                 elif name.endswith("_issue"):
-                    counts["instructions", event[2].pipe] += times
+                    counts["instructions", event.work.pipe] += times
                 elif name.startswith("repeat_"):
                     counts["repeats"] += times
-        elif kind == SCALAR_WORK:
-            counts["instructions", SCALAR] += event[1]
-        elif kind == SCALAR_ACCESS:
-            counts["instructions", SCALAR] += event[2]
-            counts["access", LOCAL if event[1] else GLOBAL] += event[2]
-        elif kind in (SET_FLAG, WAIT_FLAG, BARRIER):
+        elif isinstance(event, ScalarWork):
+            counts["instructions", SCALAR] += event.count
+        elif isinstance(event, ScalarAccess):
+            counts["instructions", SCALAR] += event.count
+            counts["access", LOCAL if event.local else GLOBAL] += event.count
+        elif isinstance(event, SetFlag | WaitFlag | Barrier):
             counts["synchronisation"] += 1
     return counts
 
 
-def _of_program(trace: tuple) -> Counter:
-    copies = [event[2].global_bytes for event in trace if event[0] == ISSUE and event[2].global_bytes]
+def _of_program(trace: Trace) -> Counter:
+    copies = [e.work.global_bytes for e in trace if isinstance(e, Issue) and e.work.global_bytes]
     counts = instructions(trace)
     counts["copies"], counts["small copies"] = len(copies), sum(size < SMALL_COPY for size in copies)
     counts["round trips"] = round_trips(trace)
@@ -144,7 +145,7 @@ def _of_program(trace: tuple) -> Counter:
     return counts
 
 
-def _often(execution: Execution) -> Iterable[tuple[tuple, int]]:
+def _often(execution: Execution) -> Iterable[tuple[Trace, int]]:
     return ((execution.traces[number], times) for number, times in Counter(execution.programs).items())
 
 

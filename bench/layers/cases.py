@@ -8,16 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cold_kernels.code_digest import code_digest
+from cold_kernels.files import write_whole
+from cold_kernels.tables import shipped_chips
+
+from ..history import FOLDER as ACCEPTED
 from .projections import ADAPTERS, MODELS, Batch
 
-FOLDER = Path(__file__).parents[1] / "accepted" / "grid"
-CHIPS = ("Ascend910B1", "Ascend910B3", "Ascend910B4")
-"""The chips that tables are shipped for."""
+FOLDER = ACCEPTED / "grid"
+CHIPS = shipped_chips()
 RANKS = (8, 16, 64, 128)
 ROWS = (1, 4, 16, 64, 256)
 DTYPES = ("fp16", "bf16")
 WEIGHTS = {1: 4, 4: 4, 16: 4, 64: 2, 256: 1}
 """How often a number of rows is drawn: what takes longer to simulate less often."""
+SIGNED_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -98,22 +103,17 @@ def _added(columns: Iterable[Sequence[float]]) -> list[float]:
 
 
 def digest(chip: str) -> str:
-    """Of all that a cell's figures depend on: kernels, peers, the shipped table and how it is read, the compiler and
-    how it is driven, the model of the chip."""
+    """Of all that a cell's figures depend on: the code that counts them with all that it imports, the configurations in
+    the shipped tables, the compiler's versions, the chip."""
     from cold_kernels import tables
 
     from .schemes import machine
 
-    here = Path(__file__).parent
-    files = [here / "layers.py", here / "schemes.py", here / "counting.py", *sorted((here / "peers").glob("*.py"))]
-    kernels = Path(tables.__file__).parent
-    files += [kernels / "fidelity" / "one_core_per_token.py", *sorted((kernels / "bgmv").glob("*.py"))]
-    files += sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))
-    files += [kernels / "tables.py", *sorted((kernels / "ascend").glob("*.py"))]
     on = machine(chip)
-    said = repr((on.model, sorted(on.versions.items())))
-    content = b"\0".join([said.encode(), *(file.read_bytes() for file in files)])
-    return hashlib.sha256(content).hexdigest()[:12]
+    shipped = [json.loads(path.read_text()) for path in sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))]
+    entries = [(table["kernel"], entry["shape"], entry["config"]) for table in shipped for entry in table["entries"]]
+    said = repr((code_digest(__name__), entries, on.model, sorted(on.versions.items())))
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCell, str, dict]]:
@@ -171,3 +171,47 @@ def store(cell: LayerCell, mark: str, found: dict, folder: Path = FOLDER) -> Non
     with path.open("a") as file:
         file.write("\n" * cut + line + "\n")
         file.flush()
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What came of a chip's cells: how many are valid now, how many were counted again, and those that differ."""
+
+    valid: int
+    recounted: int
+    different: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.different:
+            listed = "".join(f"\n  {cell}" for cell in self.different)
+            return f"{len(self.different)} of {self.recounted} counted again have other figures; run `grid`:{listed}"
+        return f"{self.valid} valid" + (f", signed after counting {self.recounted} again" if self.recounted else "")
+
+
+def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, Signed]]:
+    """Give the cells on disk the digest of today's code where a sample of them has the same figures.
+
+    The cells of a chip that `latest` shows were counted by one state of the code, so that what holds for a sample of
+    them holds for all; cells of at most `SIGNED_ROWS` rows are drawn, as others take minutes.
+
+    Args:
+        recount: How many of each chip are counted again.
+
+    Raises:
+        AscendError: a scheme does not compile; `ToolchainMissing` without a compiler.
+    """
+    everything = list(stored(folder))
+    last = {cell.chip: mark for cell, mark, _ in everything}
+    for chip, mark in last.items():
+        found = {cell: each for cell, was, each in everything if cell.chip == chip and was == mark}
+        now = digest(chip)
+        if mark == now:
+            yield chip, Signed(len(found), 0, ())
+            continue
+        small = [cell for cell in found if cell.batch.rows <= SIGNED_ROWS]
+        drawn = random.Random(f"sign/{chip}").sample(small, min(recount, len(small)))
+        different = tuple(str(cell) for cell in drawn if json.loads(json.dumps(count(cell))) != found[cell])
+        if not different:
+            path = folder / f"{chip}.jsonl"
+            write_whole(path, path.read_text().replace(f'"digest":"{mark}"', f'"digest":"{now}"'))
+        yield chip, Signed(len(found), len(drawn), different)

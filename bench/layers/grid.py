@@ -4,7 +4,7 @@ import argparse
 import statistics
 import sys
 
-from cold_kernels.specs import INSTALL
+from cold_kernels.command import CommandFailed
 
 from . import cases as layer_cells
 from .goals import LAUNCH_FLOORS, OURS, PARTS, best_peer, goals, ratios
@@ -12,8 +12,6 @@ from .projections import Batch
 
 FIRST = layer_cells.LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -33,55 +31,30 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, goes_on="the same command goes on")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command.
-
-    Returns:
-        0; 1 if something is missing or does not compile; 2 for bad input; 130 after Ctrl-C.
-    """
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
     if arguments.markdown:
-        return _markdown()
+        found = layer_cells.latest().get(FIRST)
+        if not found:
+            raise CommandFailed(f"{FIRST} is not known yet; python -m bench step counts it")
+        print("\n".join(markdown(found)))
+        return
     everything = len(layer_cells.cells())
     if arguments.sample is not None and not 1 <= arguments.sample <= everything:
-        print(f"grid: --sample {arguments.sample}: the grid has {everything} cells; take 1 to all", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        import rich  # noqa: F401
-        import xdsl  # noqa: F401
-    except ImportError as error:
-        print(f"grid: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
-    from cold_kernels.ascend.errors import AscendError
+        raise ValueError(f"--sample {arguments.sample}: the grid has {everything} cells; take 1 to all")
+    import rich  # noqa: F401
+    import xdsl  # noqa: F401
 
-    try:
-        found = _found(arguments)
-    except AscendError as error:
-        print(f"grid: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("grid: interrupted; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+    found = _found(arguments)
     if not found and arguments.sample:
         which = f"of {arguments.chip or 'any chip'} and {arguments.rows or 'any number of'} rows"
-        print(f"grid: --sample {arguments.sample} draws no cell {which}; take more, or another --seed", file=sys.stderr)
-        return WRONG_INPUT
+        raise ValueError(f"--sample {arguments.sample} draws no cell {which}; take more, or another --seed")
     if not found:
-        print("grid: nothing is known yet, or kernels have changed since; give --sample N", file=sys.stderr)
-        return FAILED
+        raise CommandFailed("nothing is known yet, or kernels have changed since; give --sample N")
     show(found)
-    return DONE
-
-
-def _markdown() -> int:
-    found = layer_cells.latest().get(FIRST)
-    if not found:
-        print(f"grid: {FIRST} is not known yet; python -m bench step counts it", file=sys.stderr)
-        return FAILED
-    print("\n".join(markdown(found)))
-    return DONE
 
 
 def markdown(found: dict) -> list[str]:

@@ -7,7 +7,6 @@ model alone. All tensors are on torch's meta device, where they have a shape and
 import argparse
 import functools
 import json
-import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     Held = dict[str, Iterable[torch.Tensor]]
 
-DONE, FAILED, WRONG_INPUT = 0, 1, 2
-"""Exit codes."""
-INSTALL = 'python -m pip install "cold-kernels[decode]"'
 LLAMA = dict(
     hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=32,
     vocab_size=32000, max_position_embeddings=4096,
@@ -178,27 +174,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("--context", type=int, default=512, help="tokens in each row's KV cache; default: 512")
     parser.add_argument("--adapters", type=int, metavar="N", help="default: as many as requests")
     parser.add_argument("--json", action="store_true", help="print one JSON object, with bytes by what they are for")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="decode")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is not installed, 2 for bad input."""
-    try:
-        check(arguments)
-    except ValueError as error:
-        print(f"memory: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        step = Step(built(*MODELS[arguments.model]), arguments.rank, arguments.context, arguments.adapters)
-        found = {"model": arguments.model, **findings(step)}
-        if arguments.json:
-            print(json.dumps(found, indent=1))
-        else:
-            show(found)
-    except ImportError as error:
-        print(f"memory: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
-    return DONE
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    check(arguments)
+    step = Step(built(*MODELS[arguments.model]), arguments.rank, arguments.context, arguments.adapters)
+    found = {"model": arguments.model, **findings(step)}
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    else:
+        show(found)
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -7,16 +7,11 @@ import argparse
 import math
 import random
 import statistics
-import sys
 from dataclasses import dataclass
-
-from cold_kernels.specs import INSTALL
 
 from . import cases as layer_cells
 from .projections import MODELS
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
 MEDIAN, NINTH_DECILE = 0.02, 0.10
 """The goals."""
 
@@ -54,18 +49,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is missing or does not compile, 2 for bad input, 130 after Ctrl-C."""
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
     everything = len(layer_cells.cells())
     if not 1 <= arguments.sample <= everything:
-        print(f"regret: --sample {arguments.sample}: the grid has {everything} cells; take 1 to all", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        import xdsl  # noqa: F401
-    except ImportError as error:
-        print(f"regret: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
-    from cold_kernels.ascend.errors import AscendError
+        raise ValueError(f"--sample {arguments.sample}: the grid has {everything} cells; take 1 to all")
+    import xdsl  # noqa: F401
 
     found = []
     try:
@@ -73,15 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
             found.append(regret(cell, place))
             one = found[-1]
             print(f"{one.regret:6.1%}  {one.us:7.1f} us, best of {one.tried} {one.best_us:7.1f} us  {one.launch}")
-    except AscendError as error:
-        print(f"regret: {error}", file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt:
-        print("regret: interrupted", file=sys.stderr)
         print(summary(found) if found else "no launch was timed")
-        return INTERRUPTED
+        raise
     print(summary(found))
-    return DONE
 
 
 def launches(count: int, seed: int) -> list[tuple[layer_cells.LayerCell, int]]:

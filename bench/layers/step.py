@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cold_kernels.specs import INSTALL
-
+from ..png import png
 from . import cases as layer_cells
 from .goals import LAUNCH_FLOORS, OURS, PARTS
 from .projections import ADAPTERS, MODELS, Batch, Model
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
 CHIP = "Ascend910B3"
 STEP_MODELS = ("Llama-2-7B", "Qwen2.5-7B")
 REQUESTS, RANKS = (1, 2, 4, 8, 16, 32, 64), (16, 64)
@@ -58,51 +55,29 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("--adapters", choices=ADAPTERS, default="distinct", help="of the requests; default: distinct")
     parser.add_argument("--picture", type=Path, metavar="OUT.png", help="draw the steps over what a launch costs")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, goes_on="the same command goes on", needs=("matplotlib", "rich"))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is missing or does not compile, 2 for bad input, 130 after Ctrl-C."""
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
     if arguments.picture and arguments.picture.suffix != ".png":
-        print(f"step: --picture {arguments.picture}: the name must end in .png", file=sys.stderr)
-        return WRONG_INPUT
+        raise ValueError(f"--picture {arguments.picture}: the name must end in .png")
     if arguments.picture and not arguments.picture.parent.is_dir():
-        print(f"step: --picture {arguments.picture}: there is no folder {arguments.picture.parent}", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        import matplotlib  # noqa: F401
-        import rich  # noqa: F401
-        import xdsl  # noqa: F401
-    except ImportError as error:
-        print(f"step: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
-    from cold_kernels.ascend.errors import AscendError
+        raise ValueError(f"--picture {arguments.picture}: there is no folder {arguments.picture.parent}")
+    import xdsl  # noqa: F401
 
     models = [MODELS[name] for name in dict.fromkeys(arguments.model or STEP_MODELS)]
-    ranks, requests = arguments.rank or RANKS, arguments.requests or REQUESTS
-    try:
-        found = steps(models, ranks, requests, arguments.adapters)
-    except (AscendError, OSError) as error:
-        print(f"step: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("step: interrupted; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+    found = steps(models, arguments.rank or RANKS, arguments.requests or REQUESTS, arguments.adapters)
     print(json.dumps(as_json(found), indent=1)) if arguments.json else show(found)
-    return _draw(found, arguments.picture) if arguments.picture else DONE
+    if arguments.picture:
+        _draw(found, arguments.picture)
 
 
-def _draw(found: "Steps", path: Path) -> int:
-    from ..report.plots import steps as draw
-    from ..report.report import drawn
+def _draw(found: "Steps", path: Path) -> None:
+    from .step_plot import plot
 
     models = {model for model, _, _ in found}
-    try:
-        path.write_bytes(drawn(lambda figure: draw(figure, by_rank(found)), 3.2 * len(models)))
-    except OSError as error:
-        print(f"step: --picture {path}: {error}", file=sys.stderr)
-        return FAILED
-    return DONE
+    path.write_bytes(png(lambda figure: plot(figure, by_rank(found)), 3.2 * len(models)))
 
 
 Steps = dict[tuple[str, int, int], dict[tuple[str, str], Step]]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
 
-from ..exact import accepted as baseline
+from ..exact import accepted
+from ..history import FOLDER, history
 from ..layers import cases as layer_cells
 from ..layers.goals import LAUNCH_FLOORS, PARTS, best_peer, ratios
 from ..timing import wall_clock
 from ..timing.wall_clock import Measured
-from . import plots as drawings
+from . import plots
+from .plots import Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -43,29 +45,11 @@ class Section:
     rows: list[tuple]
 
 
-@dataclass(frozen=True)
-class Point:
-    """A case under its roof: bytes that must move, simulated microseconds without the launch, and their floor."""
-
-    kernel: str
-    case: str
-    group: str
-    minimal_bytes: int
-    us: float
-    floor_us: float
-    facts: Mapping
-
-    @property
-    def share(self) -> float:
-        """Of the roof that is reached, at most 1."""
-        return self.floor_us / self.us
-
-
-def sections(folder: Path = baseline.FOLDER, results: Path = wall_clock.RESULTS) -> list[Section]:
+def sections(folder: Path = FOLDER, results: Path = wall_clock.RESULTS) -> list[Section]:
     """The sections that have something to show, in order."""
     chips = [name for name in CHIPS if (folder / name).is_dir()]
     found = [rooflines(chip_named(name), folder) for name in chips]
-    found += [history(name, folder) for name in chips]
+    found += [accepted_cycles(name, folder) for name in chips]
     found += [beside_peers(folder / "grid")]
     found += [clock(device, folder, results) for device in wall_clock.devices(results)]
     return [section for section in found if section.rows]
@@ -90,7 +74,7 @@ def rooflines(chip: Chip, folder: Path) -> Section:
         "Times are SIMULATED (HIVM level), without the launch and the start of its cores; the floor is that of the "
         f"bytes that must move, at the bandwidth that all cores reach, {chip.hbm_bytes_per_second / 1e12:.2f} TB/s in "
         "the model. All else is counted in the compiled programs.",
-        lambda figure: drawings.rooflines(figure, by_kernel, chip.hbm_bytes_per_second),
+        lambda figure: plots.rooflines(figure, by_kernel, chip.hbm_bytes_per_second),
         4.2,
         ("kernel", "case", "us", "floor us", "of the roof", "bytes over minimal", "round trips", "drains",
          "copies under 16 KB", "configuration"),
@@ -102,10 +86,10 @@ def points(chip: Chip, folder: Path) -> list[Point]:
     """The accepted cases of a chip."""
     found = []
     for path in sorted((folder / chip.name).glob("*.json")):
-        cases = baseline.read(chip.name, path.stem, folder)
+        cases = accepted.read(chip.name, path.stem, folder)
         words = {case: dict(word.partition("=")[::2] for word in case.split()) for case in cases}
         for case, facts in cases.items():
-            us = facts[baseline.CYCLES] / chip.frequency * 1e6
+            us = facts[accepted.CYCLES] / chip.frequency * 1e6
             floor = facts["minimal bytes"] / chip.hbm_bytes_per_second * 1e6
             found.append(Point(path.stem, case, _group(case, words), facts["minimal bytes"], us, floor, facts))
     return found
@@ -120,9 +104,9 @@ def _group(case: str, words: Mapping[str, Mapping[str, str]]) -> str:
     return " ".join(f"{dim}={words[case][dim]}" for dim in differ)
 
 
-def history(chip: str, folder: Path) -> Section:
+def accepted_cycles(chip: str, folder: Path) -> Section:
     """Accepted cycles of each kernel over time, relative to the first ones of each case."""
-    entries = [entry for entry in baseline.history(folder) if entry.get("chip") == chip]
+    entries = [entry for entry in history(folder) if entry.get("chip") == chip]
     first: dict[tuple[str, str], float] = {}
     now: dict[tuple[str, str], float] = {}
     lines: dict[str, list[float]] = {}
@@ -143,7 +127,7 @@ def history(chip: str, folder: Path) -> Section:
     return Section(
         f"History of accepted cycles, {chip}",
         "SIMULATED cycles, geometric mean over a kernel's cases, each relative to the first that was accepted for it.",
-        lambda figure: drawings.history(figure, lines, [entry["date"] for entry in entries]),
+        lambda figure: plots.accepted_cycles(figure, lines, [entry["date"] for entry in entries]),
         3.2,
         ("number", "date", "reason", "cases that changed"),
         rows,
@@ -169,7 +153,7 @@ def beside_peers(folder: Path) -> Section:
         "LoRA of a layer beside the peers' schemes",
         "SIMULATED (HIVM level): time of the fastest peer's scheme over ours, for three floors of what a launch costs; "
         "launches are counted. The picture is for 10 us a launch; above 1, ours is faster.",
-        lambda figure: drawings.beside_peers(figure, points),
+        lambda figure: plots.beside_peers(figure, points),
         3.2,
         ("layer", "fastest peer", *(f"x at {us:g} us" for us in LAUNCH_FLOORS), "wins at 10 us",
          *(f"launches, {name}" for name in ("gather", "per token", "split-K", "ours"))),
@@ -184,8 +168,8 @@ def clock(device: str, folder: Path, results: Path) -> Section:
     rows = []
     for name, measured in now.items():
         ratio = statistics.median(measured.ratios)
-        accepted = statistics.median(before[name].ratios) if name in before else None
-        kinds.setdefault(name.partition("[")[0], []).append((ratio, accepted))
+        then = statistics.median(before[name].ratios) if name in before else None
+        kinds.setdefault(name.partition("[")[0], []).append((ratio, then))
         others = ", ".join(f"{other} {value * 1e6:.1f}" for other, value in measured.others.items())
         rows.append(
             (name, f"{measured.seconds * 1e6:.1f}", others, f"{ratio:.3g}", *_compared(before.get(name), measured))
@@ -194,7 +178,7 @@ def clock(device: str, folder: Path, results: Path) -> Section:
         f"Wall clock, {device}",
         "MEASURED on this machine, each benchmark's last run: ours over the reference that took turns with it, "
         "medians.",
-        lambda figure: drawings.clock(figure, kinds),
+        lambda figure: plots.clock(figure, kinds),
         1.2 + 0.35 * len(kinds),
         ("benchmark", "us", "others' us", "ratio", "accepted ratio", "change"),
         rows,

@@ -1,19 +1,36 @@
-"""The report's drawings, by matplotlib; each draws into the figure that it is given."""
+"""The report's plots, by matplotlib; each draws into the figure that it is given."""
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
-    from .panels import Point
-
 SMALL = 7
 KIB = 1024
 
 
-def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence["Point"]], bytes_per_second: float) -> None:
+@dataclass(frozen=True)
+class Point:
+    """A case under its roof: bytes that must move, simulated microseconds without the launch, and their floor."""
+
+    kernel: str
+    case: str
+    group: str
+    minimal_bytes: int
+    us: float
+    floor_us: float
+    facts: Mapping
+
+    @property
+    def share(self) -> float:
+        """Of the roof that is reached, at most 1."""
+        return self.floor_us / self.us
+
+
+def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence[Point]], bytes_per_second: float) -> None:
     """A panel for each kernel: time over bytes that must move, the roof below, a colour for each group of sizes."""
     panels = figure.subplots(1, len(kernels), sharey=True, squeeze=False)[0]
     for axes, (kernel, found) in zip(panels, kernels.items(), strict=True):
@@ -36,7 +53,7 @@ def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence["Point"]], by
     panels[0].set_ylabel("us without launch and start of cores, simulated")
 
 
-def history(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
+def accepted_cycles(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
     """A line for each kernel over what was accepted."""
     axes = figure.subplots()
     for kernel, ratios in kernels.items():
@@ -77,23 +94,3 @@ def beside_peers(figure: "FigureBase", points: Mapping[int, Sequence[tuple[int, 
     axes.set(xlabel="rows", ylabel="times as fast as the fastest peer, simulated", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=SMALL)
-
-
-def steps(figure: "FigureBase", groups: Mapping[tuple[str, int], Mapping[int, Mapping]]) -> None:
-    """A row of panels for each model, one for each rank: milliseconds a step over what a launch costs, of most requests
-    that there are; greedy dashed, CoLD solid, a colour for each scheme. ``groups`` is what `step.by_rank` gives."""
-    models = list(dict.fromkeys(model for model, _ in groups))
-    panels = figure.subplots(len(models), len(groups) // len(models), squeeze=False)
-    floors = [2.5 * n for n in range(1, 9)]
-    for axes, ((model, rank), group) in zip(panels.flat, groups.items(), strict=True):
-        count = max(group)
-        names = list(dict.fromkeys(scheme for _, scheme in group[count]))
-        for (kind, scheme), step in group[count].items():
-            times = [step.us(floor) / 1e3 for floor in floors]
-            style = "-" if kind == "CoLD" else "--"
-            axes.plot(floors, times, style, color=f"C{names.index(scheme)}", label=f"{kind}, {scheme}")
-        axes.set_title(f"{model}, rank {rank}, {count} requests", fontsize=SMALL + 2)
-        axes.set_xlabel("us that a launch costs whatever it does")
-        axes.set_ylabel("ms a step, modelled")
-        axes.grid(alpha=0.3)
-    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=SMALL)

@@ -3,16 +3,15 @@
 import argparse
 import base64
 import html
-import io
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from cold_kernels.specs import INSTALL
+from cold_kernels.command import CommandFailed
+from cold_kernels.files import write_whole
 
+from ..png import png
 from ..timing.wall_clock import RESULTS
 
-WIDTH, DPI = 13.0, 110
 STYLE = """body { font: 15px system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em }
 img { max-width: 100% } table { border-collapse: collapse; font-size: 12px }
 th, td { text-align: left; padding: 2px 8px; border-bottom: 1px solid #ddd } summary { cursor: pointer }"""
@@ -28,35 +27,22 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     out = RESULTS / "report.html"
     parser.add_argument("--out", type=Path, default=out, metavar="FILE.html", help="default: bench/results/report.html")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs=("matplotlib",))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if something is missing or cannot be written, 2 for a file of another kind."""
-    out = arguments.out
-    if out.suffix != ".html":
-        print(f"report: --out {out}: the name must end in .html; the picture is written beside it", file=sys.stderr)
-        return 2
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        print(f"report: {error}; {INSTALL}", file=sys.stderr)
-        return 1
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
     from .panels import sections
 
+    out = arguments.out
+    if out.suffix != ".html":
+        raise ValueError(f"--out {out}: the name must end in .html; the picture is written beside it")
     found = sections()
     if not found:
-        print("report: nothing was accepted or timed yet; see bench/README.md", file=sys.stderr)
-        return 1
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(found))
-        out.with_suffix(".png").write_bytes(picture(found))
-    except OSError as error:
-        print(f"report: {error}", file=sys.stderr)
-        return 1
+        raise CommandFailed("nothing was accepted or timed yet; see bench/README.md")
+    write_whole(out, page(found))
+    write_whole(out.with_suffix(".png"), picture(found))
     print(f"wrote {out} and {out.with_suffix('.png')}")
-    return 0
 
 
 def picture(sections: Sequence) -> bytes:
@@ -69,19 +55,7 @@ def picture(sections: Sequence) -> bytes:
             part.suptitle(section.title, fontsize=10)
             section.draw(part)
 
-    return drawn(draw, sum(heights))
-
-
-def drawn(draw: Callable, height: float) -> bytes:
-    """A PNG, so many inches high, of what ``draw`` draws into a figure."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    draw(figure)
-    written = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(written, format="png", dpi=DPI, facecolor="white")
-    return written.getvalue()
+    return png(draw, sum(heights))
 
 
 def page(sections: Sequence) -> str:

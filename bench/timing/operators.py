@@ -83,9 +83,7 @@ def operator(spec: KernelSpec, args: dict[str, Any]) -> Callable[[], torch.Tenso
         ValueError: nobody has said how the spec's arguments become the operator's.
     """
     if spec.name not in CALLS:
-        raise ValueError(
-            f"{spec.name}: bench/timing/operators.py knows how to call only {', '.join(CALLS)}"
-        )
+        raise ValueError(f"{spec.name}: bench/timing/operators.py knows how to call only {', '.join(CALLS)}")
     return CALLS[spec.name](args)
 
 

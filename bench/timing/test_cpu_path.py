@@ -48,13 +48,13 @@ def test_bgmv(race, operator, hidden, rank, rows, kind, dtype):
         args = wide.to(dtype), weights.to(dtype), torch.zeros(rows, rank), idx, 0.5
         ours, theirs = functools.partial(bgmv_shrink, *args), plain_torch.shrink
         x, a, y, idx, scale = args
-        expected, bound = (f(x=x, a=a, idx=idx, scale=scale)["y"] for f in (lora.shrink, lora.shrink_bound))
+        expected, bound = (f(x=x, a=a, idx=idx, scale=scale)["y"] for f in (lora.shrink, lora.shrink_tolerance))
     else:
         args = narrow, weights.mT.contiguous().to(dtype), torch.zeros(rows, hidden, dtype=dtype), idx
         ours, theirs = functools.partial(bgmv_expand, *args), plain_torch.expand
         x, b, y, idx = args
         before = y.clone()
-        expected, bound = (f(b=b, x=x, y_before=before, idx=idx)["y"] for f in (lora.expand, lora.expand_bound))
+        expected, bound = (f(b=b, x=x, y_before=before, idx=idx)["y"] for f in (lora.expand, lora.expand_tolerance))
     ours()
     assert_within(y, expected, bound)
     others = {name: functools.partial(theirs, f, *args) for name, f in plain_torch.FORMULATIONS.items()}
@@ -72,7 +72,7 @@ def test_bgmv_shrink_expand(race, hidden, slices, rank, rows, kind, dtype):
     args = x, a, b, y, idx, torch.arange(slices) * hidden, 0.5
     ours, before = functools.partial(bgmv_shrink_expand, *args), y.clone()
     named = dict(x=x, a=a, b=b, y_before=before, idx=idx, starts=args[5], scale=0.5)
-    expected, bound = (f(**named)["y"] for f in (fused.shrink_expand, fused.shrink_expand_bound))
+    expected, bound = (f(**named)["y"] for f in (fused.shrink_expand, fused.shrink_expand_tolerance))
     ours()
     assert_within(y, expected, bound)
     theirs = plain_torch.shrink_expand
@@ -92,7 +92,7 @@ def test_contrastive_sample(race, rows, vocabulary):
     by_row |= dict(log_alpha=by_row.pop("alpha").log(), top_k=by_row["top_k"].int(), uniform=uniform)
     choice = ours()
     expected = sample_reference.sample(expert, amateur, **by_row)
-    bound = sample_reference.sample_bound(expert, amateur, choice, **by_row)
+    bound = sample_reference.sample_tolerance(expert, amateur, choice, **by_row)
     assert_within(choice, *expected.values(), *bound.values())
     race(ours, {"sorted": theirs}, rounds=10)
 
@@ -110,7 +110,7 @@ def test_contrastive(race, operator, rows, vocabulary, dtype):
     name, chosen = operator.removeprefix("contrastive_"), ours()
     output = {"choice": chosen} if name == "argmax" else {}
     expected, bound = (
-        getattr(contrastive, f)(expert=expert, amateur=amateur, **output, **by_row) for f in (name, f"{name}_bound")
+        getattr(contrastive, f)(expert=expert, amateur=amateur, **output, **by_row) for f in (name, f"{name}_tolerance")
     )
     assert_within(chosen, *expected.values(), *bound.values())
     race(ours, {"as in the paper": theirs}, rounds=10)

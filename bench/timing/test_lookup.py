@@ -6,10 +6,11 @@ import pytest
 
 pytest.importorskip("triton")
 from cold_kernels import tables
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.cases import Case
 from cold_kernels.devices import Device
 from cold_kernels.launch import selection
-from cold_kernels.specs import DEFAULT_CHIP, KERNELS, load
+from cold_kernels.specs import KERNELS, load
 
 from .yardstick import python_loop
 

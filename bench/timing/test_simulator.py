@@ -8,11 +8,12 @@ import pytest
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from cold_kernels.ascend import simulate
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.machine import ascend_machine
 from cold_kernels.cases import Case, errors
 from cold_kernels.devices import interpreting
-from cold_kernels.specs import DEFAULT_CHIP, load
+from cold_kernels.specs import load
 
 from .yardstick import python_loop
 

@@ -10,8 +10,8 @@ pytest.importorskip("triton")
 pytest.importorskip("optuna")
 import optuna
 
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.cases import Case
-from cold_kernels.specs import DEFAULT_CHIP
 from tests.tuner.fake_machine import BROKEN_TILE, WRONG_TILE, fake_machine
 from tests.tuner.tiny_spec import tiny_add
 from tuner.search.group import groups

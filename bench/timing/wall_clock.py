@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..exact import accepted as baseline
+from cold_kernels.files import write_whole
+
+from ..history import FOLDER, checked_reason, note
 from .rank_test import greater
 from .side_by_side import Times
 
@@ -18,7 +20,7 @@ FACTOR, SECONDS, CHANCE = 1.25, 50e-6, 0.002
 LEAST_ROUNDS = 6
 """With fewer on both sides no outcome is rarer than `CHANCE`."""
 RESULTS = Path(__file__).parents[1] / "results"
-ACCEPTED = baseline.FOLDER / "wall_clock"
+ACCEPTED = FOLDER / "wall_clock"
 
 
 def _processor() -> str:
@@ -122,7 +124,7 @@ def merge(device: str, found: Mapping[str, Measured], folder: Path) -> Path:
     merged = {**read(device, folder), **found}
     lines = [f"{json.dumps(name)}: {json.dumps(merged[name].to_json())}" for name in sorted(merged)]
     path = folder / f"{device}.json"
-    baseline.write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
     return path
 
 
@@ -131,9 +133,7 @@ def devices(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
-def accept(
-    reason: str, results: Path = RESULTS, accepted: Path = ACCEPTED, history: Path = baseline.FOLDER
-) -> dict[str, int]:
+def accept(reason: str, results: Path = RESULTS, accepted: Path = ACCEPTED, history: Path = FOLDER) -> dict[str, int]:
     """Make the last times the accepted ones, of each device that has some; how many of each."""
     counts = {}
     for device in devices(results):
@@ -141,7 +141,7 @@ def accept(
         merge(device, found, accepted)
         counts[device] = len(found)
     if counts:
-        baseline.note(history, dict(reason=baseline.checked_reason(reason), wall_clock=counts))
+        note(history, dict(reason=checked_reason(reason), wall_clock=counts))
     return counts
 
 

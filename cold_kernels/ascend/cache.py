@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from ..files import write_whole
 from .errors import CompilationFailed, UnifiedBufferOverflow
 
 FORMAT = 1
@@ -46,17 +47,8 @@ def store(key: str, outcome: str | CompilationFailed) -> None:
         entry = {"failure": _as_entry(outcome)}
     else:
         return
-    temporary = None
-    try:
-        file = _file(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(entry, stream)
-        os.replace(temporary, file)
-    except (OSError, RuntimeError):  # the latter without a home folder
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with suppress(OSError, RuntimeError):  # the latter without a home folder
+        write_whole(_file(key), json.dumps(entry))
 
 
 def _file(key: str) -> Path:

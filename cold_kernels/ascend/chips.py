@@ -2,14 +2,17 @@
 
 Few of the constants below are published. A constant without a public figure has an interval that the sources
 allow and a nominal value inside it; `Chip.plausible` draws chips from the intervals, and a tuning result
-counts only where it holds on nearly all of them.
+counts only where it holds on nearly all of them. A chip file holds a chip with constants of its own, as measured.
 """
 
 import functools
+import json
 import math
 import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from ..files import write_whole
 
 KIB = 1024
 UB_BYTES = 192 * KIB
@@ -146,6 +149,7 @@ A3_24 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20 = dict(cube_cores=20, frequency=1.85e9, hbm_peak=1.8e12)
 A3_20_168 = A3_20 | dict(l2_bytes=168 * KIB * KIB)
 
+DEFAULT_CHIP = "Ascend910B3"
 CHIPS = {
     name: Chip(name, **figures)
     for name, figures in {
@@ -166,6 +170,9 @@ CHIPS = {
 """Core counts are the compiler's own (``dlti.target_system_spec``); clock, bandwidth and cache are quoted per SKU."""
 
 
+FILE_FORMAT = 1
+
+
 @functools.cache
 def chip_named(name: str) -> Chip:
     """The chip of that name, or in the file of that name if it ends in ``.json``.
@@ -173,10 +180,41 @@ def chip_named(name: str) -> Chip:
     Raises:
         ValueError: there is none; the message lists them, or says what is wrong with the file.
     """
-    if name.endswith(".json"):
-        from .chip_file import load_chip
+    return load_chip(Path(name)) if name.endswith(".json") else _known(name)
 
-        return load_chip(Path(name))
+
+def _known(name: str) -> Chip:
     if name not in CHIPS:
         raise ValueError(f"unknown chip {name!r}; use one of {', '.join(CHIPS)}, or a chip file")
     return CHIPS[name]
+
+
+def write_chip(path: Path, chip: Chip, about: dict) -> None:
+    """Write a chip file, as `python -m tuner calibrate` does: a known chip with constants of its own.
+
+    Args:
+        about: Where the constants come from.
+    """
+    data = {"format": FILE_FORMAT, "base": chip.name, "constants": chip.constants, **about}
+    write_whole(path, json.dumps(data, indent=1) + "\n")
+
+
+def load_chip(path: Path) -> Chip:
+    """The chip in a file that `write_chip` has written.
+
+    Raises:
+        ValueError: it cannot be read, or is not such a file; says what is wrong.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FILE_FORMAT or not isinstance(data.get("constants"), dict):
+        raise ValueError(f"{path} is no chip file of python -m tuner calibrate")
+    base = _known(str(data.get("base")))
+    if odd := set(data["constants"]) ^ set(base.constants):
+        raise ValueError(f"{path}: {', '.join(sorted(odd))} missing or unknown; calibrate again with this version")
+    for name, value in data["constants"].items():
+        if type(value) not in (int, float) or not 0 < value < float("inf"):
+            raise ValueError(f"{path}: {name} = {value!r} is no number above 0")
+    return replace(base, constants={name: float(data["constants"][name]) for name in base.constants})

@@ -87,5 +87,9 @@ class UnsupportedProgram(AscendError):
     """The program holds something that the simulator does not model; the message names it."""
 
 
+class Deadlock(AscendError):
+    """The program hangs: something waits for a flag, a lock or a barrier that never comes, or leaves a flag set."""
+
+
 def _overflow(stage, diagnostics, kernel, required_bits, available_bits):
     return UnifiedBufferOverflow(stage, diagnostics, kernel, required_bits=required_bits, available_bits=available_bits)

@@ -1,11 +1,12 @@
 """What a search runs on: a compiler and a simulated chip, behind one seam."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..code_digest import code_digest
+from ..stage import StageCall
 
 MODEL = "cold_kernels.ascend.simulator"
 """What executes and times programs, with all that it imports."""
@@ -28,6 +29,34 @@ class Machine:
     simulate: Callable[[Any, list, tuple[int, ...], bool], Any]
     versions: Mapping[str, str]
     model: str
+
+    def compiled(self, call: StageCall) -> tuple[Any, list]:
+        """The program of a bound launch, and its run-time arguments in order.
+
+        Raises:
+            CompilationFailed: the compiler refuses it.
+        """
+        signature, constants, arguments = call.specialized()
+        return self.compile(call.kernel, signature, constants, call.options), list(arguments.values())
+
+    def run(self, call: StageCall, values: bool) -> Any:
+        """Compile a bound launch and simulate it; with ``values`` its outputs are written, and hazards looked for.
+
+        Raises:
+            AscendError: it does not compile, or does what the simulator refuses.
+        """
+        program, arguments = self.compiled(call)
+        return self.simulate(program, arguments, call.grid, values)
+
+
+def programs_digest(machine: Machine, calls: Iterable[StageCall]) -> str:
+    """Of the compiled programs of launches, in order: equal where a device runs the same.
+
+    Raises:
+        CompilationFailed: one does not compile.
+    """
+    digests = [machine.compiled(call)[0].digest for call in calls if 0 not in call.grid]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
 
 
 def ascend_machine(name: str) -> Machine:

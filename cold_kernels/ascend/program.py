@@ -85,8 +85,10 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of chip and module without source locations: equal where a device runs the same."""
-        return hashlib.sha256(f"{self.chip}\n{_PLACE.sub('', self.hivm)}".encode()).hexdigest()
+        """The SHA-256 of chip and module without source locations and the kernel's name: equal where a device runs the
+        same."""
+        text = re.sub(rf'"{re.escape(self.name)}(?=["_])', '"kernel', _PLACE.sub("", self.hivm))
+        return hashlib.sha256(f"{self.chip}\n{text}".encode()).hexdigest()
 
 
 def _core_type(operation, name: str) -> str:

@@ -3,12 +3,11 @@
 import triton
 import triton.language as tl
 
-from ..arguments import In, Index, InOut, Scalar
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
-from . import reference
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from . import arguments, reference
 from .b_tiles import elements_a_row, load_tile, repeated, store_products
 from .targets import LLAMA_2_7B_DECODING
 
@@ -53,27 +52,21 @@ def _items(config, shape, cores):
 bgmv_expand = KernelSpec(
     name="bgmv_expand",
     stages=(Stage(_expand, _items),),
-    args=dict(
-        b=In("L H R", "fp16 bf16 fp32"),
-        x=In("T R", "fp32 fp16 bf16"),
-        y=InOut("T H", "fp16 bf16 fp32", like="b"),
-        idx=Index("T", "int32 int64", into="L", none=-1),
-        add=Scalar("i1", default=True),
-    ),
+    args=arguments.EXPAND,
     space=dict(
         TILE=PowerOf2(1024, 16384, default=8192),
         SPLIT=Choice(1, 2, 3, 4, 5, 8, 10, 16, 20, 40, default=4),
-        DEPTH=Depth(upto=3, default=2),
+        DEPTH=PipelineDepth(upto=3, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         tile_past_output=lambda c, s: c.TILE - max(1024, elements_a_row(s) * triton.next_power_of_2(s.H)),
         empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // elements_a_row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
     ),
     group=("H", "R"),
     bucket=("T",),
     reference=reference.expand,
-    bound=reference.expand_bound,
+    tolerance=reference.expand_tolerance,
     minimal_bytes=reference.expand_bytes,
     limits=dict(R=MAX_RANK),
     typical="T=16 L=4 H=4096 R=16",

@@ -24,7 +24,7 @@ def shrink(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1
     return {"y": torch.where(valid, scale * product, 0.0)}
 
 
-def shrink_bound(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:
+def shrink_tolerance(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:
     """Largest error of a float32 sum of H products: ``4 sqrt(H) u |scale| sum |a| |x|``.
 
     Rounding errors of a sum behave as independent, so they grow with sqrt(H) and not H (Higham and Mary,
@@ -56,10 +56,10 @@ def expand(
     return {"y": torch.where(valid, product + before if add else product, before)}
 
 
-def expand_bound(
+def expand_tolerance(
     b: torch.Tensor, x: torch.Tensor, y_before: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
 ) -> dict:
-    """Error of a float32 sum of R products and what was there, as in `shrink_bound`, then of one rounding to y.
+    """Error of a float32 sum of R products and what was there, as in `shrink_tolerance`, then of one rounding to y.
 
     Rows without a slot have bound 0: they must not be touched.
     """

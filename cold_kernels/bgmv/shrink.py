@@ -3,12 +3,11 @@
 import triton
 import triton.language as tl
 
-from ..arguments import In, Index, Out, Scalar, Workspace
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
-from . import reference
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from . import arguments, reference
 from .a_tiles import block_sums, load_columns, load_rows
 from .targets import LLAMA_2_7B_DECODING
 
@@ -109,22 +108,15 @@ bgmv_shrink = KernelSpec(
         Stage(_shrink, _items, when=lambda c, s: c.SPLIT_H > 1, tensors={"y": "partial"}),
         Stage(_sum_parts, lambda c, s, cores: (min(s.T, cores),), when=lambda c, s: c.SPLIT_H > 1),
     ),
-    args=dict(
-        x=In("T H", "fp16 bf16 fp32"),
-        a=In("L R H", same_dtype="x"),
-        y=Out("T R", "fp32"),
-        idx=Index("T", "int32 int64", into="L", none=-1),
-        scale=Scalar("fp32", default=0.5),
-        partial=Workspace("SPLIT_H T R", "fp32"),
-    ),
+    args=arguments.SHRINK,
     space=dict(
         TILE_H=PowerOf2(256, 8192, default=2048),
         TILE_R=PowerOf2(1, 32, default=4),
         SPLIT_H=Choice(1, 2, 4, 8),
-        DEPTH=Depth(upto=4, default=2),
+        DEPTH=PipelineDepth(upto=4, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         tile_past_hidden=lambda c, s: c.TILE_H - max(256, triton.next_power_of_2(s.H)),
         tile_past_rank=lambda c, s: c.TILE_R - triton.next_power_of_2(s.R),
         empty_parts=lambda c, s: (c.SPLIT_H - 1) * c.TILE_H - s.H + 1 if c.SPLIT_H > 1 else 0,
@@ -133,7 +125,7 @@ bgmv_shrink = KernelSpec(
     bucket=("T",),
     invariant=("TILE_H", "TILE_R", "SPLIT_H"),
     reference=reference.shrink,
-    bound=reference.shrink_bound,
+    tolerance=reference.shrink_tolerance,
     minimal_bytes=reference.shrink_bytes,
     limits=dict(R=MAX_RANK),
     typical="T=16 L=4 H=4096 R=16",

@@ -3,15 +3,14 @@
 import triton
 import triton.language as tl
 
-from ..arguments import Derived, In, Index, InOut, Scalar
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Depth, PowerOf2
+from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
+from . import arguments
 from . import shrink_expand_reference as reference
 from .a_tiles import block_sums, load_columns, load_rows
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
-from .rows import row_order
 
 LANES = 64
 """Columns of a tile of A, at least: a whole repeat of a vector instruction."""
@@ -113,25 +112,15 @@ def _items(config, shape, cores):
 bgmv_shrink_expand = KernelSpec(
     name="bgmv_shrink_expand",
     stages=(Stage(_shrink_expand, _items),),
-    args=dict(
-        x=In("T H", "fp16 bf16 fp32"),
-        a=In("L S R H", same_dtype="x"),
-        b=In("L D R", same_dtype="x"),
-        y=InOut("T D", "fp16 bf16 fp32", like="x"),
-        idx=Index("T", "int32 int64", into="L", none=-1),
-        starts=Index("S", "int32 int64", into="D"),
-        order=Derived("M", "int32", derive=row_order),
-        scale=Scalar("fp32", default=0.5),
-        add=Scalar("i1", default=True),
-    ),
+    args=arguments.SHRINK_EXPAND,
     space=dict(
         TILE_A=PowerOf2(4096, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         SHARE=PowerOf2(1, 64, default=64),
-        DEPTH=Depth(upto=2, default=2),
+        DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
         tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
     ),
@@ -139,7 +128,7 @@ bgmv_shrink_expand = KernelSpec(
     bucket=("T", "S", "H", "D"),
     invariant=("TILE_A",),
     reference=reference.shrink_expand,
-    bound=reference.shrink_expand_bound,
+    tolerance=reference.shrink_expand_tolerance,
     minimal_bytes=reference.shrink_expand_bytes,
     limits=dict(R=MAX_FUSED_RANK),
     typical="T=16 L=4 H=4096 S=1 R=16 D=4096 M=0",

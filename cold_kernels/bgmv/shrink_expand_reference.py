@@ -52,7 +52,7 @@ def shrink_expand(
     return {"y": y}
 
 
-def shrink_expand_bound(
+def shrink_expand_tolerance(
     x: torch.Tensor,
     a: torch.Tensor,
     b: torch.Tensor,
@@ -63,15 +63,15 @@ def shrink_expand_bound(
     add: bool = True,
     **_: object,
 ) -> dict:
-    """Error of the shrink carried through B, and of the expand: `reference.shrink_bound` and `expand_bound`."""
+    """Error of the shrink carried through B, and of the expand: `reference.shrink_tolerance` and `expand_tolerance`."""
     bound = torch.zeros_like(y_before, dtype=torch.float64)
     for place, columns in _slices(starts, b.shape[1]):
         part, before = b[:, columns], y_before[:, columns]
         low = reference.shrink(x, a[:, place], idx, scale)["y"]
-        off = reference.shrink_bound(x, a[:, place], idx, scale)["y"]
+        off = reference.shrink_tolerance(x, a[:, place], idx, scale)["y"]
         carried = reference.expand(part.abs(), off, torch.zeros_like(before), idx, False)["y"]
         rounding = 1 + (torch.finfo(before.dtype).eps if before.dtype != torch.float32 else 0.0)
-        bound[:, columns] = reference.expand_bound(part, low, before, idx, add)["y"] + carried * rounding
+        bound[:, columns] = reference.expand_tolerance(part, low, before, idx, add)["y"] + carried * rounding
     return {"y": bound}
 
 

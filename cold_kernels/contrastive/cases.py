@@ -4,12 +4,12 @@ import math
 
 import torch
 
-FEW = 1 << 17
+SMALL_CASE = 1 << 17
 """Cases of fewer elements have special rows; larger ones are there to be timed."""
 TIMED = 8
 """Cases of a multiple of so many rows have the usual alpha and beta in all of them; others have extreme ones too."""
 KINDS = 12
-FAR = 3.0e38
+EXTREME = 3.0e38
 
 
 def expert(size: list[int], generator: torch.Generator) -> torch.Tensor:
@@ -27,7 +27,7 @@ def expert(size: list[int], generator: torch.Generator) -> torch.Tensor:
             4: logits[row].masked_fill(some, math.inf),
             5: logits[row].masked_fill(some, math.nan),
             6: torch.full([vocabulary], -0.0),
-            7: FAR * logits[row].sign(),  # infinities in fp16
+            7: EXTREME * logits[row].sign(),  # infinities in fp16
             8: -logits[row].abs() - 1e-3,
             9: _one_nan(logits[row], generator),
         }
@@ -46,7 +46,7 @@ def amateur(size: list[int], generator: torch.Generator) -> torch.Tensor:
             2: logits[row].masked_fill(some, -math.inf),
             4: logits[row].masked_fill(some, math.inf),
             6: torch.full([vocabulary], -0.0),
-            7: -FAR * logits[row].sign(),
+            7: -EXTREME * logits[row].sign(),
             10: logits[row].masked_fill(some, math.nan),
             11: torch.full([vocabulary], math.nan),
         }
@@ -69,7 +69,7 @@ def _in_turn(size: list[int], usual: float, *others: float) -> torch.Tensor:
 
 
 def _small(size: list[int]) -> bool:
-    return size[0] * size[1] < FEW
+    return size[0] * size[1] < SMALL_CASE
 
 
 def _one_nan(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

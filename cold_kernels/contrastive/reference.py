@@ -44,7 +44,7 @@ def score(
     return {"score": scores.masked_fill(expert.isnan().any(1, keepdim=True), torch.nan)}
 
 
-def score_bound(
+def score_tolerance(
     expert: torch.Tensor, amateur: torch.Tensor, log_alpha: torch.Tensor, beta: torch.Tensor, **_: object
 ) -> dict:
     """Rounding errors; nothing else is allowed: a token on the wrong side of the cutoff is infinitely wrong."""
@@ -61,7 +61,7 @@ def argmax(
     return {"choice": is_best.int().argmax(1).double()}
 
 
-def argmax_bound(
+def argmax_tolerance(
     expert: torch.Tensor,
     amateur: torch.Tensor,
     choice: torch.Tensor,

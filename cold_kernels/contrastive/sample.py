@@ -7,12 +7,11 @@ lane stay in the unified buffer, and mostly they are all that count; where they 
 import triton
 import triton.language as tl
 
-from ..arguments import In, Out
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Depth, PowerOf2
-from . import sample_cases, sample_reference
-from .score import _BY_ROW, _COMMON, _LOGITS, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
+from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
+from . import arguments, sample_reference
+from .score import _COMMON, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
 
 COLDEST = tl.constexpr(2.0**-126)
 """A lower temperature counts as 0: the smallest normal float32."""
@@ -264,24 +263,18 @@ def _sample(
 contrastive_sample = KernelSpec(
     name="contrastive_sample",
     stages=(Stage(_sample, lambda c, s, cores: (min(s.B, cores),)),),
-    args=dict(
-        **_LOGITS,
-        choice=Out("B", "int64"),
-        **_BY_ROW,
-        temperature=In("B", "fp32", make=sample_cases.temperature),
-        top_k=In("B", "int32", make=sample_cases.top_k),
-        top_p=In("B", "fp32", make=sample_cases.top_p),
-        uniform=In("B", "fp32", make=sample_cases.uniform),
+    args=arguments.SAMPLE,
+    space=dict(
+        TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=PipelineDepth(upto=2, default=2), AUTO=AutoMultiBuffer()
     ),
-    space=dict(TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=Depth(upto=2, default=2), AUTO=AutoMultiBuffer()),
-    require=dict(
+    constraints=dict(
         **_TILE_PAST_ROW,
         long_sums=lambda c, s: -(-s.V // c.TILE_V) + 16 - sample_reference.longest_sum(s.V),
     ),
     hard=("B=1 V=1", "B=12 V=200", "B=2 V=7", "B=3 V=1100 strided", "B=1 V=32000"),
     invariant=("TILE_V",),
     reference=sample_reference.sample,
-    bound=sample_reference.sample_bound,
+    tolerance=sample_reference.sample_tolerance,
     minimal_bytes=sample_reference.sample_bytes,
     **{name: value for name, value in _COMMON.items() if name != "hard"},  # interpreted, a row takes a second
 )

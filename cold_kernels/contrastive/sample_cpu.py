@@ -4,7 +4,7 @@ import torch
 
 from . import cpu
 
-COLDEST = 2.0**-126
+MIN_TEMPERATURE = 2.0**-126
 """A lower temperature counts as 0, as in the kernel."""
 
 
@@ -27,7 +27,7 @@ def sample(
         best = scores.gather(1, chosen[:, None])[:, 0]
         for row, drawable in enumerate(best.isfinite().tolist()):
             warmth, *others = numbers[rows.start + row]
-            if drawable and warmth >= COLDEST:
+            if drawable and warmth >= MIN_TEMPERATURE:
                 chosen[row] = _draw(scores[row], best[row], warmth, *others)
         choice[rows] = chosen
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from .reference import UNIT_ROUNDOFF, _error, _scores, argmax, argmax_bound, argmax_bytes
-from .sample_cpu import COLDEST
+from .reference import UNIT_ROUNDOFF, _error, _scores, argmax, argmax_bytes, argmax_tolerance
+from .sample_cpu import MIN_TEMPERATURE
 
 EXPONENTIAL = 4 * UNIT_ROUNDOFF
 """Relative error of an exponential in float32: of two ulp, as device libraries promise."""
@@ -40,7 +40,7 @@ def sample(
     return {"choice": choice}
 
 
-def sample_bound(
+def sample_tolerance(
     expert: torch.Tensor,
     amateur: torch.Tensor,
     choice: torch.Tensor,
@@ -58,7 +58,7 @@ def sample_bound(
     into its part of the distribution. Tokens of equal logits have equal scores, so that their ids alone order them.
     """
     scores, contrast = _scores(expert, amateur, log_alpha, beta)
-    bound = argmax_bound(expert, amateur, choice, log_alpha, beta)["choice"]
+    bound = argmax_tolerance(expert, amateur, choice, log_alpha, beta)["choice"]
     errors = _error(scores, contrast)
     for row in _drawn(scores, temperature):
         ids = (scores[row] > -torch.inf).nonzero()[:, 0]
@@ -80,7 +80,7 @@ def sample_bytes(expert: torch.Tensor, amateur: torch.Tensor, choice: torch.Tens
 
 def _drawn(scores: torch.Tensor, temperature: torch.Tensor) -> list[int]:
     """Rows in which there is something to draw; in others the choice is the best token."""
-    return ((temperature >= COLDEST) & scores.amax(1).isfinite()).nonzero()[:, 0].tolist()
+    return ((temperature >= MIN_TEMPERATURE) & scores.amax(1).isfinite()).nonzero()[:, 0].tolist()
 
 
 class _Tokens:

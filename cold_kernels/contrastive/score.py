@@ -7,12 +7,11 @@ takes the maximum of its whole row, however small its part: cores need not wait 
 import triton
 import triton.language as tl
 
-from ..arguments import In, Out
 from ..limits import MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, Depth, PowerOf2
-from . import cases, reference
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from . import arguments, reference
 
 NOWHERE = tl.constexpr(1e9)
 """A position past every vocabulary. Positions are float32 numbers, exact below 2^24: integers are slow to compare."""
@@ -164,11 +163,6 @@ def _argmax(
         tl.store(choice_ptr + item, at.to(choice_ptr.dtype.element_ty))
 
 
-_LOGITS = dict(
-    expert=In("B V", "fp16 bf16 fp32", make=cases.expert),
-    amateur=In("B V", same_dtype="expert", make=cases.amateur),
-)
-_BY_ROW = dict(log_alpha=In("B", "fp32", make=cases.log_alpha), beta=In("B", "fp32", make=cases.beta))
 _COMMON = dict(
     group=("V",),
     bucket=("B",),
@@ -187,16 +181,16 @@ def _parts(config, shape, cores):
 contrastive_score = KernelSpec(
     name="contrastive_score",
     stages=(Stage(_score, _parts),),
-    args=dict(**_LOGITS, score=Out("B V", "fp32"), **_BY_ROW),
+    args=arguments.SCORE,
     space=dict(
         TILE_V=PowerOf2(256, 4096, default=4096),
         SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),
-        DEPTH=Depth(upto=4, default=2),
+        DEPTH=PipelineDepth(upto=4, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=_TILE_PAST_ROW,
+    constraints=_TILE_PAST_ROW,
     reference=reference.score,
-    bound=reference.score_bound,
+    tolerance=reference.score_tolerance,
     minimal_bytes=reference.score_bytes,
     **_COMMON,
 )
@@ -204,19 +198,19 @@ contrastive_score = KernelSpec(
 contrastive_argmax = KernelSpec(
     name="contrastive_argmax",
     stages=(Stage(_argmax, lambda c, s, cores: (min(s.B, cores),)),),
-    args=dict(**_LOGITS, choice=Out("B", "int64"), **_BY_ROW),
+    args=arguments.ARGMAX,
     space=dict(
         TILE_V=PowerOf2(256, 4096, default=4096),
         SKIP=Choice(True, False, default=False),
-        DEPTH=Depth(upto=2, default=2),
+        DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    require=dict(
+    constraints=dict(
         **_TILE_PAST_ROW,
         tile_past_buffer=lambda c, s: c.TILE_V - (2048 if s.dtype == "fp32" else 4096),
     ),
     reference=reference.argmax,
-    bound=reference.argmax_bound,
+    tolerance=reference.argmax_tolerance,
     minimal_bytes=reference.argmax_bytes,
     **_COMMON,
 )

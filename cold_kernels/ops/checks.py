@@ -23,10 +23,6 @@ def rows_contiguous(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
 
 
-def check_float(name: str, tensor: torch.Tensor, dim: int) -> None:
-    check_tensor(name, tensor, dim, FLOATS)
-
-
 def check_tensor(name: str, tensor: torch.Tensor, dim: int, dtypes: tuple[torch.dtype, ...]) -> None:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
@@ -42,6 +38,12 @@ def check_same(what: str, name: str, mine: object, other: str, theirs: object) -
     if mine != theirs:
         kind = TypeError if what == "dtype" else ValueError
         raise kind(f"{name} has {what} {mine}, but {other} has {theirs}; they must be equal")
+
+
+def check_rank(name: str, rank: int, most: int, where_higher: str = "") -> None:
+    """Raise unless weights have a rank that the kernels take; ``where_higher`` says what takes others."""
+    if not 1 <= rank <= most:
+        raise ValueError(f"{name} has rank {rank}; it must be from 1 to {most}{where_higher if rank else ''}")
 
 
 def check_number(name: str, value: object, or_else: str = "") -> None:

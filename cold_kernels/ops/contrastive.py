@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 import torch
 
-from ..contrastive import cpu
-from ..devices import interpreting
+from ..contrastive import arguments, cpu
+from ..devices import in_torch
+from ..launch import launch
 from ..limits import MAX_VOCABULARY
-from .checks import FLOAT32_MAX, FLOATS, check_float, check_number, check_same, check_tensor, rows_contiguous
+from .checks import FLOAT32_MAX, check_number, check_same, check_tensor, rows_contiguous
 from .library import define, explained, without_gradients
+from .rules import Rules
+
+SIZES = dict(B="number of rows", V="vocabulary")
+LOGITS = Rules(arguments.SCORE, names=dict(expert_logits="expert", amateur_logits="amateur"), sizes=SIZES)
 
 ALPHAS, BETAS = "above 0 and at most 1", "0 or more, and finite in float32"
 OR_BY_ROW = " or a tensor [B]"
@@ -87,7 +92,6 @@ def contrastive_score(
         TypeError, ValueError: an argument of a wrong type, shape, device or value; the values of tensors are looked
             at on the CPU alone, since elsewhere looking would cost a synchronisation.
     """
-    _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     score = torch.empty(expert_logits.shape, dtype=torch.float32, device=expert_logits.device)
     if score.shape[0]:
         _run("contrastive_score", cpu.score, expert_logits, amateur_logits, alpha, beta, score=score)
@@ -106,44 +110,15 @@ def contrastive_argmax(
     As torch's argmax on them: of equal scores the lowest id wins, of a row that is all -inf it is 0. A row with NaN
     in the expert chooses the first NaN's id. Arguments and errors are those of `contrastive_score`.
     """
-    _check_unless_fit(expert_logits, amateur_logits, alpha, beta)
     choice = torch.empty(expert_logits.shape[0], dtype=torch.int64, device=expert_logits.device)
     if choice.shape[0]:
         _run("contrastive_argmax", cpu.argmax, expert_logits, amateur_logits, alpha, beta, choice=choice)
     return choice
 
 
-def _check_unless_fit(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
-    """`_check`, after a quick proof for numbers, and logits on one device, that it would pass."""
-    try:
-        shape = expert.shape
-        _, vocabulary = shape
-        fit = (
-            not isinstance(alpha, torch.Tensor)  # first: to compare one is to wait for its device
-            and not isinstance(beta, torch.Tensor)
-            and 0 < alpha <= 1
-            and 0 <= beta <= FLOAT32_MAX
-            and shape == amateur.shape
-            and 0 < vocabulary <= MAX_VOCABULARY
-            and expert.dtype is amateur.dtype
-            and expert.dtype in FLOATS
-        )
-    except (ValueError, AttributeError):  # logits are no matrices, or none
-        fit = False
-    if not fit:
-        _check(expert, amateur, alpha, beta)
-
-
 def _check(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
     """Raise what the operators raise of types, shapes, devices and numbers."""
-    check_float("expert_logits", expert, 2)
-    check_float("amateur_logits", amateur, 2)
-    for what, mine, theirs in (
-        ("dtype", amateur.dtype, expert.dtype),
-        ("device", amateur.device, expert.device),
-        ("shape", list(amateur.shape), list(expert.shape)),
-    ):
-        check_same(what, "amateur_logits", mine, "expert_logits", theirs)
+    LOGITS.check(expert_logits=expert, amateur_logits=amateur)
     if not 1 <= expert.shape[1] <= MAX_VOCABULARY:
         raise ValueError(f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {MAX_VOCABULARY}")
     for name, value, low, high, wanted in (
@@ -204,7 +179,7 @@ def _full(value: float, rows: int, device: torch.device, dtype: torch.dtype) -> 
 @without_gradients
 def _run(
     name: str,
-    in_torch: Callable,
+    cpu_path: Callable,
     expert: torch.Tensor,
     amateur: torch.Tensor,
     alpha: float | torch.Tensor,
@@ -213,11 +188,10 @@ def _run(
 ) -> None:
     """Write the output, of at least one row."""
     numbers = dict(log_alpha=_log_alpha(alpha, expert), beta=_beta(beta, expert))
-    if expert.device.type == "cpu" and not interpreting():
-        in_torch(expert, amateur, **output, **numbers)
+    if in_torch(expert):
+        cpu_path(expert, amateur, **output, **numbers)
         return
     from ..contrastive import score
-    from ..launch import launch
 
     logits = dict(expert=rows_contiguous(expert), amateur=rows_contiguous(amateur))
     launch(getattr(score, name), {**logits, **output, **numbers})

@@ -2,19 +2,32 @@
 
 import torch
 
+from ..bgmv import arguments
 from ..limits import MAX_FUSED_RANK
-from .checks import (
-    FLOATS,
-    INDICES,
-    check_add_inputs,
-    check_float,
-    check_same,
-    check_scaling,
-    check_tensor,
-    three_dimensional,
-)
+from .checks import check_add_inputs, check_rank, check_same, check_scaling, check_tensor, three_dimensional
 from .library import operator
+from .rules import Rules
 from .run import shrink_expand
+
+RULES = Rules(
+    arguments.SHRINK_EXPAND,
+    names=dict(
+        inputs="x",
+        lora_a_weights="a",
+        output_tensor="y",
+        lora_b_weights="b",
+        lora_indices_tensor="idx",
+        slice_starts="starts",
+    ),
+    sizes=dict(
+        T="number of rows",
+        H="hidden size",
+        L="number of slots",
+        S="number of slices",
+        R="rank",
+        D="output size",
+    ),
+)
 
 
 def check_shrink_expand(
@@ -29,35 +42,16 @@ def check_shrink_expand(
     row_order: torch.Tensor | None = None,
 ) -> None:
     """Raise what `bgmv_shrink_expand` raises of types, shapes, devices and numbers."""
-    check_float("inputs", inputs, 2)
-    check_float("lora_a_weights", lora_a_weights, 4)
-    weights = three_dimensional("lora_b_weights", lora_b_weights)
-    check_float("lora_b_weights", weights, 3)
-    check_tensor("output_tensor", output_tensor, 2, FLOATS)
-    check_tensor("lora_indices_tensor", lora_indices_tensor, 1, INDICES)
-    check_tensor("slice_starts", slice_starts, 1, INDICES)
-    slots, slices, rank, hidden = lora_a_weights.shape
-    tensors = dict(
+    RULES.check(
+        inputs=inputs,
         lora_a_weights=lora_a_weights,
-        lora_b_weights=weights,
         output_tensor=output_tensor,
+        lora_b_weights=three_dimensional("lora_b_weights", lora_b_weights),
         lora_indices_tensor=lora_indices_tensor,
         slice_starts=slice_starts,
     )
-    for name, tensor in tensors.items():
-        check_same("device", name, tensor.device, "inputs", inputs.device)
-    for name in ("lora_a_weights", "lora_b_weights"):
-        check_same("dtype", name, tensors[name].dtype, "inputs", inputs.dtype)
-    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
-    check_same("number of slots", "lora_b_weights", weights.shape[0], "lora_a_weights", slots)
-    check_same("rank", "lora_b_weights", weights.shape[2], "lora_a_weights", rank)
-    check_same("number of slices", "slice_starts", slice_starts.shape[0], "lora_a_weights", slices)
-    check_same("output size", "lora_b_weights", weights.shape[1], "output_tensor", output_tensor.shape[1])
-    for name in ("output_tensor", "lora_indices_tensor"):
-        check_same("number of rows", name, tensors[name].shape[0], "inputs", inputs.shape[0])
-    if not 1 <= rank <= MAX_FUSED_RANK:
-        more = "; higher ranks take bgmv_shrink and bgmv_expand" if rank else ""
-        raise ValueError(f"lora_a_weights has rank {rank}; it must be from 1 to {MAX_FUSED_RANK}{more}")
+    _, slices, rank, _ = lora_a_weights.shape
+    check_rank("lora_a_weights", rank, MAX_FUSED_RANK, "; higher ranks take bgmv_shrink and bgmv_expand")
     if not slices:
         raise ValueError("lora_a_weights has no slices; it must have 1 or more")
     check_scaling(scaling)
@@ -105,17 +99,6 @@ def bgmv_shrink_expand(
             are not ascending within the output.
         IndexError: as in `bgmv_shrink`.
     """
-    check_shrink_expand(
-        inputs,
-        lora_a_weights,
-        lora_b_weights,
-        output_tensor,
-        lora_indices_tensor,
-        slice_starts,
-        scaling,
-        add_inputs,
-        row_order,
-    )
     if lora_indices_tensor.numel() and output_tensor.shape[1]:
         shrink_expand(
             inputs,

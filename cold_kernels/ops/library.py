@@ -8,14 +8,21 @@ from typing import Any
 import torch
 from torch.compiler import is_dynamo_compiling
 
+from ..bounded import Bounded
+
 DEVICES = ("CPU", "PrivateUse1", "CUDA")
 """Dispatch keys that the operators are registered for; an NPU is PrivateUse1."""
+
+MOST_PASSED = 4096
+"""Combinations of sizes and types remembered for an operator."""
 
 _library = torch.library.Library("cold_kernels", "DEF")
 
 
 def operator(check: Callable, mutates: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
     """Register the decorated function for `DEVICES`, and give back what calls it through the dispatcher.
+
+    The function is called with arguments that have passed ``check``.
 
     Args:
         check: Takes the operator's arguments by position, raises if they do not go together and returns what the
@@ -33,26 +40,31 @@ def operator(check: Callable, mutates: tuple[str, ...] = ()) -> Callable[[Callab
 
 
 def define(name: str, schema: str, function: Callable, check: Callable) -> None:
-    """Define ``cold_kernels::name``, in which an overload's name may follow after a dot."""
+    """Define ``cold_kernels::name``, in which an overload's name may follow after a dot; otherwise as `operator`."""
     _library.define(name + schema)
+    once = checked(function, check)
     for key in DEVICES:
-        _library.impl(name, function if key == "CPU" else on_one_device(function, check), key)
+        _library.impl(name, once, key)
     _library.impl(name, torch.library.fallthrough_kernel, "Autograd")  # not differentiable
     torch.library.register_fake(f"cold_kernels::{name}", _by_position(function, check), lib=_library)
 
 
-def on_one_device(function: Callable, check: Callable) -> Callable:
-    """The function, after `check` where its tensors are on several devices.
+def checked(function: Callable, check: Callable) -> Callable:
+    """The function, after `check` unless arguments like these have passed it before.
 
-    For the CPU's key it would look in vain: the dispatcher takes that key for tensors that are all on the CPU.
+    A check sees neither values nor addresses: what it says of tensors follows from their sizes, element types and
+    devices. So it is made once for each combination of these, of which `MOST_PASSED` are remembered.
     """
     check = _by_position(function, check)
+    passed = Bounded(MOST_PASSED)
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if len({value.device for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)}) > 1:
-            check(*args, **kwargs)
-        return function(*args, **kwargs)
+    def call(*args: Any) -> Any:
+        like = tuple([(a.shape, a.dtype, a.device) if isinstance(a, torch.Tensor) else a for a in args])
+        if like not in passed:
+            check(*args)
+            passed.keep(like, True)
+        return function(*args)
 
     return call
 

@@ -2,21 +2,23 @@
 
 import torch
 
+from ..bgmv import arguments
 from ..limits import MAX_RANK
-from .checks import (
-    FLOAT32_MAX,
-    FLOATS,
-    INDICES,
-    check_add_inputs,
-    check_float,
-    check_same,
-    check_scaling,
-    check_tensor,
-    three_dimensional,
-)
+from .checks import FLOATS, check_add_inputs, check_rank, check_scaling, check_tensor, three_dimensional
 from .library import operator
-from .matrices import expand_fits, shrink_fits
+from .rules import Rules
 from .run import expand, shrink
+
+SHRINK = Rules(
+    arguments.SHRINK,
+    names=dict(inputs="x", lora_a_weights="a", output_tensor="y", lora_indices_tensor="idx"),
+    sizes=dict(T="number of rows", H="hidden size", R="rank", L="number of slots"),
+)
+EXPAND = Rules(
+    arguments.EXPAND,
+    names=dict(inputs="x", output_tensor="y", lora_b_weights="b", lora_indices_tensor="idx"),
+    sizes=dict(T="number of rows", H="output size", R="rank", L="number of slots"),
+)
 
 
 def check_shrink(
@@ -28,14 +30,13 @@ def check_shrink(
 ) -> None:
     """Raise what `bgmv_shrink` raises of types, shapes, devices and numbers."""
     weights = three_dimensional("lora_a_weights", lora_a_weights)
-    check_float("lora_a_weights", weights, 3)
-    check_float("inputs", inputs, 2)
-    check_tensor("output_tensor", output_tensor, 2, (torch.float32,))
-    _, rank, hidden = weights.shape
-    check_same("dtype", "lora_a_weights", weights.dtype, "inputs", inputs.dtype)
-    check_same("hidden size", "lora_a_weights", hidden, "inputs", inputs.shape[1])
-    check_same("rank", "output_tensor", output_tensor.shape[1], "lora_a_weights", rank)
-    _check_rows("lora_a_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
+    SHRINK.check(
+        inputs=inputs,
+        lora_a_weights=weights,
+        output_tensor=output_tensor,
+        lora_indices_tensor=lora_indices_tensor,
+    )
+    check_rank("lora_a_weights", weights.shape[1], MAX_RANK)
     check_scaling(scaling)
 
 
@@ -48,34 +49,16 @@ def check_expand(
 ) -> None:
     """Raise what `bgmv_expand` raises of types, shapes and devices."""
     weights = three_dimensional("lora_b_weights", lora_b_weights)
-    check_float("lora_b_weights", weights, 3)
-    check_float("inputs", inputs, 2)
-    check_tensor("output_tensor", output_tensor, 2, FLOATS)
-    _, hidden, rank = weights.shape
+    EXPAND.check(
+        inputs=inputs,
+        lora_b_weights=weights,
+        output_tensor=output_tensor,
+        lora_indices_tensor=lora_indices_tensor,
+    )
     if inputs.dtype not in (torch.float32, weights.dtype):
         raise TypeError(f"inputs is {inputs.dtype}; it must be torch.float32 or the weights' {weights.dtype}")
-    check_same("rank", "lora_b_weights", rank, "inputs", inputs.shape[1])
-    check_same("output size", "lora_b_weights", hidden, "output_tensor", output_tensor.shape[1])
-    _check_rows("lora_b_weights", weights, rank, inputs, output_tensor, lora_indices_tensor)
+    check_rank("lora_b_weights", weights.shape[2], MAX_RANK)
     check_add_inputs(add_inputs)
-
-
-def _check_rows(
-    name: str,
-    weights: torch.Tensor,
-    rank: int,
-    inputs: torch.Tensor,
-    output: torch.Tensor,
-    indices: torch.Tensor,
-) -> None:
-    """What all operators ask of rows, indices, devices and rank."""
-    check_tensor("lora_indices_tensor", indices, 1, INDICES)
-    for other, tensor in ((name, weights), ("output_tensor", output), ("lora_indices_tensor", indices)):
-        check_same("device", other, tensor.device, "inputs", inputs.device)
-    check_same("number of rows", "output_tensor", output.shape[0], "inputs", inputs.shape[0])
-    check_same("number of rows", "lora_indices_tensor", indices.shape[0], "inputs", inputs.shape[0])
-    if not 1 <= rank <= MAX_RANK:
-        raise ValueError(f"{name} has rank {rank}; it must be from 1 to {MAX_RANK}")
 
 
 @operator(check_shrink, mutates=("output_tensor",))
@@ -103,11 +86,6 @@ def bgmv_shrink(
         IndexError: an index below -1 or past the last slot, on CPU tensors; on a device, where looking would
             cost a synchronisation, such a row is a base row.
     """
-    if not (
-        shrink_fits(inputs, lora_a_weights, output_tensor, lora_indices_tensor)
-        and -FLOAT32_MAX <= scaling <= FLOAT32_MAX
-    ):
-        check_shrink(inputs, lora_a_weights, output_tensor, lora_indices_tensor, scaling)
     if lora_indices_tensor.numel():
         shrink(inputs, lora_a_weights, output_tensor, lora_indices_tensor, scaling)
 
@@ -136,8 +114,6 @@ def bgmv_expand(
         TypeError, ValueError: an argument of a wrong type, shape, device or stride.
         IndexError: as in `bgmv_shrink`.
     """
-    if not expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor):
-        check_expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs)
     if lora_indices_tensor.numel():
         expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs)
 
@@ -180,9 +156,6 @@ def bgmv_expand_slice(
     Raises:
         ValueError: a slice outside the output, besides what `bgmv_expand` raises.
     """
-    columns = slice_offset, slice_size
-    if not expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, columns):
-        check_expand_slice(inputs, lora_b_weights, output_tensor, lora_indices_tensor, *columns, add_inputs)
     if lora_indices_tensor.numel():
         output = output_tensor.narrow(1, slice_offset, slice_size)
         expand(inputs, lora_b_weights, output, lora_indices_tensor, add_inputs)

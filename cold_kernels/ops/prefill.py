@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 
-from .checks import FLOAT32_MAX, INDICES, check_float, check_same, check_tensor
+from .checks import FLOATS, INDICES, check_same, check_tensor
 from .library import operator
 from .lora import check_expand, check_expand_slice, check_shrink
-from .matrices import expand_fits, shrink_fits
 from .run import expand, shrink
 
 
@@ -27,7 +26,7 @@ def _of_sequences(check: Callable) -> Callable:
         rows: int,
         *others: Any,
     ) -> None:
-        check_float("inputs", inputs, 2)
+        check_tensor("inputs", inputs, 2, FLOATS)
         check_tensor("seq_len_tensor", lengths, 1, INDICES)
         check_tensor("lora_indices_tensor", indices, 1, INDICES)
         check_same("device", "seq_len_tensor", lengths.device, "inputs", inputs.device)
@@ -66,13 +65,6 @@ def sgmv_shrink(
 
     The other arguments and errors are `bgmv_shrink`'s.
     """
-    if not (
-        shrink_fits(inputs, lora_a_weights, output_tensor, lora_indices_tensor, None, token_nums, batches)
-        and _lengths_fit(seq_len_tensor, batches)
-        and -FLOAT32_MAX <= scaling <= FLOAT32_MAX
-    ):
-        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
-        _check_shrink(inputs, lora_a_weights, output_tensor, *sequences, scaling)
     if token_nums:
         indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
         shrink(inputs, lora_a_weights, output_tensor, indices, scaling)
@@ -92,12 +84,6 @@ def sgmv_expand(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    if not (
-        expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, None, token_nums, batches)
-        and _lengths_fit(seq_len_tensor, batches)
-    ):
-        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
-        _check_expand(inputs, lora_b_weights, output_tensor, *sequences, add_inputs)
     if token_nums:
         indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
         expand(inputs, lora_b_weights, output_tensor, indices, add_inputs)
@@ -119,20 +105,9 @@ def sgmv_expand_slice(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand_slice` with an index for each sequence; arguments as in `sgmv_shrink`."""
-    columns = slice_offset, slice_size
-    if not (
-        expand_fits(inputs, lora_b_weights, output_tensor, lora_indices_tensor, columns, token_nums, batches)
-        and _lengths_fit(seq_len_tensor, batches)
-    ):
-        sequences = b_seq_start_loc, seq_len_tensor, lora_indices_tensor, batches, max_seq_length, token_nums
-        _check_slice(inputs, lora_b_weights, output_tensor, *sequences, *columns, add_inputs)
     if token_nums:
         indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
         expand(inputs, lora_b_weights, output_tensor.narrow(1, slice_offset, slice_size), indices, add_inputs)
-
-
-def _lengths_fit(lengths: torch.Tensor, batches: int) -> bool:
-    return lengths is not None and lengths.shape == (batches,) and lengths.dtype in INDICES
 
 
 def _by_row(indices: torch.Tensor, lengths: torch.Tensor, rows: int) -> torch.Tensor:

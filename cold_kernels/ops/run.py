@@ -1,12 +1,14 @@
 """LoRA operators on arguments that go together: the CPU path, or launches of the tuned kernel."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from ..bgmv import cpu
-from ..devices import interpreting
+from ..devices import in_torch
+from ..launch import launch
 from .checks import (
     check_apart,
     check_ascending,
@@ -31,13 +33,15 @@ def shrink(
 ) -> None:
     """`bgmv_shrink` of at least one row."""
     weights = three_dimensional("lora_a_weights", lora_a_weights)
-    slots = _slots_for_torch(inputs, weights, output_tensor, lora_indices_tensor)
-    if slots is not None:
+    _check_memory(inputs, output_tensor)
+    slots = _checked_slots(lora_indices_tensor, weights)
+    if in_torch(inputs):
         cpu.shrink(inputs, weights, output_tensor, slots, scaling)
         return
     if not inputs.shape[1]:
         output_tensor.zero_()
         return
+    _note_written(output_tensor)
     from ..bgmv.shrink import bgmv_shrink
 
     _launch(
@@ -60,10 +64,12 @@ def expand(
     weights = three_dimensional("lora_b_weights", lora_b_weights)
     if not output_tensor.shape[1]:
         return
-    slots = _slots_for_torch(inputs, weights, output_tensor, lora_indices_tensor)
-    if slots is not None:
+    _check_memory(inputs, output_tensor)
+    slots = _checked_slots(lora_indices_tensor, weights)
+    if in_torch(inputs):
         cpu.expand(weights, inputs, output_tensor, slots, add_inputs)
         return
+    _note_written(output_tensor)
     from ..bgmv.expand import bgmv_expand
 
     _launch(
@@ -88,17 +94,17 @@ def shrink_expand(
 ) -> None:
     """`bgmv_shrink_expand` of at least one row and output."""
     b = three_dimensional("lora_b_weights", lora_b_weights)
-    slots = _slots_for_torch(inputs, b, output_tensor, lora_indices_tensor)
-    if slice_starts.is_cpu:
-        starts = slice_starts.tolist()
-        check_ascending("slice_starts", starts, output_tensor.shape[1])
-        if slots is not None:
-            cpu.shrink_expand(inputs, lora_a_weights, b, output_tensor, slots, starts, scaling, add_inputs)
-            return
+    _check_memory(inputs, output_tensor)
+    slots = _checked_slots(lora_indices_tensor, b)
+    starts = _checked_starts(slice_starts, output_tensor)
+    if in_torch(inputs):
+        cpu.shrink_expand(inputs, lora_a_weights, b, output_tensor, slots, starts, scaling, add_inputs)
+        return
+    _note_written(output_tensor)
     from ..bgmv.shrink_expand import bgmv_shrink_expand
 
     if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(lora_a_weights.shape[1]):
-        row_order = torch.empty(0, dtype=torch.int32, device=inputs.device)
+        row_order = _no_order(inputs.device)
     _launch(
         bgmv_shrink_expand,
         dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
@@ -114,23 +120,40 @@ def shrink_expand(
     )
 
 
-def _slots_for_torch(
-    inputs: torch.Tensor, weights: torch.Tensor, output: torch.Tensor, indices: torch.Tensor
-) -> tuple[int, ...] | None:
-    """Each row's slot where torch does the work, None where a kernel does.
-
-    Checks memory on every device, and the indices where looking at them costs nothing.
-    """
+def _check_memory(inputs: torch.Tensor, output: torch.Tensor) -> None:
+    """Raise where the output repeats memory, or is the inputs'."""
     check_written_once("output_tensor", output)
     check_apart("output_tensor", output, "inputs", inputs)
-    if indices.is_cpu:
-        slots = tuple(indices.tolist())
-        check_slots(slots, weights.shape[0])
-        if not interpreting():
-            return slots
+
+
+def _checked_slots(indices: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...] | None:
+    """Each row's slot, found to be one, or -1; None on devices, where to look would cost a synchronisation."""
+    if not indices.is_cpu:
+        return None
+    slots = tuple(indices.tolist())
+    check_slots(slots, weights.shape[0])
+    return slots
+
+
+def _checked_starts(starts: torch.Tensor, output: torch.Tensor) -> list[int] | None:
+    """The slices' first columns, found to ascend within the output; None on devices."""
+    if not starts.is_cpu:
+        return None
+    listed = starts.tolist()
+    check_ascending("slice_starts", listed, output.shape[1])
+    return listed
+
+
+@functools.cache
+def _no_order(device: torch.device) -> torch.Tensor:
+    """What the kernel takes for no row order. It holds nothing, so that one serves all launches."""
+    return torch.empty(0, dtype=torch.int32, device=device)
+
+
+def _note_written(output: torch.Tensor) -> None:
+    """Tell autograd of a kernel's writes, which it does not see."""
     if not output.is_inference():
-        torch.autograd.graph.increment_version(output)  # a kernel's writes are not seen by autograd
-    return None
+        torch.autograd.graph.increment_version(output)
 
 
 def _rows_at_once(items: int) -> int:
@@ -140,8 +163,6 @@ def _rows_at_once(items: int) -> int:
 
 def _launch(spec: Any, by_row: Mapping[str, torch.Tensor], others: Mapping[str, Any], items: int) -> None:
     """Launch for all rows, in as many launches as keep each below `MAX_ITEMS`; ``items`` is of a row at most."""
-    from ..launch import launch
-
     rows, most = by_row["idx"].shape[0], _rows_at_once(items)
     if rows <= most:
         launch(spec, {**others, **by_row})

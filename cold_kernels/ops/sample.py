@@ -5,11 +5,13 @@ import math
 import torch
 from torch.compiler import is_dynamo_compiling
 
-from ..contrastive import sample_cpu
-from ..devices import interpreting
+from ..contrastive import arguments, sample_cpu
+from ..devices import in_torch
+from ..launch import launch
 from .checks import check_number, check_same, check_tensor, rows_contiguous
-from .contrastive import OR_BY_ROW, RATIOS, _beta, _check, _check_values, _constant, _log_alpha
+from .contrastive import OR_BY_ROW, RATIOS, SIZES, _beta, _check, _check_values, _constant, _log_alpha
 from .library import define, explained, without_gradients
+from .rules import Rules
 
 TEMPERATURES, TOP_KS, TOP_PS = "from 0 to 2^126", "0 (none) or more", "above 0 and at most 1 (none)"
 INTEGERS = (torch.int32, torch.int64)
@@ -17,6 +19,11 @@ INT32_MAX = (1 << 31) - 1
 HOTTEST = 2.0**126
 """Its inverse is the smallest normal float32."""
 Numbers = float | torch.Tensor
+DRAWN = Rules(
+    arguments.SAMPLE,
+    names=dict(expert_logits="expert", amateur_logits="amateur", uniform="uniform"),
+    sizes=SIZES,
+)
 
 
 def check_sample(
@@ -45,8 +52,7 @@ def check_sample(
             check_number(name, value, OR_BY_ROW)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {wanted}, not {value}")
-    check_tensor("uniform", uniform, 1, (torch.float32,))
-    _check_beside("uniform", uniform, expert)
+    DRAWN.check(expert_logits=expert, amateur_logits=amateur, uniform=uniform)
     return torch.empty(expert.shape[0], dtype=torch.int64, device=expert.device)
 
 
@@ -66,7 +72,7 @@ def _sample(
     top_p: Numbers,
     uniform: torch.Tensor,
 ) -> torch.Tensor:
-    choice = check_sample(expert_logits, amateur_logits, alpha, beta, temperature, top_k, top_p, uniform)
+    choice = torch.empty(expert_logits.shape[0], dtype=torch.int64, device=expert_logits.device)
     if not choice.shape[0]:
         return choice
     numbers = dict(
@@ -78,11 +84,10 @@ def _sample(
         uniform=uniform,
     )
     _check_values("uniform", uniform, lambda low, high: low >= 0 and high < 1, "0 or more and below 1")
-    if expert_logits.device.type == "cpu" and not interpreting():
+    if in_torch(expert_logits):
         sample_cpu.sample(expert_logits, amateur_logits, choice, **numbers)
         return choice
     from ..contrastive.sample import contrastive_sample as spec
-    from ..launch import launch
 
     logits = dict(expert=rows_contiguous(expert_logits), amateur=rows_contiguous(amateur_logits))
     launch(spec, {**logits, "choice": choice, **numbers})

@@ -11,8 +11,9 @@ pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.exact.cases import Cell, WrongResult, cells, counted
 from cold_kernels import tables
+from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.cases import Case
-from cold_kernels.specs import DEFAULT_CHIP, KERNELS, load
+from cold_kernels.specs import KERNELS, load
 from tests.specs import copies
 
 

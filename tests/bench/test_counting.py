@@ -4,38 +4,36 @@ import pytest
 
 pytest.importorskip("xdsl")
 from bench.exact.counting import BUFFERS, FULL_BARRIER, OPERATION, drains, instructions, round_trips
-from cold_kernels.ascend.simulator.trace.work import (
-    BARRIER,
-    ISSUE,
-    LOAD,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    STORE,
-    VECTOR,
-    WAIT_FLAG,
-    work,
+from cold_kernels.ascend.simulator.trace.events import (
+    ALL,
+    Barrier,
+    FlagId,
+    Issue,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    WaitFlag,
 )
+from cold_kernels.ascend.simulator.trace.work import LOAD, SCALAR, STORE, VECTOR, work
 
-LOADED = (ISSUE, "load", work(LOAD, (("load_issue", 1), ("burst", 4)), 4096))
-STORED = (ISSUE, "store", work(STORE, (("store_issue", 2),), 64))
-ADDED = (ISSUE, "vadd", work(VECTOR, (("vector_issue", 3), ("repeat_binary", 2.5))))
-SUMMED = (ISSUE, "vreduce", work(VECTOR, (("vector_issue", 1), ("repeat_sum", 1)), drains=True))
-READ_BACK = (ISSUE, "vreduce", work(VECTOR, (("vector_issue", 1), ("scalar_local", 2)), drains=True, blocks=True))
-EVERYTHING = (BARRIER, "ALL", "pipe_barrier")
+LOADED = Issue(work(LOAD, (("load_issue", 1), ("burst", 4)), 4096))
+STORED = Issue(work(STORE, (("store_issue", 2),), 64))
+ADDED = Issue(work(VECTOR, (("vector_issue", 3), ("repeat_binary", 2.5))))
+SUMMED = Issue(work(VECTOR, (("vector_issue", 1), ("repeat_sum", 1)), drains=True))
+READ_BACK = Issue(work(VECTOR, (("vector_issue", 1), ("scalar_local", 2)), drains=True, blocks=True))
+EVERYTHING = Barrier(ALL)
 
 
 def flag(kind, source, waiting, event=0):
-    return kind, source, waiting, event, "flag"
+    return kind(FlagId(source, waiting, event))
 
 
 def free(event):
-    return flag(SET_FLAG, VECTOR, LOAD, event)
+    return flag(SetFlag, VECTOR, LOAD, event)
 
 
 def taken(event):
-    return flag(WAIT_FLAG, VECTOR, LOAD, event)
+    return flag(WaitFlag, VECTOR, LOAD, event)
 
 
 def tiles(count, depth):
@@ -49,10 +47,10 @@ def buffers(trace):
 
 
 def test_a_wait_of_the_scalar_unit_for_the_vector_pipe_is_a_round_trip():
-    there, back = flag(SET_FLAG, VECTOR, SCALAR), flag(WAIT_FLAG, VECTOR, SCALAR)
+    there, back = flag(SetFlag, VECTOR, SCALAR), flag(WaitFlag, VECTOR, SCALAR)
     assert round_trips([ADDED, there, back, ADDED, there, back]) == 2
-    assert round_trips([LOADED, flag(SET_FLAG, LOAD, VECTOR), flag(WAIT_FLAG, LOAD, VECTOR), ADDED]) == 0
-    assert round_trips([LOADED, flag(SET_FLAG, LOAD, SCALAR), flag(WAIT_FLAG, LOAD, SCALAR)]) == 0
+    assert round_trips([LOADED, flag(SetFlag, LOAD, VECTOR), flag(WaitFlag, LOAD, VECTOR), ADDED]) == 0
+    assert round_trips([LOADED, flag(SetFlag, LOAD, SCALAR), flag(WaitFlag, LOAD, SCALAR)]) == 0
 
 
 def test_an_operation_that_blocks_is_a_round_trip():
@@ -64,9 +62,9 @@ def test_an_operation_that_waits_for_an_idle_vector_pipe_drains():
 
 
 def test_the_barrier_at_the_end_of_a_program_is_no_drain():
-    ends = flag(WAIT_FLAG, VECTOR, LOAD)
+    ends = flag(WaitFlag, VECTOR, LOAD)
     assert drains([LOADED, EVERYTHING, ADDED, free(0), ends, EVERYTHING])[FULL_BARRIER] == 1
-    assert drains([LOADED, (BARRIER, VECTOR, "pipe_barrier"), ADDED])[FULL_BARRIER] == 0
+    assert drains([LOADED, Barrier(VECTOR), ADDED])[FULL_BARRIER] == 0
     assert drains([EVERYTHING])[FULL_BARRIER] == 0
 
 
@@ -84,14 +82,14 @@ def test_each_loop_after_the_first_begins_drained():
 
 
 def test_a_load_that_waits_for_the_last_store_drains():
-    ready, waits = flag(SET_FLAG, STORE, LOAD), flag(WAIT_FLAG, STORE, LOAD)
+    ready, waits = flag(SetFlag, STORE, LOAD), flag(WaitFlag, STORE, LOAD)
     row = [waits, LOADED, ADDED, STORED, ready]
     assert buffers([free(0), free(1), ready, *row, *row, *row, waits, taken(0), taken(1)]) == 2
 
 
 def test_instructions_by_pipe():
-    near, far = (SCALAR_ACCESS, True, 5, "load"), (SCALAR_ACCESS, False, 2, "load")
-    counts = instructions([(SCALAR_WORK, 7, ()), near, far, LOADED, ADDED, STORED, READ_BACK, free(0), EVERYTHING])
+    near, far = ScalarAccess(True, 5), ScalarAccess(False, 2)
+    counts = instructions([ScalarWork(7), near, far, LOADED, ADDED, STORED, READ_BACK, free(0), EVERYTHING])
     found = {pipe: counts["instructions", pipe] for pipe in (SCALAR, VECTOR, LOAD, STORE)}
     assert found == {SCALAR: 7 + 5 + 2 + 2, VECTOR: 4, LOAD: 1, STORE: 2}
     assert (counts["access", "unified buffer"], counts["access", "global memory"]) == (5, 2)

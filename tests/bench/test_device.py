@@ -16,7 +16,7 @@ from tuner.calibration.measure import DeviceLost, measure, measured
 from tuner.calibration.micro import SPECS, micros
 
 JOBS = [Job(MICRO, *micro) for micro in micros()]
-FEW = JOBS[:6]
+FIRST_JOBS = JOBS[:6]
 CHIP = "Ascend910B3"
 
 
@@ -55,7 +55,7 @@ def right(monkeypatch):
     monkeypatch.setattr("tuner.calibration.measure.wrong", lambda job, device: "")
 
 
-def go(path, device, jobs=FEW, seconds=1e9, **how):
+def go(path, device, jobs=FIRST_JOBS, seconds=1e9, **how):
     said = []
     left = measure(jobs, device, results.begun(path, device), seconds, said.append, **how)
     return left, said
@@ -156,7 +156,7 @@ def test_a_device_that_is_gone_ends_it(tmp_path, right):
 
 def test_wrong_values_are_not_timed():
     device = Pretender()
-    outcome = measured(FEW[0], device)
+    outcome = measured(FIRST_JOBS[0], device)
     assert outcome == {"failure": "y is inf times the allowed error off float64"}
     assert not device.timed
 
@@ -179,7 +179,7 @@ def test_bad_files_are_refused(tmp_path, text, said):
 
 def test_bad_rows_are_refused(tmp_path, right):
     path = tmp_path / "d.json"
-    go(path, Pretender(), FEW[:1])
+    go(path, Pretender(), FIRST_JOBS[:1])
     data = json.loads(path.read_text())
     for change, said in (
         ({"us": -1}, "row 0: us = -1 is no time"),
@@ -194,7 +194,7 @@ def test_bad_rows_are_refused(tmp_path, right):
 
 def test_results_of_another_device_are_not_gone_on_with(tmp_path, right):
     path = tmp_path / "d.json"
-    go(path, Pretender(), FEW[:1])
+    go(path, Pretender(), FIRST_JOBS[:1])
     other = Pretender()
     other.name = "other"
     with pytest.raises(ValueError, match="results of device 'pretender', and this is 'other'; give another --out"):

@@ -69,9 +69,7 @@ def test_the_operator_is_the_one_that_the_spec_declares(name, standing_in):
 
 def test_a_spec_without_an_operator():
     spec = types.SimpleNamespace(name="mine")
-    with pytest.raises(
-        ValueError, match="mine: bench/timing/operators.py knows how to call only bgmv_shrink"
-    ):
+    with pytest.raises(ValueError, match="mine: bench/timing/operators.py knows how to call only bgmv_shrink"):
         operator(spec, {})
 
 

@@ -98,3 +98,20 @@ def test_what_is_known_is_not_counted_again(tmp_path, monkeypatch):
     layer_cells.known([CELL], lambda done, cell: None, tmp_path)
     assert asked == [CELL, other, CELL]
     assert {cell for cell in layer_cells.latest(tmp_path)} == {CELL, other}
+
+
+def test_cells_are_signed_where_a_sample_has_the_same_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(layer_cells, "digest", lambda chip: "before")
+    monkeypatch.setattr(layer_cells, "count", lambda cell: found())
+    many = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(64))
+    layer_cells.known([CELL, many], lambda done, cell: None, tmp_path)
+    monkeypatch.setattr(layer_cells, "digest", lambda chip: "after")
+    monkeypatch.setattr(layer_cells, "count", lambda cell: found(launches=5))
+    ((chip, said),) = layer_cells.sign(2, tmp_path)
+    assert (chip, said.valid, said.recounted, said.different) == (CELL.chip, 2, 1, (str(CELL),))
+    assert {mark for _, mark, _ in layer_cells.stored(tmp_path)} == {"before"}
+    monkeypatch.setattr(layer_cells, "count", lambda cell: found())
+    ((_, said),) = layer_cells.sign(2, tmp_path)
+    assert not said.different and {mark for _, mark, _ in layer_cells.stored(tmp_path)} == {"after"}
+    ((_, said),) = layer_cells.sign(2, tmp_path)
+    assert (said.valid, said.recounted) == (2, 0)

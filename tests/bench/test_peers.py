@@ -8,7 +8,6 @@ from bench.layers.peers import gather_bmm, one_core_per_token, split_k
 from bench.layers.projections import MODELS, Batch
 from cold_kernels.ascend.machine import ascend_machine
 from cold_kernels.cases import Case
-from cold_kernels.tables import default
 from tuner.search.evaluate import Evaluator
 
 SPECS = (
@@ -26,7 +25,7 @@ def machine(compiler):
 def test_right_in_hard_cases(spec, machine):
     for text in spec.hard:
         case = Case.parse(text, spec)
-        assert not Evaluator(spec, machine).wrong(default(spec, case.shape()), case)
+        assert not Evaluator(spec, machine).wrong(spec.default_for(case.shape()), case)
 
 
 @pytest.mark.parametrize("peer, launches", [(one_core_per_token, 14), (gather_bmm, 28), (split_k, 12)])

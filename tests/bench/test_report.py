@@ -3,7 +3,7 @@
 import pytest
 
 from bench.__main__ import main
-from bench.exact import accepted as baseline
+from bench.exact import accepted
 from bench.timing import wall_clock
 from bench.timing.wall_clock import Measured
 
@@ -14,18 +14,18 @@ def facts(cycles):
     return {
         "configuration": "TILE=8", "bytes moved": 4096, "minimal bytes": 2048, "bytes moved over minimal": 2.0,
         "copies": 4, "copies under 16 KB": 3, "round trips": 1, "drains": {"operation": 2, "full barrier": 5},
-        baseline.CYCLES: cycles,
+        accepted.CYCLES: cycles,
     }  # fmt: skip
 
 
 @pytest.fixture
 def folders(tmp_path):
     """Two kernels accepted, one of them twice, and a run of two benchmarks, one of them accepted."""
-    folder, results = tmp_path / "baseline", tmp_path / "results"
+    folder, results = tmp_path / "accepted", tmp_path / "results"
     cases = {"N=4 L=1 M=8 dtype=fp16": facts(1800.0), "N=4 L=1 M=16 dtype=fp16": facts(3600.0)}
-    baseline.accept(CHIP, {"adds": cases}, "first", folder)
-    faster = {case: facts(each[baseline.CYCLES] / 2) for case, each in cases.items()}
-    baseline.accept(CHIP, {"adds": faster, "copies": {"N=4 M=8": facts(10.0)}}, "faster & less", folder)
+    accepted.accept(CHIP, {"adds": cases}, "first", folder)
+    faster = {case: facts(each[accepted.CYCLES] / 2) for case, each in cases.items()}
+    accepted.accept(CHIP, {"adds": faster, "copies": {"N=4 M=8": facts(10.0)}}, "faster & less", folder)
     times = Measured(2e-3, {"loop": 1e-3}, "loop", (2.0,) * 10, 2.0)
     wall_clock.merge(wall_clock.CPU, {"a.py::test_a[1]": times, "a.py::test_a[2]": times}, results)
     wall_clock.merge(wall_clock.CPU, {"a.py::test_a[1]": times}, folder / "wall_clock")

@@ -9,17 +9,14 @@ if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 hypothesis = pytest.importorskip("hypothesis")
 
-import functools
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
 from cold_kernels.cases import Case, errors
 from cold_kernels.contrastive import cpu
 from cold_kernels.contrastive.score import contrastive_argmax, contrastive_score
 from cold_kernels.record import Record
-from cold_kernels.tables import default
+from tests.ascend.test_compiled import Compiled
 
 from .rows import FIRST, INF, NAN, ROWS, batch, same_bits
 
@@ -27,28 +24,10 @@ DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CORES = 40
 
 
-@functools.cache
-def compiled(kernel, signature, constants, multi_buffer):
-    options = CompileOptions(multi_buffer=multi_buffer)
-    return compile_kernel(kernel, dict(signature), dict(constants), options=options)
-
-
 def launch(spec, args, cores=CORES, **config):
-    """Compile and simulate every stage, workspaces full of NaN; ``config`` may name tunables of the other kernel."""
+    """Compile and simulate every stage; ``config`` may name tunables of the other kernel."""
     mine = {name: value for name, value in config.items() if name in spec.space}
-    chosen = Record(default(spec, spec.shape_of(args)), **mine)
-    assert all(excess <= 0 for excess in spec.excess(chosen, spec.shape_of(args)).values())
-    calls = spec.calls(args, chosen, "ascend", cores)
-    for value in (value for call in calls for value in call.arguments.values()):
-        if isinstance(value, torch.Tensor) and not any(value is mine for mine in args.values()):
-            value.fill_(torch.nan)
-    simulations = []
-    for call in calls:
-        signature, constants, arguments = call.specialized()
-        program = compiled(call.kernel, tuple(signature.items()), tuple(constants.items()), call.options["multibuffer"])
-        simulations.append(simulate(program, list(arguments.values()), call.grid, hazards=True))
-        assert simulations[-1].hazards == ()
-    return simulations
+    return Compiled().launch(spec, args, Record(spec.default_for(spec.shape_of(args)), **mine), cores)
 
 
 def operands(text):
@@ -73,13 +52,6 @@ def assert_argmax(args, **config):
     assert errors(contrastive_argmax, {**args, "choice": choice})["choice"] <= 1
     assert torch.equal(choice, expected)
     return choice
-
-
-@pytest.mark.parametrize("check", [assert_score, assert_argmax])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", contrastive_score.hard)
-def test_hard_cases(case, dtype, check):
-    check(operands(f"{case} dtype={dtype}"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -81,7 +81,7 @@ def test_any_row(data, dtype, size):
 def judged(choice, expert=(1.0, 3.0, 3.0, 2.0, 3.0), amateur=(0.0, 1.0, 1.0, 1.0, 1.0), beta=1.0):
     args = dict(expert=torch.tensor([expert]), amateur=torch.tensor([amateur]))
     args |= dict(log_alpha=torch.tensor([-3.0]), beta=torch.tensor([beta]))
-    return float(reference.argmax_bound(**args, choice=torch.tensor([choice]))["choice"])
+    return float(reference.argmax_tolerance(**args, choice=torch.tensor([choice]))["choice"])
 
 
 def test_which_choices_are_as_good():

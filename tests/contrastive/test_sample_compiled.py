@@ -22,9 +22,7 @@ def drawn(args, **how):
     return choice
 
 
-@pytest.mark.parametrize(
-    "text", ["B=2 V=32000", "B=1 V=128256", "B=1 V=151936 dtype=bf16", "B=9 V=600 strided dtype=fp32"]
-)
+@pytest.mark.parametrize("text", ["B=1 V=128256", "B=1 V=151936 dtype=bf16", "B=9 V=600 strided dtype=fp32"])
 def test_cases(text):
     args = operands(text)
     assert torch.equal(drawn(args), in_torch(args))

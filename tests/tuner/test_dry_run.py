@@ -26,16 +26,22 @@ def grid(value):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (dict(require=dict(odd=fails)), r"require odd failed on N=100 .*: KeyError: 'no\\nsuch thing'"),
-        (dict(require=dict(odd=lambda c, s: None)), "require odd failed on .*: it is None, but must be a number"),
+        (dict(constraints=dict(odd=fails)), r"constraint odd failed on N=100 .*: KeyError: 'no\\nsuch thing'"),
+        (
+            dict(constraints=dict(odd=lambda c, s: None)),
+            "constraint odd failed on .*: it is None, but must be a number",
+        ),
         (dict(stages=grid(7)), "grid of add failed on .*: it is 7, but must be a tuple"),
         (dict(stages=grid((0,))), r"grid of add failed on .*: it is \(0,\)"),
         (dict(stages=grid((2.0,))), r"grid of add failed on .*: it is \(2.0,\)"),
         (dict(reference=fails), "reference failed on .*: KeyError"),
         (dict(reference=lambda x, **_: x), "reference failed on .*: it gives Tensor, but must give tensors by name"),
         (dict(reference=lambda x, **_: {"y": x}), "reference failed on .*: it gives no tensor for the output z"),
-        (dict(bound=lambda x, **_: {"z": x[1:]}), r"bound failed on .*: its z is \[99\], but the output \[100\]"),
-        (dict(bound=lambda x: {"z": x}), "bound failed on .*: TypeError: .*unexpected keyword argument"),
+        (
+            dict(tolerance=lambda x, **_: {"z": x[1:]}),
+            r"tolerance failed on .*: its z is \[99\], but the output \[100\]",
+        ),
+        (dict(tolerance=lambda x: {"z": x}), "tolerance failed on .*: TypeError: .*unexpected keyword argument"),
         (dict(minimal_bytes=lambda **_: "many"), "minimal_bytes failed on .*: it is 'many'"),
         (dict(minimal_bytes=lambda **_: float("nan")), "minimal_bytes failed on .*: it is nan"),
     ],
@@ -57,7 +63,7 @@ def test_a_right_spec_passes():
         (
             "tile_past_size=lambda c, s: c.TILE",
             "tile_past_size=lambda c, s: c.TILES",
-            "require tile_past_size failed on",
+            "constraint tile_past_size failed on",
         ),
         ("4 * (x.numel()", "4 * (x.bytes()", "minimal_bytes failed on N=8192"),
         ('"N=777"', '"N=seven"', "hard: tiny_add: cannot read 'N=seven'"),

@@ -26,7 +26,7 @@ def test_a_usable_configuration(capsys):
     found = explained(capsys, 0, SPEC, "--config", "TILE=2048")
     assert found["usable"] and found["config"] == {"TILE": 2048, "AUTO": True}
     (constraint,) = found["constraints"]
-    assert (constraint["name"], constraint["excess"], constraint["holds"]) == ("tile_past_size", -2048, True)
+    assert (constraint["name"], constraint["violation"], constraint["holds"]) == ("tile_past_size", -2048, True)
     assert "c.TILE - max(64, triton.next_power_of_2(s.N))" in constraint["source"]
     (launch,) = found["compiler"]
     assert launch["outcome"] == "compiles" and 0 < launch["planned_bytes"] <= launch["capacity_bytes"]
@@ -38,7 +38,7 @@ def test_a_usable_configuration(capsys):
 def test_a_constraint_that_does_not_hold(capsys):
     found = explained(capsys, 1, SPEC, "--config", "TILE=8192", "--shape", "N=1000")
     assert not found["usable"] and found["compiler"] == []
-    assert found["constraints"][0]["excess"] == 8192 - 1024
+    assert found["constraints"][0]["violation"] == 8192 - 1024
     assert found["nearest_legal"][0] == "TILE=1024"
     assert main(["explain", SPEC, "--config", "TILE=8192", "--shape", "N=1000"]) == 1
     said = capsys.readouterr().out
@@ -70,7 +70,7 @@ def test_the_compilers_own_words(monkeypatch, capsys):
     def refused(self, call):
         raise CompilationFailed("linalg", ["error: no such luck"], "add")
 
-    monkeypatch.setattr(launched.Subject, "compiled", refused)
+    monkeypatch.setattr(launched.ProfiledKernel, "compiled", refused)
     (launch,) = explained(capsys, 1, SPEC)["compiler"]
     assert launch["outcome"] == "failed" and launch["diagnostics"] == ["error: no such luck"]
     assert main(["explain", SPEC]) == 1

@@ -245,7 +245,7 @@ def test_a_spec_that_is_wrong_is_an_error_in_one_line(tmp_path, capsys):
     (tmp_path / "wrong.py").write_text(text.replace("c.TILE - max", "c.TILES - max"))
     for command in ("simulate", "explain"):
         assert main([command, f"{tmp_path / 'wrong.py'}:tiny_add"]) == 2
-        assert "require tile_past_size failed on N=4096" in capsys.readouterr().err
+        assert "constraint tile_past_size failed on N=4096" in capsys.readouterr().err
 
 
 @compiled

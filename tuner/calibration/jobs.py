@@ -14,6 +14,7 @@ from cold_kernels.specs import KERNELS, load
 
 from ..search.group import groups
 from .micro import SPECS, micros
+from .studies import studied
 
 MICRO, SHIPPED, BEST, RANDOM = KINDS = "micro", "shipped", "best", "random"
 BESTS, RANDOMS = 5, 12
@@ -79,7 +80,7 @@ def shipped(spec: KernelSpec, chip: str) -> Iterator[Job]:
             for entry in table.entries
             if entry.shape == spec.key(case.shape())
         ]
-        config = found[0].config if found else tables.default(spec, case.shape())
+        config = found[0].config if found else spec.default_for(case.shape())
         yield Job(SHIPPED, spec, case, config, case)
 
 
@@ -88,10 +89,8 @@ def ranked(spec: KernelSpec, chip: str, studies: Path | None, seed: int) -> Iter
 
     Without a study the best are the default and the shipped ones, and the random ones come from the legal ones.
     """
-    from .studies import studied
-
     draw = random.Random(f"{spec.name} {seed}")
-    found = list(studied(spec, chip, studies)) if studies else []
+    found = list(studied(spec, chip, studies, BESTS)) if studies else []
     if not found:
         case = Case.parse(spec.targets[len(spec.targets) // 2], spec)
         (group,) = groups(spec, [case])

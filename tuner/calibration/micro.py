@@ -52,7 +52,7 @@ def _spec(
     name: str = "", space: Mapping[str, Tunable] = {}, **args: Any,
 ) -> KernelSpec:  # fmt: skip
 
-    def bound(**values: Any) -> dict[str, torch.Tensor]:
+    def tolerance(**values: Any) -> dict[str, torch.Tensor]:
         loose = 10 if values["y"].dtype == torch.float16 else 1
         return {"y": loose * (RELATIVE * reference(**values).double().abs() + ABSOLUTE)}
 
@@ -64,7 +64,7 @@ def _spec(
         group=(),
         bucket=(),
         reference=lambda **values: {"y": reference(**values).double()},
-        bound=bound,
+        tolerance=tolerance,
         minimal_bytes=lambda **values: sum(v.nbytes for v in (values.get("x"), values["y"]) if v is not None),
         typical=typical,
         hard=(),

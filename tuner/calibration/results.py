@@ -7,13 +7,13 @@ quartiles, as a share of it) and ``samples``, or ``failure``, or ``running``, ho
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from cold_kernels.files import write_whole
 from cold_kernels.tables import source_digest
 
 from .jobs import Job
@@ -57,12 +57,8 @@ class Results:
         self._write()
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        beside.write_text(
-            json.dumps({"format": FORMAT, **self.about, "rows": list(self.rows.values())}, indent=1) + "\n"
-        )
-        os.replace(beside, self.path)
+        data = {"format": FORMAT, **self.about, "rows": list(self.rows.values())}
+        write_whole(self.path, json.dumps(data, indent=1) + "\n")
 
 
 def begun(path: Path, device: Device) -> Results:

@@ -9,8 +9,9 @@ from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
 
 
-def studied(spec: KernelSpec, chip: str, folder: Path) -> Iterator[tuple[Case, list[Record], list[Record]]]:
-    """Of each study of this kernel's source on ``chip``: its smallest case, its best configurations, and all others.
+def studied(spec: KernelSpec, chip: str, folder: Path, bests: int) -> Iterator[tuple[Case, list[Record], list[Record]]]:
+    """Of each study of this kernel's source on ``chip``: its smallest case, its ``bests`` best configurations, and all
+    others.
 
     A folder without a journal has no studies; neither has a machine without Optuna.
     """
@@ -23,8 +24,6 @@ def studied(spec: KernelSpec, chip: str, folder: Path) -> Iterator[tuple[Case, l
         from optuna.storages.journal import JournalFileBackend
     except ImportError:
         return
-    from .jobs import BESTS
-
     storage = JournalStorage(JournalFileBackend(str(path)))
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
@@ -34,4 +33,4 @@ def studied(spec: KernelSpec, chip: str, folder: Path) -> Iterator[tuple[Case, l
         configs = [Record(trial.user_attrs["config"]) for trial in sorted(done, key=lambda trial: trial.value)]
         if configs:
             case = Case.parse(study.user_attrs["cases"][0], spec)
-            yield case, configs[:BESTS], configs[BESTS:]
+            yield case, configs[:bests], configs[bests:]

@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from cold_kernels.specs import DEFAULT_CHIP, FAILED, INSTALL, INTERRUPTED, KERNELS, WRONG_INPUT, check_name, load
+from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.specs import KERNELS, check_name, load
 
 TRIALS = 64
 QUICK_TRIALS = 12
@@ -46,38 +46,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command.
+    """Runs the command; 0, or 1 if a group has no working configuration."""
+    import optuna
 
-    Returns:
-        0; 1 if the compiler is missing or a group has no working configuration; 2 for bad input, before
-        anything has run; 130 after Ctrl-C.
-    """
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        print("autotune: interrupted; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    try:
-        import optuna
-        import rich  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        print(f"autotune: {error}; {INSTALL}", file=sys.stderr)
-        return FAILED
     from cold_kernels.ascend.chips import chip_named
-    from cold_kernels.ascend.errors import ToolchainMissing
     from cold_kernels.ascend.machine import ascend_machine
     from cold_kernels.cases import Case
     from cold_kernels.tables import user_directory
 
-    from ..search.journal import JournalBusy
     from ..search.session import groups_of, pool_for, searches_for, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -96,28 +76,20 @@ def _run(arguments: argparse.Namespace) -> int:
 
     judged = first_target if arguments.quick else None
     with ExitStack() as held:
-        try:
-            if trials is not None and trials < 1:
-                raise ValueError(f"--trials {trials}: must be 1 or more")
-            if jobs < 1:
-                raise ValueError(f"--jobs {jobs}: must be 1 or more")
-            chip_named(arguments.chip)
-            for name in names:
-                check_name(name)
-            machine = ascend_machine(arguments.chip)
-            kernels = {}
-            for name in names:
-                kernels.setdefault(load(name), name)
-            cores = machine.chip.vector_cores
-            found = [groups_of(spec, arguments.shape, cores) for spec in kernels]
-            if arguments.quick and not arguments.shape:
-                found = [groups[:1] for groups in found]
-            searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
-        except (ValueError, OSError, JournalBusy) as error:
-            print(f"autotune: {error}", file=sys.stderr)
-            return WRONG_INPUT
-        except ToolchainMissing as error:
-            print(f"autotune: {error}", file=sys.stderr)
-            return FAILED
+        if trials is not None and trials < 1:
+            raise ValueError(f"--trials {trials}: must be 1 or more")
+        if jobs < 1:
+            raise ValueError(f"--jobs {jobs}: must be 1 or more")
+        chip_named(arguments.chip)
+        for name in names:
+            check_name(name)
+        machine = ascend_machine(arguments.chip)
+        kernels = {}
+        for name in names:
+            kernels.setdefault(load(name), name)
+        found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
+        if arguments.quick and not arguments.shape:
+            found = [groups[:1] for groups in found]
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
         pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
         return tune(searches, machine, pool, trials_of, output)

@@ -2,11 +2,8 @@
 
 import argparse
 import functools
-import sys
 from pathlib import Path
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
 MINUTES = 5.0
 
 
@@ -31,63 +28,33 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="SEED",
         help="no NPU: simulate one whose constants are drawn by SEED, to try this command and calibrate",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, goes_on="the same command goes on")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; 0, 1 if the device or the compiler goes away, 2 without an NPU or for bad input."""
-    try:
-        return _run(arguments)
-    except ImportError as error:
-        print(f'device: {error}; python -m pip install -e ".[ascend]"', file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("device: stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
-
-
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from cold_kernels.command import CommandFailed
     from cold_kernels.tables import user_directory
 
-    from ..calibration.npu import Npu, Unavailable
-
-    if not arguments.minutes > 0:
-        print(f"device: --minutes {arguments.minutes:g} must be above 0", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        device = Npu() if arguments.stand_in is None else _stand_in(arguments.stand_in)
-    except Unavailable as error:
-        print(f"device: there is nothing to measure: {error}", file=sys.stderr)
-        return WRONG_INPUT
     from ..calibration import results
     from ..calibration.jobs import all_jobs
     from ..calibration.measure import DeviceLost, measure
+    from ..calibration.npu import Npu, Unavailable
+    from ..calibration.stand_in import StandIn
 
-    path = arguments.out or Path(f"device-{device.name.replace(' ', '-')}.json")
+    if not arguments.minutes > 0:
+        raise ValueError(f"--minutes {arguments.minutes:g} must be above 0")
     try:
-        kept = results.begun(path, device)
-    except ValueError as error:
-        print(f"device: {error}", file=sys.stderr)
-        return WRONG_INPUT
+        device = Npu() if arguments.stand_in is None else StandIn(arguments.stand_in)
+    except Unavailable as error:
+        raise ValueError(f"there is nothing to measure: {error}") from error
+    path = arguments.out or Path(f"device-{device.name.replace(' ', '-')}.json")
+    kept = results.begun(path, device)
     jobs = all_jobs(device.chip, arguments.studies or user_directory(), arguments.seed)
     try:
         left = measure(jobs, device, kept, 60 * arguments.minutes, functools.partial(print, flush=True))
     except DeviceLost as error:
-        print(f"device: {error}; the same command goes on after it", file=sys.stderr)
-        return FAILED
+        raise CommandFailed(f"{error}; the same command goes on after it") from error
     timed = sum("us" in row for row in kept.rows.values())
     print(f"{path}: {timed} times ({device.evidence}), {len(kept.rows) - timed} failures, {left} not begun")
     print("the same command goes on" if left else "send it back, or: python -m tuner calibrate " + str(path))
-    return DONE
-
-
-def _stand_in(seed: int):
-    from cold_kernels.ascend.errors import ToolchainMissing
-
-    from ..calibration.npu import Unavailable
-    from ..calibration.stand_in import StandIn
-
-    try:
-        return StandIn(seed)
-    except ToolchainMissing as error:
-        raise Unavailable(str(error)) from error

@@ -14,7 +14,7 @@ from cold_kernels.ascend.simulator.profile.profile import Profile, profile
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES, Cause
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
-from .profiled import Launch, Subject
+from .profiled import ProfiledKernel, ProfiledLaunch
 
 COSTLIEST = 10
 """Lines of the Triton source that are named."""
@@ -23,7 +23,7 @@ NEARLY_EMPTY = 0.25
 SIMULATED = "SIMULATED (HIVM level); nothing was measured on an NPU"
 
 
-def reasons(subject: Subject) -> dict[str, Any]:
+def reasons(subject: ProfiledKernel) -> dict[str, Any]:
     """Times, pipes, stalls, lines and buffers of each launch; ``docs/simulator.md`` documents the keys.
 
     Raises:
@@ -43,7 +43,7 @@ def reasons(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _launch(launch: Launch) -> dict[str, Any]:
+def _launch(launch: ProfiledLaunch) -> dict[str, Any]:
     simulation = launch.simulation
     found = profile(simulation)
     hazards = getattr(simulation, "hazards", None)
@@ -158,7 +158,7 @@ def _warnings(programs: int, found: Profile, cores: int) -> list[str]:
     return said
 
 
-def _unified_buffer(launch: Launch, found: Profile) -> dict[str, Any]:
+def _unified_buffer(launch: ProfiledLaunch, found: Profile) -> dict[str, Any]:
     planned = launch.buffers(found, found.longest)
     return {
         "capacity_bytes": UB_BYTES,

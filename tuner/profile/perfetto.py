@@ -11,9 +11,10 @@ from cold_kernels.ascend.simulator.profile.profile import Profile, alike, profil
 from cold_kernels.ascend.simulator.profile.recording import Recording
 from cold_kernels.ascend.simulator.profile.stalls import Flag, Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES, SCALAR
+from cold_kernels.files import write_whole
 
 from .analysis import SIMULATED, place, source
-from .profiled import Launch, Subject
+from .profiled import ProfiledKernel, ProfiledLaunch
 
 MOST_EVENTS = 400_000
 """Events after which no further core is added."""
@@ -22,7 +23,7 @@ MOST_MAPS = 8
 NS = 1e9
 
 
-def write_trace(subject: Subject, path: Path, cores: int) -> str:
+def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
     """Write the file; the line to print about it.
 
     Of each launch it has one core for all with the same timeline, at most ``cores`` of them, first the one that
@@ -44,11 +45,11 @@ def write_trace(subject: Subject, path: Path, cores: int) -> str:
     kept = {"evidence": SIMULATED, "kernel": subject.kernel, "chip": subject.machine.chip.name, "shape": subject.shape}
     kept |= {"config": str(subject.config or ""), "timelines": f"{shown} of {there} different ones"}
     events.sort(key=lambda event: event.get("ts", -1))
-    path.write_text(json.dumps({"displayTimeUnit": "ns", "otherData": kept, "traceEvents": events}))
+    write_whole(path, json.dumps({"displayTimeUnit": "ns", "otherData": kept, "traceEvents": events}))
     return f"{path}: {shown} of {there} different core timelines, simulated; open it in ui.perfetto.dev"
 
 
-def core_events(launch: Launch, group: list[int], pid: int, begin: int, title: str) -> list[dict[str, Any]]:
+def core_events(launch: ProfiledLaunch, group: list[int], pid: int, begin: int, title: str) -> list[dict[str, Any]]:
     """The events of the first core of ``group``, which stands for all of it, from ``begin`` ns on."""
     found = profile(launch.simulation, group[0])
     others = f" and {len(group) - 1} cores alike" if len(group) > 1 else ""
@@ -61,7 +62,7 @@ def core_events(launch: Launch, group: list[int], pid: int, begin: int, title: s
 class _Core:
     """Times of one core in whole nanoseconds, so that what follows without a gap does so in the file."""
 
-    def __init__(self, launch: Launch, found: Profile, pid: int, begin: int) -> None:
+    def __init__(self, launch: ProfiledLaunch, found: Profile, pid: int, begin: int) -> None:
         self.launch, self.found, self.pid, self.begin = launch, found, pid, begin
         self.chip = launch.simulation.chip
         self.levels: dict[int, list[tuple[float, int]]] = {}

@@ -11,7 +11,7 @@ from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
 from .analysis import source
-from .profiled import Subject
+from .profiled import ProfiledKernel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ TEXT = 70
 """Characters of a source line in the legend."""
 
 
-def draw(subjects: Sequence[Subject], path: Path) -> str:
+def draw(subjects: Sequence[ProfiledKernel], path: Path) -> str:
     """Write a picture with a panel for each subject, all on the same time axis; the line to print about it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def draw(subjects: Sequence[Subject], path: Path) -> str:
     return f"{path}: the timeline of {' and '.join(_name(subject) for subject in subjects)}, simulated"
 
 
-def _timeline(subject: Subject) -> tuple[list[Slice | Stall], float]:
+def _timeline(subject: ProfiledKernel) -> tuple[list[Slice | Stall], float]:
     """Slices and stalls of the launches one after the other, in microseconds, and when the last one ends."""
     parts: list[Slice | Stall] = []
     begin = 0.0
@@ -125,7 +125,7 @@ def _panel(axes: "Axes", parts: Sequence[Slice | Stall], colours: dict[str, str]
     axes.tick_params(labelsize=8)
 
 
-def _path(axes: "Axes", subject: Subject) -> None:
+def _path(axes: "Axes", subject: ProfiledKernel) -> None:
     """A black line under what the time is made of."""
     begin = 0.0
     for launch in subject.launches:
@@ -172,12 +172,12 @@ def _label(line: str) -> str:
     return f"{Path(file).name}:{number}  {text}".replace("$", r"\$")
 
 
-def _title(subject: Subject, total: float) -> str:
+def _title(subject: ProfiledKernel, total: float) -> str:
     config = f": {subject.config}" if subject.config is not None else ""
     return f"{_name(subject)}{config} -- {total:.2f} us"
 
 
-def _name(subject: Subject) -> str:
+def _name(subject: ProfiledKernel) -> str:
     if subject.config is None:
         return subject.kernel
     return {"default": "default", "--config": "as asked for"}.get(subject.reason.partition(",")[0], "tuned")

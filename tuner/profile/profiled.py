@@ -24,7 +24,7 @@ from ..parsing import config_of
 
 
 @dataclass(frozen=True)
-class Launch:
+class ProfiledLaunch:
     """One simulated launch.
 
     Args:
@@ -48,7 +48,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProfiledKernel:
     """A kernel to simulate; `launches` does it.
 
     Args:
@@ -67,7 +67,7 @@ class Subject:
     reason: str = ""
 
     @cached_property
-    def launches(self) -> tuple[Launch, ...]:
+    def launches(self) -> tuple[ProfiledLaunch, ...]:
         """The launches, compiled and simulated.
 
         Raises:
@@ -80,7 +80,7 @@ class Subject:
                 continue
             program, values = self.compiled(call)
             run = simulated(program, values, call.grid, self.machine.chip)
-            made.append(Launch(call.kernel.__name__, tuple(call.grid), program, values, run))
+            made.append(ProfiledLaunch(call.kernel.__name__, tuple(call.grid), program, values, run))
         if not made:
             raise ValueError(f"{self.kernel} launches nothing for {self.shape}")
         return tuple(made)
@@ -101,13 +101,13 @@ def simulated(program: Program, arguments: list, grid: tuple[int, ...], chip: Ch
     return simulate(program, arguments, grid, chip=chip, values=False, **more)
 
 
-def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reason: str) -> Subject:
+def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reason: str) -> ProfiledKernel:
     """A spec's kernel on a case, in one configuration."""
 
     def calls() -> list[StageCall]:
         return spec.calls(case.tensors(spec), config, "ascend", machine.chip.vector_cores)
 
-    return Subject(spec.name, machine, calls, str(case), config, reason)
+    return ProfiledKernel(spec.name, machine, calls, str(case), config, reason)
 
 
 def chosen_config(spec: KernelSpec, case: Case, chip: str, text: str | None) -> tuple[Record, str]:

@@ -14,11 +14,11 @@ from cold_kernels import tables
 from cold_kernels.ascend.chips import CONSTANTS, Chip
 from cold_kernels.ascend.errors import CompilationFailed, UnsupportedProgram
 from cold_kernels.ascend.machine import Machine
-from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
 
 from ..search.evaluate import Evaluator
+from ..search.warm_start import case_of
 from ..search.winner import TIE
 
 L2_RATIO = "l2_ratio"
@@ -96,17 +96,11 @@ def entries(spec: KernelSpec, chip: str, folder: Path) -> Iterator[tables.Entry]
         yield from table.entries
 
 
-def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
-    """The case that an entry was tuned for; a plain one of its shape where it does not say."""
-    plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
-    return Case.parse(entry.details.get("case", plain), spec)
-
-
 def _flips(evaluator: Evaluator, entry: tables.Entry, known: list[Record]) -> Iterator[Flip]:
     spec, nominal = evaluator.spec, evaluator.machine.chip
     case = case_of(spec, entry)
     shape = case.shape()
-    rivals = dict.fromkeys([entry.config, tables.default(spec, shape), *known])
+    rivals = dict.fromkeys([entry.config, spec.default_for(shape), *known])
     times = {}
     for config in rivals:
         if not spec.allows(config, shape):

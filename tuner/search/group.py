@@ -56,7 +56,7 @@ class Group:
     @cached_property
     def default(self) -> Record:
         """The spec's default, or the legal configuration fewest steps away from it."""
-        return tables.default(self.spec, *(case.shape() for case in self.cases))
+        return self.spec.default_for(*(case.shape() for case in self.cases))
 
     def point(self, config: Record) -> tuple[int, ...]:
         """Positions of the choices among the tunables' values: the coordinates of the search."""
@@ -64,7 +64,7 @@ class Group:
 
     def shaping(self, config: Record) -> tuple:
         """The choices that all cases of the group must share."""
-        return tuple(config[name] for name in self.spec.invariant)
+        return self.spec.shaping(config)
 
     @cached_property
     def smallest(self) -> Case:

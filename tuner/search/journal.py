@@ -11,7 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 
-class JournalBusy(RuntimeError):
+class JournalBusy(ValueError):
     """Another process is tuning into the same journal."""
 
 

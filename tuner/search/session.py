@@ -11,8 +11,8 @@ import optuna
 from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.machine import Machine
 from cold_kernels.cases import Case
+from cold_kernels.command import FAILED, INTERRUPTED
 from cold_kernels.spec import KernelSpec
-from cold_kernels.specs import FAILED, INTERRUPTED
 from cold_kernels.tables import Table, path_of, source_digest, write
 
 from ..display import Report

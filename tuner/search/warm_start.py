@@ -28,7 +28,7 @@ def warm_started(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Ca
     found: dict[Record, Case] = {}
     for table, _ in tables.read(spec, chip, (output, tables.SHIPPED)):
         for entry in table.entries:
-            if tables.group_of(spec, entry.shape) != tables.group_of(spec, group.cases[0].shape()):
+            if spec.group_of(entry.shape) != spec.group_of(group.cases[0].shape()):
                 continue
             if entry.shape not in own and entry.shape not in found and (case := _case(spec, entry)):
                 found[entry.shape] = case
@@ -75,6 +75,12 @@ def _configs(spec: KernelSpec, chip: str, output: Path) -> Iterator[Record]:
         for table, _ in tables.read(spec, name, (output, tables.SHIPPED)):
             for entry in table.entries:
                 yield entry.config
+
+
+def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
+    """The case that an entry was tuned for; a plain one of its shape where it does not say."""
+    plain = " ".join(f"{name}={size}" for name, size in entry.shape.items())
+    return Case.parse(entry.details.get("case", plain), spec)
 
 
 def _case(spec: KernelSpec, entry: tables.Entry) -> Case | None:

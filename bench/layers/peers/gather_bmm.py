@@ -13,7 +13,7 @@ from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
 from cold_kernels.spec import KernelSpec
 from cold_kernels.stage import Stage
-from cold_kernels.tunables import AutoMultiBuffer, Depth, PowerOf2
+from cold_kernels.tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
 
 from ..projections import Batch, Projection
 from .scheme import Launch, Scheme
@@ -37,11 +37,13 @@ gather = KernelSpec(
     name="gather",
     stages=(Stage(_gather, lambda c, s, cores: (min(s.T * triton.cdiv(s.N, c.TILE), cores),)),),
     args=dict(w=In("L N", "fp16 bf16"), y=Out("T N", same_dtype="w"), idx=Index("T", "int64", into="L", none=-1)),
-    space=dict(TILE=PowerOf2(8192, 32768, default=16384), DEPTH=Depth(upto=2, default=2), AUTO=AutoMultiBuffer()),
+    space=dict(
+        TILE=PowerOf2(8192, 32768, default=16384), DEPTH=PipelineDepth(upto=2, default=2), AUTO=AutoMultiBuffer()
+    ),
     group=("N",),
     bucket=("T",),
     reference=lambda w, idx, **_: {"y": reference.gathered(w, idx)},
-    bound=lambda w, idx, **_: {"y": 0 * reference.gathered(w, idx)},
+    tolerance=lambda w, idx, **_: {"y": 0 * reference.gathered(w, idx)},
     minimal_bytes=lambda w, y, idx, **_: 2 * y.numel() * y.element_size() + idx.numel() * idx.element_size(),
     typical="T=4 L=4 N=65536",
     hard=("T=5 N=20000 idx=-1/last/0/0/-1",),

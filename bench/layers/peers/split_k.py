@@ -88,7 +88,7 @@ zeros = KernelSpec(
     group=("N",),
     bucket=(),
     reference=lambda y, **_: {"y": 0 * y.double().nan_to_num()},
-    bound=lambda y, **_: {"y": 0 * y.double().nan_to_num()},
+    tolerance=lambda y, **_: {"y": 0 * y.double().nan_to_num()},
     minimal_bytes=lambda y, **_: y.numel() * 4,
     typical="N=1024",
     hard=("N=5000",),
@@ -102,8 +102,8 @@ def _low(x, a, y_before, idx, scale=1.0, **_):
     return {"y": y_before.double() + torch.stack(parts, 1)}
 
 
-def _low_bound(x, a, y_before, idx, scale=1.0, **_):
-    parts = [reference.shrink_bound(x, a[:, s], idx, scale)["y"] for s in range(a.shape[1])]
+def _low_tolerance(x, a, y_before, idx, scale=1.0, **_):
+    parts = [reference.shrink_tolerance(x, a[:, s], idx, scale)["y"] for s in range(a.shape[1])]
     return {"y": torch.stack(parts, 1) + y_before.double().abs() * 2**-20}
 
 
@@ -131,7 +131,7 @@ split_k_shrink = KernelSpec(
     group=("H", "R", "S"),
     bucket=("T",),
     reference=_low,
-    bound=_low_bound,
+    tolerance=_low_tolerance,
     minimal_bytes=lambda x, a, y, idx, **_: reference.shrink_bytes(x, a, idx, y),
     typical="T=4 L=4 H=4096 R=16 S=1",
     hard=("T=5 H=1000 R=8 S=3 idx=-1/last/0/0/-1",),
@@ -152,7 +152,9 @@ sliced_expand = KernelSpec(
     group=("D", "R", "S"),
     bucket=("T",),
     reference=lambda b, x, y_before, idx, starts, **_: _by_slice(reference.expand, b, x, y_before, idx, starts),
-    bound=lambda b, x, y_before, idx, starts, **_: _by_slice(reference.expand_bound, b, x, y_before, idx, starts),
+    tolerance=lambda b, x, y_before, idx, starts, **_: _by_slice(
+        reference.expand_tolerance, b, x, y_before, idx, starts
+    ),
     minimal_bytes=lambda x, b, y, idx, **_: reference.expand_bytes(b, x.flatten(1), y, idx),
     typical="T=4 L=4 D=4096 R=16 S=1 widest=4096",
     hard=(

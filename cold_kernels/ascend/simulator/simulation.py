@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from ..chips import Chip, chip_named
 from ..program import Program
 from .core.binding import detached
-from .execute.launch import Launch
-from .hazards import Hazard
+from .execute.launch import GridLaunch
 from .hazards.find import find
-from .timing.cores import Execution, Simulation, timed
-from .trace.work import ISSUE
+from .timing.cores import Simulation, timed
+from .trace.events import Trace
 
 
 def simulate(
@@ -43,41 +42,16 @@ def simulate(
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """
-    execution = execute(program, args, grid, values, hazards)
-    return timed(execution, chip if isinstance(chip, Chip) else chip_named(chip or program.chip))
-
-
-def find_hazards(program: Program, args: Sequence, grid: Sequence[int]) -> tuple[Hazard, ...]:
-    """What a device may do otherwise than the program means, on these arguments; they are left alone.
-
-    Raises:
-        UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
-    """
-    return execute(program, args, grid, values=False, hazards=True).hazards
-
-
-def execute(
-    program: Program, args: Sequence, grid: Sequence[int], values: bool = True, hazards: bool = False
-) -> Execution:
-    """The part of `simulate` that does not depend on the chip."""
-    launch = Launch(program, grid)
-    translator, core = launch.translator, launch.core
+    launch = GridLaunch(program, grid)
     with launch.held():
-        if hazards:
-            traces, found = find(launch, args, values)
-        else:
-            flow = values or translator.reads_local
-            if not values and (flow or translator.writes_global):
-                args = detached(args)
-            traces, found = launch.run(args, values=flow), None
-        distinct: dict[tuple, int] = {}
-        return Execution(
-            programs=tuple(distinct.setdefault(trace, len(distinct)) for trace in traces),
-            traces=tuple(distinct),
-            moved=tuple(sum(event[2].global_bytes for event in trace if event[0] == ISSUE) for trace in distinct),
-            bytes_read=core.bytes_read,
-            bytes_written=core.bytes_written,
-            unique_bytes=core.unique_bytes,
-            ub_peak_bytes=max((buffer.end for buffer in translator.buffers), default=0),
-            hazards=found,
-        )
+        traces, found = find(launch, args, values) if hazards else (_traces(launch, args, values), None)
+        execution = launch.execution(traces)
+    return timed(execution, chip if isinstance(chip, Chip) else chip_named(chip or program.chip), found)
+
+
+def _traces(launch: GridLaunch, args: Sequence, values: bool) -> list[Trace]:
+    translator = launch.translator
+    flow = values or translator.reads_local
+    if not values and (flow or translator.writes_global):
+        args = detached(args)
+    return launch.run(args, values=flow)

@@ -124,6 +124,15 @@ def collatz(y_ptr, n):
 
 
 @triton.jit
+def scalar_stores(x_ptr, y_ptr):
+    first = tl.load(x_ptr)
+    tl.store(y_ptr, first)
+    tl.store(y_ptr + 1, first + 1)
+    tl.store(y_ptr + 2, first * 2)
+    tl.store(y_ptr + 3, first * first)
+
+
+@triton.jit
 def running_sum(x_ptr, y_ptr, N: tl.constexpr):
     o_n = tl.program_id(0) * N + tl.arange(0, N)
     tl.store(y_ptr + o_n, tl.cumsum(tl.load(x_ptr + o_n), axis=0))

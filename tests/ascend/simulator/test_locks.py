@@ -8,7 +8,8 @@ from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
 from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
-from cold_kernels.ascend.simulator.trace.work import ISSUE, LOAD, LOCK, SCALAR_WORK, UNLOCK, work
+from cold_kernels.ascend.simulator.trace.events import Issue, Lock, ScalarWork, Unlock
+from cold_kernels.ascend.simulator.trace.work import LOAD, work
 from tests.ascend.simulator.programs import constants, hand_written
 
 CHIP = chip_named("Ascend910B3")
@@ -82,7 +83,7 @@ def test_a_variable_within_an_element():
 def test_a_timeline_waits_for_its_turn():
     costs, turns = Costs(CHIP, 100), {}
     held = work(LOAD, (("load_issue", 1),), 100 * 1000)
-    trace = [(SCALAR_WORK, 10), (LOCK, 0), (ISSUE, None, held), (UNLOCK, 0)]
+    trace = [ScalarWork(10), Lock(0), Issue(held), Unlock(0)]
     times = [schedule(trace, costs, turns=turns).cycles for _ in range(3)]
     alone = schedule(trace, costs).cycles
     assert times[0] == alone

@@ -11,7 +11,7 @@ import torch
 from cold_kernels.ascend.errors import AscendError
 from cold_kernels.ascend.installation import toolchain_problem
 from cold_kernels.ascend.simulator.core.binding import contents, detached
-from cold_kernels.ascend.simulator.execute.launch import Launch
+from cold_kernels.ascend.simulator.execute.launch import GridLaunch
 from cold_kernels.ascend.simulator.mutation import interleaving
 from cold_kernels.ascend.simulator.mutation.mutants import mutants
 from cold_kernels.ascend.simulator.mutation.verdict import EQUIVALENT, KILLED, verdicts
@@ -28,10 +28,10 @@ def program(body):
 def differs(body, orders=ORDERS):
     args = [torch.arange(64.0), torch.zeros(64)]
     right = detached(args)
-    launch = Launch(program(RIGHT), (1,))
+    launch = GridLaunch(program(RIGHT), (1,))
     with launch.held():
         launch.run(right)
-    return interleaving.can_differ(Launch(program(body), (1,)), args, contents(right), orders)
+    return interleaving.can_differ(GridLaunch(program(body), (1,)), args, contents(right), orders)
 
 
 @pytest.mark.parametrize(

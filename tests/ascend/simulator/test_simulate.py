@@ -13,7 +13,6 @@ if problem := toolchain_problem():
 from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import CHIPS, chip_named
 from cold_kernels.ascend.simulator import Deadlock, OutOfBounds
-from cold_kernels.ascend.simulator.simulation import execute
 from cold_kernels.ascend.simulator.timing.cores import timed
 from tests.ascend.simulator import kernels
 from tests.ascend.simulator.kernels import build
@@ -300,9 +299,9 @@ def test_without_values_outputs_stay_and_cycles_are_equal(kernel):
 
 def test_equal_programs_share_a_trace():
     program, args, grid = sums(1024)
-    execution = execute(program, args, grid)
+    execution = simulate(program, args, grid).execution
     assert len(execution.programs) == 4 and set(execution.programs) == {0} and len(execution.traces) == 1
-    assert len(execute(program, [*args[:3], 1000], grid).traces) == 2
+    assert len(simulate(program, [*args[:3], 1000], grid).execution.traces) == 2
 
 
 def test_on_another_chip_is_simulating_on_it():
@@ -326,7 +325,7 @@ def test_more_cores_at_work_never_make_one_faster():
 
 def test_more_bandwidth_is_never_slower():
     program, args, _ = sums(40 * 8192, 8192)
-    execution = execute(program, args, (40,), values=False)
+    execution = simulate(program, args, (40,), values=False).execution
     chip = chip_named("Ascend910B3")
     times = [timed(execution, replace(chip, hbm_peak=chip.hbm_peak * scale)).cycles for scale in (0.1, 0.5, 1, 2)]
     assert times == sorted(times, reverse=True) and times[0] > 2 * times[-1]

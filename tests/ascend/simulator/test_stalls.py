@@ -12,24 +12,22 @@ from cold_kernels.ascend.simulator.profile.critical import STEPS, critical_path
 from cold_kernels.ascend.simulator.profile.profile import alike, profile
 from cold_kernels.ascend.simulator.profile.recording import Recording
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES
-from cold_kernels.ascend.simulator.timing.cores import Execution, timed
+from cold_kernels.ascend.simulator.timing.cores import timed
 from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
-from cold_kernels.ascend.simulator.trace.work import (
-    BARRIER,
-    ISSUE,
-    LOAD,
-    LOCK,
-    PIPES,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    STORE,
-    UNLOCK,
-    VECTOR,
-    WAIT_FLAG,
-    work,
+from cold_kernels.ascend.simulator.trace.events import (
+    ALL,
+    Barrier,
+    FlagId,
+    Issue,
+    Lock,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    Unlock,
+    WaitFlag,
 )
+from cold_kernels.ascend.simulator.trace.execution import Execution
+from cold_kernels.ascend.simulator.trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, work
 
 CHIP = chip_named("Ascend910B3")
 FIGURES = CHIP.constants
@@ -43,7 +41,7 @@ class Place:
 
 
 def issue(job, line=1):
-    return (ISSUE, Place("hivm.hir.some", line), job)
+    return Issue(job, Place("hivm.hir.some", line))
 
 
 LONG = work(LOAD, (("load_issue", 1),), 46_000)
@@ -77,23 +75,23 @@ def random_trace(seed):
         what = draw.random()
         place = Place("some", line)
         if what < 0.45:
-            trace.append((ISSUE, place, draw.choice(JOBS)))
+            trace.append(Issue(draw.choice(JOBS), place))
         elif what < 0.6:
-            flag = (*draw.sample(PIPES, 2), draw.randrange(3))
+            flag = FlagId(*draw.sample(PIPES, 2), draw.randrange(3))
             if flag not in up:
                 up.append(flag)
-                trace.append((SET_FLAG, *flag, place))
+                trace.append(SetFlag(flag, place))
         elif what < 0.75 and up:
-            trace.append((WAIT_FLAG, *up.pop(draw.randrange(len(up))), place))
+            trace.append(WaitFlag(up.pop(draw.randrange(len(up))), place))
         elif what < 0.85:
-            trace.append((BARRIER, draw.choice([*PIPES, "ALL"]), place))
+            trace.append(Barrier(draw.choice([*PIPES, ALL]), place))
         elif what < 0.95:
-            trace.append((SCALAR_WORK, 9, ((place, 4), (Place("other", line + 1), 5))))
+            trace.append(ScalarWork(9, ((place, 4), (Place("other", line + 1), 5))))
         elif what < 0.98:
-            trace.append((SCALAR_ACCESS, draw.random() < 0.5, 2, place))
+            trace.append(ScalarAccess(draw.random() < 0.5, 2, place))
         else:
-            trace.append((draw.choice([LOCK, UNLOCK]), 64, place))
-    return tuple(trace + [(WAIT_FLAG, *flag, Place("some", 999)) for flag in up])
+            trace.append(draw.choice([Lock, Unlock])(64, place))
+    return tuple(trace + [WaitFlag(flag, Place("some", 999)) for flag in up])
 
 
 def check_partition(recording, cycles):
@@ -147,9 +145,9 @@ def check_profile(simulation):
 
 
 def test_a_flag_is_named_with_the_lines_of_set_and_wait():
-    flag = (LOAD, VECTOR, 2)
+    flag = FlagId(LOAD, VECTOR, 2)
     _, recording = recorded(
-        issue(LONG), (SET_FLAG, *flag, Place("set", 7)), (WAIT_FLAG, *flag, Place("wait", 8)), issue(VECTORS, 9)
+        issue(LONG), SetFlag(flag, Place("set", 7)), WaitFlag(flag, Place("wait", 8)), issue(VECTORS, 9)
     )
     (stall,) = [stall for stall in recording.stalls if stall.pipe == VECTOR and stall.cause.kind == "flag"]
     assert (stall.cause.line, stall.cause.set_line) == ("kernel.py:8", "kernel.py:7")
@@ -159,7 +157,7 @@ def test_a_flag_is_named_with_the_lines_of_set_and_wait():
 
 
 def test_a_pipe_behind_a_scalar_unit_that_waits_has_its_cause():
-    trace = [issue(VECTORS, 1), issue(LONG, 2), (BARRIER, "ALL", Place("barrier", 3)), issue(VECTORS, 4)]
+    trace = [issue(VECTORS, 1), issue(LONG, 2), Barrier(ALL, Place("barrier", 3)), issue(VECTORS, 4)]
     _, recording = recorded(*trace)
     assert ("barrier", "kernel.py:3") in causes(recording, VECTOR)
     _, recording = recorded(
@@ -170,7 +168,7 @@ def test_a_pipe_behind_a_scalar_unit_that_waits_has_its_cause():
 
 
 def test_a_pipe_behind_a_busy_scalar_unit():
-    _, recording = recorded((SCALAR_WORK, 1000, ((Place("scalar", 5), 1000),)), issue(VECTORS, 6))
+    _, recording = recorded(ScalarWork(1000, ((Place("scalar", 5), 1000),)), issue(VECTORS, 6))
     assert causes(recording, VECTOR) == {("issue", "kernel.py:6"), ("completion", "kernel.py:6")}
 
 
@@ -181,7 +179,7 @@ def test_bandwidth_barriers_draining_and_completion():
         ("memory", "kernel.py:1"),
         ("completion", "kernel.py:1"),
     }
-    _, recording = recorded(issue(VECTORS, 1), (BARRIER, VECTOR, Place("barrier", 2)), issue(VECTORS, 3))
+    _, recording = recorded(issue(VECTORS, 1), Barrier(VECTOR, Place("barrier", 2)), issue(VECTORS, 3))
     assert ("barrier", "kernel.py:2") in causes(recording, VECTOR)
     _, recording = recorded(issue(VECTORS, 1), issue(JOBS[2], 2), issue(LONG, 3))
     assert ("draining", "kernel.py:2") in causes(recording, SCALAR) & causes(recording, LOAD)
@@ -200,7 +198,7 @@ def test_programs_of_one_core_wait_for_each_other_and_equal_cores_are_found():
 
 
 def test_lines_have_what_their_operations_have():
-    trace = (issue(VECTORS, 1), issue(LONG, 2), (SCALAR_WORK, 10, ((Place("a", 3), 4), (Place("b", 4), 6))))
+    trace = (issue(VECTORS, 1), issue(LONG, 2), ScalarWork(10, ((Place("a", 3), 4), (Place("b", 4), 6))))
     found = check_profile(timed(Execution((trace,), (0,), (64000,), 64000, 0, 64000, 0), CHIP))
     assert found.lines["kernel.py:1"][VECTOR][0] == pytest.approx(Costs(CHIP, 1e9)(VECTORS).pipe)
     assert found.lines["kernel.py:4"][SCALAR][0] == pytest.approx(6 * FIGURES["scalar"])
@@ -213,16 +211,16 @@ def test_the_time_grows_by_what_is_on_the_critical_path(constant, pipe):
     little = 1e-4
     chip = dataclasses.replace(CHIP, constants={**FIGURES, constant: FIGURES[constant] + little})
     for seed in range(200):
-        trace = tuple(event for event in random_trace(seed) if event[0] not in (LOCK, UNLOCK))
+        trace = tuple(event for event in random_trace(seed) if not isinstance(event, Lock | Unlock))
         timeline, recording = recorded(*trace)
         uses = sum((step.kind, step.pipe) == ("latency", pipe) for step in critical_path(recording))
         assert (schedule(trace, Costs(chip, 1e9)).cycles - timeline.cycles) / little == pytest.approx(uses, abs=1e-3)
 
 
 def test_the_critical_path_goes_through_a_flag_to_the_pipe_that_sets_it():
-    flag = (LOAD, VECTOR, 0)
+    flag = FlagId(LOAD, VECTOR, 0)
     _, recording = recorded(
-        issue(VECTORS, 1), issue(LONG, 2), (SET_FLAG, *flag, Place("set", 3)), (WAIT_FLAG, *flag, Place("wait", 4)),
+        issue(VECTORS, 1), issue(LONG, 2), SetFlag(flag, Place("set", 3)), WaitFlag(flag, Place("wait", 4)),
         issue(VECTORS, 5),
     )  # fmt: skip
     assert [(step.kind, step.pipe, step.line) for step in critical_path(recording)] == [
@@ -244,7 +242,7 @@ def test_the_critical_path_goes_through_the_scalar_unit_to_what_it_waits_for():
 
 
 def test_cores_that_wait_for_locks_are_alike_where_their_waits_are():
-    locked = (issue(VECTORS, 1), (LOCK, 64, Place("lock", 2)), issue(LONG, 3), (UNLOCK, 64, Place("unlock", 4)))
+    locked = (issue(VECTORS, 1), Lock(64, Place("lock", 2)), issue(LONG, 3), Unlock(64, Place("unlock", 4)))
     simulation = timed(Execution((locked, ()), (0, 0, 1, 1, 0), (46_000, 0), 0, 0, 0, 0), CHIP)
     found = check_profile(simulation)
     assert found.core == 4 and alike(simulation) == [[4], [0], [1], [2, 3]]

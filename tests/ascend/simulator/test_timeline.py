@@ -5,19 +5,17 @@ pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
 from cold_kernels.ascend.simulator.timing.timeline import Costs, Observer, schedule
-from cold_kernels.ascend.simulator.trace.work import (
-    BARRIER,
-    ISSUE,
-    LOAD,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    STORE,
-    VECTOR,
-    WAIT_FLAG,
-    work,
+from cold_kernels.ascend.simulator.trace.events import (
+    ALL,
+    Barrier,
+    FlagId,
+    Issue,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    WaitFlag,
 )
+from cold_kernels.ascend.simulator.trace.work import LOAD, SCALAR, STORE, VECTOR, work
 
 CHIP = chip_named("Ascend910B3")
 FIGURES = CHIP.constants
@@ -28,15 +26,15 @@ BACK = work(STORE, (("store_issue", 1),), 66 * 100)
 
 
 def issue(job):
-    return (ISSUE, None, job)
+    return Issue(job)
 
 
 def signal(source, waiting, event=0):
-    return (SET_FLAG, source, waiting, event)
+    return SetFlag(FlagId(source, waiting, event))
 
 
 def wait(source, waiting, event=0):
-    return (WAIT_FLAG, source, waiting, event)
+    return WaitFlag(FlagId(source, waiting, event))
 
 
 class Issued(Observer):
@@ -46,7 +44,7 @@ class Issued(Observer):
         self.seen = []
 
     def issued(self, event, cost, begun, ready, start, end, now):
-        self.seen.append((event[2].pipe, start, end))
+        self.seen.append((event.work.pipe, start, end))
 
 
 def run(*trace, rate=1e9):
@@ -100,21 +98,21 @@ def test_flags_are_told_apart():
 
 def test_a_barrier_waits_for_one_pipe_to_drain():
     (_, first), (_, plain) = (run(issue(VECTORS), issue(LONG), *barrier, issue(VECTORS)) for barrier in
-                              ([(BARRIER, VECTOR)], []))  # fmt: skip
+                              ([Barrier(VECTOR)], []))  # fmt: skip
     assert plain[2][1] == pytest.approx(plain[0][2])
     assert first[2][1] == pytest.approx(first[0][2] + FIGURES["vector_drain"])
 
 
 def test_a_barrier_of_all_pipes():
-    _, seen = run(issue(LONG), (BARRIER, "ALL"), issue(VECTORS))
+    _, seen = run(issue(LONG), Barrier(ALL), issue(VECTORS))
     assert seen[1][1] >= seen[0][2] + FIGURES["load_latency"]
-    run((BARRIER, SCALAR))
+    run(Barrier(SCALAR))
 
 
 def test_scalar_work_delays_what_follows():
-    _, seen = run((SCALAR_WORK, 1000), issue(VECTORS))
+    _, seen = run(ScalarWork(1000), issue(VECTORS))
     assert seen[0][1] >= 1000 * FIGURES["scalar"]
-    near, far = (run((SCALAR_ACCESS, local, 1))[0].cycles for local in (True, False))
+    near, far = (run(ScalarAccess(local))[0].cycles for local in (True, False))
     assert (near, far) == (FIGURES["scalar_local"], FIGURES["scalar_global"])
 
 
@@ -150,7 +148,7 @@ def test_a_flag_does_not_overtake_the_wait_before_it():
 
 
 def test_a_barrier_of_all_pipes_waits_for_waits():
-    trace = [issue(VECTORS), signal(VECTOR, LOAD), wait(VECTOR, LOAD), (BARRIER, "ALL"), issue(BACK)]
+    trace = [issue(VECTORS), signal(VECTOR, LOAD), wait(VECTOR, LOAD), Barrier(ALL), issue(BACK)]
     _, seen = run(*trace)
     assert seen[1][1] >= seen[0][2] + FIGURES["vector_drain"] + FIGURES["flag"]
 

@@ -12,8 +12,9 @@ from cold_kernels.ascend.simulator.core.memory import Allocation, MemRef
 from cold_kernels.ascend.simulator.dialects.copies import _beyond, _Reads
 from cold_kernels.ascend.simulator.dialects.placement import _transpose_work
 from cold_kernels.ascend.simulator.execute.translate import Core
-from cold_kernels.ascend.simulator.timing.cores import Execution, traffic
+from cold_kernels.ascend.simulator.timing.cores import traffic
 from cold_kernels.ascend.simulator.timing.timeline import Share
+from cold_kernels.ascend.simulator.trace.execution import Execution
 from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work, layout
 
 CHIP = chip_named("Ascend910B3")

@@ -14,9 +14,11 @@ from .memory import BIT, ELEMENT_TYPES
 DYNAMIC = -(1 << 63)
 """What a static field of a memref operation holds where the next operand says the size."""
 
+UNKNOWN_PLACE = "unknown place"
+"""For ``file:line`` where the program does not say it."""
+
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
-
 
 FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
 """Operations that leave no instruction of their own behind."""
@@ -76,7 +78,7 @@ class Op:
     def location(self) -> str:
         """``file:line`` in the Triton source; of nested locations the outermost, which is the kernel's."""
         places = re.findall(r'"([^"]+)":(\d+)', str(getattr(self.raw, "location", "")))
-        return ":".join(places[-1]) if places else "unknown place"
+        return ":".join(places[-1]) if places else UNKNOWN_PLACE
 
     def unsupported(self, what: str) -> UnsupportedProgram:
         error = UnsupportedProgram(f"{self!r}: {what} is not simulated")

@@ -13,8 +13,9 @@ import numpy as np
 from ...chips import L2_BYTES, MAX_CORES
 from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds
 from ..core.operations import Op, handles, type_name
+from ..trace.events import issues
 from ..trace.vector_costs import elementwise_counts
-from ..trace.work import ISSUE, LOAD, STORE, VECTOR, Work, work
+from ..trace.work import LOAD, STORE, VECTOR, Work, work
 
 MAX_BURSTS = 4095
 
@@ -121,6 +122,7 @@ def load(translator, op: Op):
     left_slot = translator.slot(left[0]) if left else None
     core = translator.core
     reads = _Reads(core)
+    issue = issues(op)
 
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
@@ -128,7 +130,7 @@ def load(translator, op: Op):
         if not buffer.size:
             return
         job = transfer(LOAD, memory, buffer)
-        core.trace.append((ISSUE, op, job))
+        core.trace.append(issue(job))
         reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
         if not core.values:
             memory.check()
@@ -175,6 +177,7 @@ def store(translator, op: Op):
         raise op.unsupported("a copy of packed booleans")
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core = translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         buffer, memory = env[source_slot], env[target_slot]
@@ -182,7 +185,7 @@ def store(translator, op: Op):
         if not buffer.size:
             return
         job = transfer(STORE, memory, buffer)
-        core.trace.append((ISSUE, op, job))
+        core.trace.append(issue(job))
         core.bytes_written += job.global_bytes
         if not core.values:
             memory.check()
@@ -207,11 +210,12 @@ def copy(translator, op: Op):
         raise op.unsupported("a copy with padding")
     source_slot, target_slot = (translator.slot(operand) for operand in op.operands)
     core = translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         source, target = env[source_slot], env[target_slot]
         _same_shape(op, source, target)
-        core.trace.append((ISSUE, op, _local_copy(*target.rows(), target.itemsize, _whole_blocks(target))))
+        core.trace.append(issue(_local_copy(*target.rows(), target.itemsize, _whole_blocks(target))))
         if core.values:
             target.write(source.read())
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..core.memory import BIT, BLOCK, Allocation, MemRef
 from ..core.operations import Op, handles, is_memref, type_name
+from ..trace.events import issues
 from ..trace.vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
-from ..trace.work import ISSUE, VECTOR, Work, work
+from ..trace.work import VECTOR, Work, work
 from . import casts
 
 
@@ -72,11 +73,12 @@ def _issue(translator, op: Op, values, target, cost: str, compute: Callable[[lis
     splats = (("vector_issue", 1), ("vector_drain", 1)) if any(not is_memref(v) for v in values) else ()
     splats = splats if op.name.endswith(("vsub", "vdiv")) else ()
     core = translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         refs = [env[slot] for slot in slots]
         size = max(ref.itemsize for ref in refs) if refs else 4
-        core.trace.append((ISSUE, op, elementwise_work(*layout(*refs), max(size, 1), cost, splats)))
+        core.trace.append(issue(elementwise_work(*layout(*refs), max(size, 1), cost, splats)))
         if core.values:
             if any(_overwritten(ref, refs[-1]) for ref in refs[:-1]):
                 raise op.unsupported("an operand that overlaps the target in part")
@@ -194,10 +196,11 @@ def select(translator, op: Op):
     fetched = [_shaped(op, operand(translator, value)) for value in (condition, *choices)]
     target_slot, core = translator.slot(target), translator.core
     splats = sum(not is_memref(value) for value in choices)
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        core.trace.append((ISSUE, op, _select_work(*layout(ref), ref.itemsize, splats)))
+        core.trace.append(issue(_select_work(*layout(ref), ref.itemsize, splats)))
         if core.values:
             where, yes, no = (fetch(env) for fetch in fetched)
             ref.write(np.where(where, yes, no))

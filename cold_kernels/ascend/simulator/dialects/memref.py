@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, Allocation, MemRef
 from ..core.operations import DYNAMIC, Op, element_type, handles, is_local
-from ..trace.work import SCALAR_ACCESS
+from ..trace.events import ScalarAccess
 from .arithmetic import silent
 
 
@@ -246,7 +246,7 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = (SCALAR_ACCESS, local, 1, op)
+    event = ScalarAccess(local, 1, op)
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
@@ -262,7 +262,7 @@ def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, (SCALAR_ACCESS, local, 1)
+    core, event = translator.core, ScalarAccess(local, 1, op)
 
     def step(env: list) -> None:
         element = element_of(env[target], [env[index] for index in indices])

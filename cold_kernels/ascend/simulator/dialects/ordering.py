@@ -12,8 +12,9 @@ import numpy as np
 
 from ..core.memory import BIT, BLOCK, MemRef
 from ..core.operations import Op, handles
+from ..trace.events import issues
 from ..trace.vector_costs import MAX_REPEATS, REPEAT, elementwise_counts
-from ..trace.work import ISSUE, VECTOR, Work, work
+from ..trace.work import VECTOR, Work, work
 
 SORTED_TOGETHER = 32
 """Elements that a repeat of vbitsort sorts."""
@@ -51,6 +52,7 @@ def deinterleave(translator, op: Op):
     if len(targets) != 1 or mode not in ("CHANNEL_0", "CHANNEL_1")[: 2 if channels == 2 else 1]:
         raise op.unsupported(f"{mode} of {channels} channels")
     (target,), first, core = targets, int(mode[-1]), translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         whole, part = env[source], env[target]
@@ -63,7 +65,7 @@ def deinterleave(translator, op: Op):
             raise op.unsupported(f"skipping from {whole!r} to {part!r} by other than whole blocks")
         one_by_one = not skipping and not _rows_of_blocks(whole, part)
         job = _one_by_one(rows, columns) if one_by_one else _picked(rows, columns, skipping, part.itemsize)
-        core.trace.append((ISSUE, op, job))
+        core.trace.append(issue(job))
         if core.values:
             part.assign(whole.read() if skipping else whole.read()[..., first::2])
 
@@ -86,6 +88,7 @@ def interleave(translator, op: Op):
     if len(sources) != 2 or op.number("interleave_channel_nums", 2) != 2:
         raise op.unsupported(f"{len(sources)} channels")
     slots, core = [translator.slot(value) for value in (*sources, target)], translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         even, odd, whole = (env[slot] for slot in slots)
@@ -95,7 +98,7 @@ def interleave(translator, op: Op):
             raise op.unsupported(f"{even!r} and {odd!r} into {whole!r}")
         aligned = _rows_of_blocks(even, odd, whole)
         job = _woven(rows, columns, whole.itemsize) if aligned else _one_by_one(rows, 2 * columns)
-        core.trace.append((ISSUE, op, job))
+        core.trace.append(issue(job))
         if core.values:
             whole.assign(np.stack([even.read(), odd.read()], axis=-1).reshape(whole.shape))
 
@@ -122,6 +125,7 @@ def flip(translator, op: Op):
     """The last axis backwards."""
     source, target = map(translator.slot, op.operands)
     axis, core = op.number("flip_axis"), translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref, reversed_ = env[source], env[target]
@@ -129,7 +133,7 @@ def flip(translator, op: Op):
         if axis != len(ref.shape) - 1 or ref.strides[-1] != reversed_.strides[-1]:
             # The library flips the last axis, and places results by the stride of the source.
             raise op.unsupported(f"flipping axis {axis} of {ref!r} into {reversed_!r}")
-        core.trace.append((ISSUE, op, _one_by_one(*ref.rows())))
+        core.trace.append(issue(_one_by_one(*ref.rows())))
         if core.values:
             reversed_.assign(np.flip(ref.read(), axis).copy())
 
@@ -144,6 +148,7 @@ def sort(translator, op: Op):
     if indices:
         raise op.unsupported("the order of equal elements, which the indices show,")
     source_slot, target_slot, core = translator.slot(source), translator.slot(target), translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref, ordered = env[source_slot], env[target_slot]
@@ -152,7 +157,7 @@ def sort(translator, op: Op):
         if axis not in (-1, len(ref.shape) - 1) or columns % SORTED_TOGETHER or not _rows_of_blocks(ref, ordered):
             # The library fills up the source itself, past its end.
             raise op.unsupported(f"sorting {ref!r} by axis {axis}, other than dense rows of multiples of 32 elements,")
-        core.trace.append((ISSUE, op, _sorted_work(rows, columns, ref.itemsize, descending)))
+        core.trace.append(issue(_sorted_work(rows, columns, ref.itemsize, descending)))
         if core.values:
             values = np.sort(ref.read(), axis=-1)
             ordered.assign(values[..., ::-1] if descending else values)

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..core.memory import BLOCK, OutOfBounds
 from ..core.operations import Op, handles, is_memref
+from ..trace.events import issues
 from ..trace.vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
-from ..trace.work import ISSUE, VECTOR, Work, work
+from ..trace.work import VECTOR, Work, work
 from .elementwise import operand
 
 GATHERED = 64
@@ -22,11 +23,12 @@ def broadcast(translator, op: Op):
     axes = op.ints("broadcast_dims")
     fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
     vector = is_memref(source)
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
         last_axis = vector and len(ref.shape) - 1 in axes
-        core.trace.append((ISSUE, op, _broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
+        core.trace.append(issue(_broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
         if core.values:
             values = fetch(env)
             ref.write(values)
@@ -51,10 +53,11 @@ def arange(translator, op: Op):
     target_slot, core = translator.slot(target), translator.core
     start = translator.slot(offset[0]) if offset else None
     slots = [translator.slot(stride) for stride in strides]
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        core.trace.append((ISSUE, op, _arange_work(ref.size, ref.itemsize, len(ref.shape) == 1)))
+        core.trace.append(issue(_arange_work(ref.size, ref.itemsize, len(ref.shape) == 1)))
         if core.values:
             axes = np.indices(ref.shape, np.int64)
             ref.write((env[start] if offset else 0) + sum(a * env[s] for a, s in zip(axes, slots, strict=True)))
@@ -77,13 +80,14 @@ def transpose(translator, op: Op):
     """Any permutation."""
     source, target = (translator.slot(value) for value in op.operands[:2])
     permutation, core = op.ints("permutation"), translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target]
         keeps_rows = len(permutation) > 1 and permutation[-1] == len(permutation) - 1
         blocks = (env[source], ref) if keeps_rows else ()
         aligned = all(one.address % BLOCK == 0 and _rows_of_blocks(one) for one in blocks)
-        core.trace.append((ISSUE, op, _transpose_work(ref.shape, max(1, ref.itemsize), keeps_rows, aligned)))
+        core.trace.append(issue(_transpose_work(ref.shape, max(1, ref.itemsize), keeps_rows, aligned)))
         if core.values:
             ref.assign(np.transpose(env[source].read(), permutation))
 
@@ -119,13 +123,14 @@ def gather(translator, op: Op):
     """By indices into the last axis, within bounds."""
     source, indices, target = (translator.slot(value) for value in op.operands[:3])
     core = translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target]
         repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
         gathered = math.ceil(ref.size / GATHERED)
         counts = (("vector_issue", 3), ("repeat_unary", 2 * repeats), ("repeat_gather", gathered), ("vector_drain", 2))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
+        core.trace.append(issue(work(VECTOR, counts)))
         if core.values:
             values, places = env[source].read(), env[indices].read()
             if places.size and not 0 <= places.min() <= places.max() < values.shape[-1]:

@@ -1,7 +1,7 @@
 """``tl.device_print``: on standard output, as the programs come to it."""
 
 from ..core.operations import Op, handles, is_local, is_memref
-from ..trace.work import SCALAR_ACCESS
+from ..trace.events import ScalarAccess
 
 
 @handles("hivm.hir.debug")
@@ -17,7 +17,7 @@ def print_values(translator, op: Op):
 
     def step(env: list) -> None:
         shown = env[slot]
-        core.trace.append((SCALAR_ACCESS, True, shown.size if is_memref(value) else 1, op))
+        core.trace.append(ScalarAccess(True, shown.size if is_memref(value) else 1, op))
         if core.values:
             text = shown.read().tolist() if is_memref(value) else shown
             print(f"program {core.block}: {prefix.strip()} {text}")

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..core.memory import BLOCK
 from ..core.operations import Op, handles, type_name
+from ..trace.events import issues
 from ..trace.vector_costs import MAX_REPEATS, REPEAT, elementwise_counts
-from ..trace.work import ISSUE, VECTOR, Work, work
+from ..trace.work import VECTOR, Work, work
 
 FOLDS = {
     "sum": np.add,
@@ -71,6 +72,7 @@ def reduce(translator, op: Op):
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     index_slot = translator.slot(index[0]) if index else None
     core = translator.core
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[source_slot]
@@ -79,7 +81,7 @@ def reduce(translator, op: Op):
         others = ref.size // max(1, size)
         dense = len(ref.shape) == 1 or ref.strides[-2] == size
         job = _reduce_work(kind, dtype, others, size, last, dense, max(1, int(ref.itemsize)))
-        core.trace.append((ISSUE, op, job))
+        core.trace.append(issue(job))
         if not core.values:
             return
         if not size:
@@ -147,13 +149,14 @@ def accumulate(translator, op: Op):
     source, target = (translator.slot(value) for value in op.operands[:2])
     (axis,), reverse, core = op.ints("cum_dims"), bool(op.number("reverse")), translator.core
     function = np.add if op.name.endswith("vcumsum") else np.multiply
+    issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target]
         steps = ref.shape[axis]
         repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
         counts = (("vector_issue", steps), ("repeat_binary", repeats), ("vector_drain", steps))
-        core.trace.append((ISSUE, op, work(VECTOR, counts)))
+        core.trace.append(issue(work(VECTOR, counts)))
         if core.values:
             values = env[source].read()
             values = np.flip(values, axis) if reverse else values

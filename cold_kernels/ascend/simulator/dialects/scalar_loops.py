@@ -18,7 +18,7 @@ from xdsl.ir import Block, SSAValue
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, MemRef
 from ..core.operations import FREE, HANDLERS, Op, element_type, is_local, located, placed
-from ..trace.work import SCALAR_ACCESS, SCALAR_WORK
+from ..trace.events import ScalarAccess, ScalarWork
 
 LOOP_OVERHEAD = 2
 """Scalar operations of a loop per iteration: add and branch."""
@@ -101,13 +101,14 @@ class Writer:
         end = [
             f"    if {count}: trace({event})"
             for count, event in (
-                ("work", f"({SCALAR_WORK}, work, ((op, work),))"),
-                ("near", f"({SCALAR_ACCESS}, True, near, op)"),
-                ("far", f"({SCALAR_ACCESS}, False, far, op)"),
+                ("work", "ScalarWork(work, ((op, work),))"),
+                ("near", "ScalarAccess(True, near, op)"),
+                ("far", "ScalarAccess(False, far, op)"),
             )
         ]
         core = self.core
         self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
+        self.space |= dict(ScalarWork=ScalarWork, ScalarAccess=ScalarAccess)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
         exec(compile(text, f"<{op!r}>", "exec"), self.space)
         places = {number: where for number, (_, where) in enumerate(self.lines, len(start) + 1)}

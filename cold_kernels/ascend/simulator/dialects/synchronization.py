@@ -1,13 +1,16 @@
 """Flags between pipes, barriers, and locks between programs."""
 
+from functools import cache
+
+from ...errors import Deadlock
 from ..core.operations import Op, handles
-from ..timing.timeline import Deadlock
-from ..trace.work import ARRIVE, BARRIER, LOCK, MEET, PIPES, SET_FLAG, UNLOCK, WAIT_FLAG
+from ..trace.events import ALL, Arrive, Barrier, FlagId, Lock, Meet, SetFlag, Unlock, WaitFlag
+from ..trace.work import PIPES
 
 
 def _pipe(op: Op, attribute: str) -> str:
     name = op.word(attribute).removeprefix("PIPE_")
-    if name not in PIPES and not (name == "ALL" and op.name.endswith("barrier")):
+    if name not in PIPES and not (name == ALL and op.name.endswith("barrier")):
         raise op.unsupported(f"the pipe {name}")
     return name
 
@@ -15,11 +18,12 @@ def _pipe(op: Op, attribute: str) -> str:
 @handles("hivm.hir.set_flag", "hivm.hir.wait_flag")
 def flag(translator, op: Op):
     """One flag for each pair of pipes and event, in order on its pipe; known or computed event."""
-    kind = SET_FLAG if op.name.endswith("set_flag") else WAIT_FLAG
+    kind = SetFlag if op.name.endswith("set_flag") else WaitFlag
     source, waiting = _pipe(op, "set_pipe"), _pipe(op, "wait_pipe")
     core = translator.core
     if not op.operands:
-        event = (kind, source, waiting, int(op.word("static_event_id").removeprefix("EVENT_ID")), op)
+        number = int(op.word("static_event_id").removeprefix("EVENT_ID"))
+        event = kind(FlagId(source, waiting, number), op)
 
         def step(env: list) -> None:
             core.trace.append(event)
@@ -27,8 +31,12 @@ def flag(translator, op: Op):
         return step
     slot = translator.slot(op.operands[0])
 
+    @cache
+    def numbered(number: int) -> SetFlag | WaitFlag:
+        return kind(FlagId(source, waiting, number), op)
+
     def dynamic_step(env: list) -> None:
-        core.trace.append((kind, source, waiting, env[slot], op))
+        core.trace.append(numbered(env[slot]))
 
     return dynamic_step
 
@@ -36,7 +44,7 @@ def flag(translator, op: Op):
 @handles("hivm.hir.pipe_barrier")
 def barrier(translator, op: Op):
     """Of one pipe or of all."""
-    core, event = translator.core, (BARRIER, _pipe(op, "pipe"), op)
+    core, event = translator.core, Barrier(_pipe(op, "pipe"), op)
 
     def step(env: list) -> None:
         core.trace.append(event)
@@ -61,7 +69,7 @@ def lock(translator, op: Op):
             raise Deadlock(
                 f"program {core.block} waits for a lock that is at program {turn[0]}; all pass it in turn, each once"
             )
-        core.trace.append((LOCK if entering else UNLOCK, ref.address, op))
+        core.trace.append((Lock if entering else Unlock)(ref.address, op))
 
     return step
 
@@ -75,11 +83,11 @@ def meeting(translator, op: Op):
     if arriving and op.word("tsync_instr_mode") != "INTER_BLOCK_SYNCHRONIZATION":
         raise op.unsupported(f"the mode {op.word('tsync_instr_mode')}")
     translator.meets = True
-    flag = op.number("static_flag_id")
-    event = (ARRIVE, _pipe(op, "tpipe"), flag, op) if arriving else (MEET, flag, op)
+    number = op.number("static_flag_id")
+    event = Arrive(_pipe(op, "tpipe"), number, op) if arriving else Meet(number, op)
 
     def step(env: list) -> None:
         core.trace.append(event)
-        (core.company.arrive if arriving else core.company.meet)(flag)
+        (core.concurrent.arrive if arriving else core.concurrent.meet)(number)
 
     return step

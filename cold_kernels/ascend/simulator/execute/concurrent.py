@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..timing.timeline import Deadlock
+from ...errors import Deadlock
+from ..trace.events import Event, Trace
 
 
-class Together:
+class ConcurrentPrograms:
     """Runs the programs of a launch side by side on one core object, whose state goes with whoever runs.
 
     Args:
@@ -25,15 +26,15 @@ class Together:
         self._back = threading.Semaphore(0)
         self._go = [threading.Semaphore(0) for _ in range(count)]
         self._waiting: dict[int, int] = {}
-        """The flag that each program that is not ready waits for."""
+        """The barrier at which each program waits that is not ready."""
 
-    def run(self, program: Callable[[int], list[tuple]]) -> list[tuple]:
+    def run(self, program: Callable[[int], list[Event]]) -> list[Trace]:
         """The traces of all programs; the first one's error if one fails.
 
         Raises:
             Deadlock: every program that is left waits for one that has ended, or for another barrier.
         """
-        traces: list[tuple] = [()] * self.count
+        traces: list[Trace] = [()] * self.count
         errors: list[BaseException] = []
         left = list(range(self.count))
 
@@ -70,16 +71,16 @@ class Together:
             raise errors[0]
         return traces
 
-    def arrive(self, flag: int) -> None:
-        """The program that runs has come to the barrier."""
-        self.arrived[flag, self.core.block] += 1
+    def arrive(self, barrier: int) -> None:
+        """The program that runs has come to the barrier of this number."""
+        self.arrived[barrier, self.core.block] += 1
 
-    def meet(self, flag: int) -> None:
+    def meet(self, barrier: int) -> None:
         """Return when all programs have come to it as often as this one has waited."""
         core = self.core
         block, trace = core.block, core.trace
-        self.met[flag, block] += 1
-        self._waiting[block] = flag
+        self.met[barrier, block] += 1
+        self._waiting[block] = barrier
         kept = core.buffer.copy()
         self._back.release()
         self._go[block].acquire()
@@ -89,10 +90,10 @@ class Together:
         core.buffer[...] = kept
 
     def _may_go(self, block: int) -> bool:
-        flag = self._waiting.get(block)
-        if flag is None:
+        barrier = self._waiting.get(block)
+        if barrier is None:
             return True
-        if min(self.arrived[flag, other] for other in range(self.count)) < self.met[flag, block]:
+        if min(self.arrived[barrier, other] for other in range(self.count)) < self.met[barrier, block]:
             return False
         del self._waiting[block]
         return True

@@ -10,7 +10,9 @@ from ...errors import UnsupportedProgram
 from ...program import Program
 from ..core.binding import bound, lock_variables
 from ..core.operations import Op
-from .concurrent import Together
+from ..trace.events import Issue, Trace
+from ..trace.execution import Execution
+from .concurrent import ConcurrentPrograms
 from .translate import Observer, Translator
 
 HIDDEN_ARGUMENTS = 3
@@ -19,8 +21,8 @@ HIDDEN_ARGUMENTS = 3
 MAX_PROGRAMS = 65535
 
 
-class Launch:
-    """The programs of a launch.
+class GridLaunch:
+    """A program on a grid: one launch, which can be run again on other arguments.
 
     Raises:
         UnsupportedProgram: the program uses the cube core, or an operation that is not modelled.
@@ -40,7 +42,7 @@ class Launch:
         with self.translator.lock, np.errstate(all="ignore"):
             yield
 
-    def run(self, args: Sequence, observer: Observer | None = None, *, values: bool = True) -> list[tuple]:
+    def run(self, args: Sequence, observer: Observer | None = None, *, values: bool = True) -> list[Trace]:
         """Execute every program of the grid, in order, and return their traces.
 
         Args:
@@ -55,10 +57,25 @@ class Launch:
         try:
             if not self.translator.meets:
                 return [tuple(self.translator.run(arguments, block)) for block in range(count)]
-            core.company = Together(core, count)
-            return core.company.run(lambda block: self.translator.run(arguments, block))
+            core.concurrent = ConcurrentPrograms(core, count)
+            return core.concurrent.run(lambda block: self.translator.run(arguments, block))
         finally:
-            core.observe = core.company = None
+            core.observe = core.concurrent = None
+
+    def execution(self, traces: Sequence[Trace]) -> Execution:
+        """What the launch did that has just been run, from the traces of its programs."""
+        distinct: dict[Trace, int] = {}
+        return Execution(
+            programs=tuple(distinct.setdefault(trace, len(distinct)) for trace in traces),
+            traces=tuple(distinct),
+            moved=tuple(
+                sum(event.work.global_bytes for event in trace if isinstance(event, Issue)) for trace in distinct
+            ),
+            bytes_read=self.core.bytes_read,
+            bytes_written=self.core.bytes_written,
+            unique_bytes=self.core.unique_bytes,
+            ub_peak_bytes=max((buffer.end for buffer in self.translator.buffers), default=0),
+        )
 
     def _bound(self, args: Sequence) -> list:
         types = self.translator.parameter_types[HIDDEN_ARGUMENTS:-3]

@@ -17,8 +17,8 @@ from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, Op, located, placed
-from ..trace.work import SCALAR_WORK
-from .concurrent import Together
+from ..trace.events import Event, ScalarWork
+from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
 
 Step = Callable[[list], None]
@@ -36,13 +36,13 @@ class Core:
         self.block = 0
         self.blocks = 1
         self.values = True
-        self.trace: list[tuple] = []
+        self.trace: list[Event] = []
         self.bytes_read = 0
         self.bytes_written = 0
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
         self.observe: Observer | None = None
-        self.company: Together | None = None
+        self.concurrent: ConcurrentPrograms | None = None
 
     def begin(self, blocks: int, values: bool) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
@@ -83,7 +83,7 @@ class Translator:
         self.parameter_types = [argument.type for argument in block.args]
         self.body = self._observable(function, self.block(block))
 
-    def run(self, arguments: list[Any], block: int) -> list[tuple]:
+    def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
         self.core.start(block)
         environment = list(self.template)
@@ -189,7 +189,7 @@ class Translator:
         return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Step:
-        core, event = self.core, (SCALAR_WORK, operations.total(), tuple(operations.items()))
+        core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()))
 
         def step(env: list) -> None:
             core.trace.append(event)

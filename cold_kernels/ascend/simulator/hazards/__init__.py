@@ -1,5 +1,1 @@
 """What a compiled program does that a device may do otherwise: races, unwritten bytes, flags that do not pair."""
-
-from .hazard import Hazard
-
-__all__ = ["Hazard"]

@@ -13,7 +13,7 @@ from .hazard import RACE, Found
 from .order import Moment
 from .recorder import Local
 
-NEVER = -1
+NO_OWNER = -1
 
 
 def races(accesses: Sequence[Local], moments: Mapping[int, Moment], found: Found, program: int) -> None:
@@ -69,7 +69,7 @@ def unwritten(accesses: Sequence[Local]) -> list[Unwritten]:
     The planner gives the bytes of a buffer whose life is over to another one; whoever still reads the first one reads
     what was never meant for it.
     """
-    owner = np.full(UB_BYTES, NEVER, np.int32)
+    owner = np.full(UB_BYTES, NO_OWNER, np.int32)
     names: dict[int, int] = {}
     reads = []
     for access in accesses:

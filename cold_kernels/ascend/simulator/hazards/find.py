@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...chips import chip_named
-from ..execute.launch import Launch
-from ..trace.work import MEET
+from ...program import Program
+from ..execute.launch import GridLaunch
+from ..trace.events import Meet, Trace
 from .buffer import Unwritten, races, unwritten
 from .hazard import BARRIER, UNWRITTEN, Found, Hazard
 from .order import moments
@@ -15,7 +16,18 @@ from .recorder import Recorder, turns
 from .tensors import conflicts
 
 
-def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tuple[Hazard, ...]]:
+def find_hazards(program: Program, args: Sequence, grid: Sequence[int]) -> tuple[Hazard, ...]:
+    """What a device may do otherwise than the program means, on these arguments; they are left alone.
+
+    Raises:
+        UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
+    """
+    launch = GridLaunch(program, grid)
+    with launch.held():
+        return find(launch, args, values=False)[1]
+
+
+def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace], tuple[Hazard, ...]]:
     """Run a launch, and return its programs' traces and its hazards.
 
     Args:
@@ -59,15 +71,15 @@ def find(launch: Launch, args: Sequence, values: bool) -> tuple[list[tuple], tup
     return traces, found.all()
 
 
-def _barriers(launch: Launch, traces: Sequence[tuple], found: Found) -> None:
+def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None:
     chip = chip_named(launch.program.chip)
-    for event in (event for trace in traces for event in trace if event[0] == MEET):
+    for event in (event for trace in traces for event in trace if isinstance(event, Meet)):
         if len(traces) != chip.vector_cores:
-            message = f"{event[-1]!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and {len(traces)} "
-            found.add(BARRIER, message + "programs do not fill them: it hangs", event[-1])
+            message = f"{event.op!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and {len(traces)} "
+            found.add(BARRIER, message + "programs do not fill them: it hangs", event.op)
 
 
-def _again(launch: Launch, args: Sequence, observer: Poisoner) -> tuple:
+def _again(launch: GridLaunch, args: Sequence, observer: Poisoner) -> tuple:
     """What comes of a launch, which is then taken back."""
     try:
         return launch.run(args, observer), observer.undo.contents()

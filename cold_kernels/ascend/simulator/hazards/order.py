@@ -7,19 +7,20 @@ that was set behind it, a barrier, or the scalar unit's own waiting (AscendC, Se
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..trace.work import (
-    ARRIVE,
-    BARRIER,
-    ISSUE,
-    PIPES,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    UNLOCK,
-    VECTOR,
-    WAIT_FLAG,
+from ..trace.events import (
+    ALL,
+    Arrive,
+    Barrier,
+    Event,
+    FlagId,
+    Issue,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    Unlock,
+    WaitFlag,
 )
+from ..trace.work import PIPES, SCALAR, VECTOR
 from .hazard import FLAG, Found
 
 NUMBER = {pipe: place for place, pipe in enumerate(PIPES)}
@@ -43,7 +44,7 @@ class Moment(NamedTuple):
         return self.complete[other.pipe] > other.index
 
 
-def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Moment]:
+def moments(trace: Iterable[Event], found: Found, program: int) -> dict[int, Moment]:
     """The moment of each instruction, scalar access and arrival at a barrier of all cores, by its place in the trace.
 
     Flags that do not pair are reported to ``found``.
@@ -51,7 +52,7 @@ def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Mom
     pipes = range(len(PIPES))
     given = [0 for _ in pipes]
     complete = [[0 for _ in pipes] for _ in pipes]
-    flags: dict[tuple, tuple[list[int], object]] = {}
+    flags: dict[FlagId, tuple[list[int], object]] = {}
     result: dict[int, Moment] = {}
     scalar, vector = NUMBER[SCALAR], NUMBER[VECTOR]
 
@@ -60,9 +61,9 @@ def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Mom
         return complete[pipe]
 
     for place, event in enumerate(trace):
-        kind = event[0]
-        if kind == ISSUE:
-            work = event[2]
+        kind = type(event)
+        if kind is Issue:
+            work = event.work
             pipe = NUMBER[work.pipe]
             if work.drains:
                 learn(scalar, complete[vector])[vector] = given[vector]
@@ -73,45 +74,38 @@ def moments(trace: Iterable[tuple], found: Found, program: int) -> dict[int, Mom
             given[pipe] += 1
             if work.blocks:
                 learn(scalar, known)[pipe] = given[pipe]
-        elif kind in (SCALAR_ACCESS, SCALAR_WORK):
+        elif kind in (ScalarAccess, ScalarWork):
             result[place] = Moment(scalar, given[scalar], tuple(complete[scalar]))
             given[scalar] += 1
             complete[scalar][scalar] = given[scalar]
-        elif kind == SET_FLAG:
-            flag, operation = event[1:4], event[4]
+        elif kind is SetFlag:
+            flag, operation = event.flag, event.op
             if flag in flags:
-                found.add(
-                    FLAG, f"{operation!r} sets {_name(flag)} twice with no wait between", operation, program=program
-                )
-            source = NUMBER[flag[0]]
+                found.add(FLAG, f"{operation!r} sets {flag} twice with no wait between", operation, program=program)
+            source = NUMBER[flag.source]
             known = list(learn(source, complete[scalar]))
             known[source] = given[source]
             flags[flag] = known, operation
-        elif kind == WAIT_FLAG:
-            flag, operation = event[1:4], event[4]
+        elif kind is WaitFlag:
+            flag, operation = event.flag, event.op
             if flag not in flags:
-                message = f"{operation!r} waits for {_name(flag)}, which nothing has set: it hangs"
+                message = f"{operation!r} waits for {flag}, which nothing has set: it hangs"
                 found.add(FLAG, message, operation, program=program)
                 continue
             known, _ = flags.pop(flag)
-            learn(NUMBER[flag[1]], known)
-        elif kind == ARRIVE:
-            pipe = NUMBER[event[1]]
+            learn(NUMBER[flag.waiting], known)
+        elif kind is Arrive:
+            pipe = NUMBER[event.pipe]
             known = learn(pipe, complete[scalar])
             result[place] = Moment(pipe, given[pipe], tuple(known[:pipe] + [given[pipe]] + known[pipe + 1 :]))
-        elif kind == UNLOCK or (kind == BARRIER and event[1] == "ALL"):
+        elif kind is Unlock or (kind is Barrier and event.pipe == ALL):
             for pipe in pipes:
                 learn(scalar, complete[pipe])
             complete[scalar] = list(given)
-        elif kind == BARRIER:
-            pipe = NUMBER[event[1]]
+        elif kind is Barrier:
+            pipe = NUMBER[event.pipe]
             learn(pipe, complete[scalar])[pipe] = given[pipe]
     for flag, (_, operation) in flags.items():
-        message = f"nothing waits for {_name(flag)}, which {operation!r} sets: the next launch hangs"
+        message = f"nothing waits for {flag}, which {operation!r} sets: the next launch hangs"
         found.add(FLAG, message, operation, program=program)
     return result
-
-
-def _name(flag: tuple) -> str:
-    source, waiting, identity = flag
-    return f"event {identity} of {source} for {waiting}"

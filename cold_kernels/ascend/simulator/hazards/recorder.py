@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..core.operations import Op
 from ..core.regions import Region
 from ..execute.effects import Effects
-from ..trace.work import ARRIVE, LOCK, MEET, UNLOCK
+from ..trace.events import Arrive, Lock, Meet, Trace, Unlock
 from .undo import Undo
 
 
@@ -80,7 +80,7 @@ class Turns(NamedTuple):
 
     Args:
         entered, left: Locks, and where it takes and passes them on.
-        arrived, met: By flag and how often before, where it comes to a barrier of all cores and where it goes on.
+        arrived, met: By number and how often before, where it comes to a barrier of all cores and where it goes on.
     """
 
     entered: dict[int, int]
@@ -89,15 +89,14 @@ class Turns(NamedTuple):
     met: dict[tuple[int, int], int]
 
 
-def turns(trace: tuple) -> Turns:
+def turns(trace: Trace) -> Turns:
     """Where a trace's program waits for others."""
     found, times = Turns({}, {}, {}, {}), Counter()
     for place, event in enumerate(trace):
-        kind = event[0]
-        if kind in (LOCK, UNLOCK):
-            (found.entered if kind == LOCK else found.left)[event[1]] = place
-        elif kind in (ARRIVE, MEET):
-            flag = event[-2]
-            (found.arrived if kind == ARRIVE else found.met)[flag, times[kind, flag]] = place
-            times[kind, flag] += 1
+        kind = type(event)
+        if kind in (Lock, Unlock):
+            (found.entered if kind is Lock else found.left)[event.address] = place
+        elif kind in (Arrive, Meet):
+            (found.arrived if kind is Arrive else found.met)[event.number, times[kind, event.number]] = place
+            times[kind, event.number] += 1
     return found

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from ...errors import AscendError
+from ...errors import AscendError, Deadlock
 from ..core.binding import contents, detached
 from ..core.operations import Op
-from ..execute.launch import Launch
-from ..timing.timeline import Deadlock
-from ..trace.work import BARRIER, ISSUE, LOAD, SCALAR, SET_FLAG, STORE, UNLOCK, VECTOR, WAIT_FLAG, Work
+from ..execute.launch import GridLaunch
+from ..trace.events import ALL, Barrier, FlagId, Issue, SetFlag, Unlock, WaitFlag
+from ..trace.work import LOAD, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
 EAGERNESS = (0.0, 0.5, 1.0)
@@ -47,7 +47,7 @@ class Interleaving:
         self.queues: dict[str, deque] = {pipe: deque() for pipe in QUEUES}
         self.running: dict[str, list[list]] = {pipe: [] for pipe in QUEUES}
         """Instructions that have read and not written: the bytes that they will write, and where."""
-        self.flags: Counter[tuple] = Counter()
+        self.flags: Counter[FlagId] = Counter()
         self._draw()
 
     def __call__(self, op: Op, touches, step, env: list) -> None:
@@ -70,9 +70,9 @@ class Interleaving:
         self.core.values = True
         for event in self.core.trace[place:]:
             self._meanwhile()
-            kind = event[0]
-            if kind == ISSUE:
-                work = event[2]
+            kind = type(event)
+            if kind is Issue:
+                work = event.work
                 if work.drains:
                     self._until(lambda: self._idle(VECTOR))
                 instruction = Instruction(op, touches, step, list(env), work)
@@ -82,18 +82,19 @@ class Interleaving:
                     self._finish(work.pipe, 0)
                 else:
                     self.queues[work.pipe].append(instruction)
-            elif kind in (SET_FLAG, WAIT_FLAG) and event[2 - (kind == SET_FLAG)] != SCALAR:
-                self.queues[event[2 - (kind == SET_FLAG)]].append(event)
-            elif kind == SET_FLAG:
-                self.flags[event[1:4]] += 1
-            elif kind == WAIT_FLAG:
-                flag = event[1:4]
-                self._until(lambda flag=flag: self.flags[flag])
-                self.flags[flag] -= 1
-            elif kind == UNLOCK or (kind == BARRIER and event[1] == "ALL"):
+            elif kind is SetFlag and event.flag.source != SCALAR:
+                self.queues[event.flag.source].append(event)
+            elif kind is WaitFlag and event.flag.waiting != SCALAR:
+                self.queues[event.flag.waiting].append(event)
+            elif kind is SetFlag:
+                self.flags[event.flag] += 1
+            elif kind is WaitFlag:
+                self._until(lambda flag=event.flag: self.flags[flag])
+                self.flags[event.flag] -= 1
+            elif kind is Unlock or (kind is Barrier and event.pipe == ALL):
                 self._until(self._idle)
-            elif kind == BARRIER and event[1] != SCALAR:
-                self.queues[event[1]].append(event)
+            elif kind is Barrier and event.pipe != SCALAR:
+                self.queues[event.pipe].append(event)
 
     def _idle(self, *pipes: str) -> bool:
         return not any(self.queues[pipe] or self.running[pipe] for pipe in pipes or QUEUES)
@@ -126,10 +127,10 @@ class Interleaving:
         item = self.queues[pipe].popleft()
         if isinstance(item, Instruction):
             self._start(item)
-        elif item[0] == SET_FLAG:
-            self.flags[item[1:4]] += 1
-        elif item[0] == WAIT_FLAG:
-            self.flags[item[1:4]] -= 1
+        elif isinstance(item, SetFlag):
+            self.flags[item.flag] += 1
+        elif isinstance(item, WaitFlag):
+            self.flags[item.flag] -= 1
         return True
 
     def _ready(self, pipe: str) -> bool:
@@ -139,7 +140,7 @@ class Interleaving:
         item = self.queues[pipe][0]
         if isinstance(item, Instruction):
             return True
-        return self.flags[item[1:4]] > 0 if item[0] == WAIT_FLAG else not self.running[pipe]
+        return self.flags[item.flag] > 0 if isinstance(item, WaitFlag) else not self.running[pipe]
 
     def _start(self, instruction: Instruction) -> None:
         """Read and compute: the results are held back until it ends."""
@@ -159,7 +160,7 @@ class Interleaving:
             place[...] = new
 
 
-def can_differ(launch: Launch, args: Sequence, expected: list[Any], seeds: int) -> str | None:
+def can_differ(launch: GridLaunch, args: Sequence, expected: list[Any], seeds: int) -> str | None:
     """How a launch can come out otherwise than with ``expected`` (`contents` of its arguments); None if it did not.
 
     Args:

@@ -14,9 +14,9 @@ from ...program import Program
 from ..core.binding import detached
 from ..core.memory import BLOCK, Allocation, MemRef
 from ..core.operations import Op
-from ..execute.launch import Launch
+from ..execute.launch import GridLaunch
 from ..hazards.recorder import Recorder
-from ..trace.work import BARRIER, SET_FLAG, WAIT_FLAG
+from ..trace.events import Barrier, FlagId, SetFlag, Trace, WaitFlag
 
 CAST, SELECT = "hivm.hir.pointer_cast", "arith.select"
 
@@ -41,14 +41,14 @@ Edit = tuple
 
 def mutants(program: Program, args: Sequence, grid: Sequence[int], most: int = 0) -> Iterator[Mutant]:
     """Mutants of what a launch executes: every one, or of more than ``most`` as many, drawn alike for every call."""
-    launch = Launch(program, grid)
+    launch = GridLaunch(program, grid)
     recorder = Recorder(launch.core)
     with launch.held():
         traces = launch.run(detached(args), recorder)
-    source = _Source(program, next(event[-1] for event in traces[0] if event[0] == BARRIER))
+    source = _Source(program, next(event.op for event in traces[0] if isinstance(event, Barrier)))
     edits = [
         *_without_pairs(traces),
-        *(("barrier", f"without {op!r}", _erase, op) for op in _executed(traces, BARRIER)),
+        *(("barrier", f"without {op!r}", _erase, op) for op in _executed(traces, Barrier)),
         *_moved_buffers(launch, recorder),
         *_swapped_buffers(source),
         *_other_events(traces),
@@ -79,8 +79,8 @@ def _made_by(value: SSAValue, name: str) -> bool:
     return isinstance(value.owner, Operation) and Op(value.owner).name == name
 
 
-def _executed(traces: Sequence[tuple], *kinds: int) -> list[Op]:
-    return list(dict.fromkeys(event[-1] for trace in traces for event in trace if event[0] in kinds))
+def _executed(traces: Sequence[Trace], *kinds: type) -> list[Op]:
+    return list(dict.fromkeys(event.op for trace in traces for event in trace if isinstance(event, kinds)))
 
 
 def _erase(*ops: Operation) -> None:
@@ -88,23 +88,23 @@ def _erase(*ops: Operation) -> None:
         Rewriter.erase_op(op)
 
 
-def _without_pairs(traces: Sequence[tuple]) -> Iterator[Edit]:
+def _without_pairs(traces: Sequence[Trace]) -> Iterator[Edit]:
     """A set and the wait that it answers go together, with whatever else either is paired with in a loop."""
-    group = {op: {op} for op in _executed(traces, SET_FLAG, WAIT_FLAG)}
+    group = {op: {op} for op in _executed(traces, SetFlag, WaitFlag)}
     for trace in traces:
-        waiting: dict[tuple, deque[Op]] = defaultdict(deque)
+        waiting: dict[FlagId, deque[Op]] = defaultdict(deque)
         for event in trace:
-            if event[0] == SET_FLAG:
-                waiting[event[1:4]].append(event[4])
-            elif event[0] == WAIT_FLAG:
-                joined = group[waiting[event[1:4]].popleft()] | group[event[4]]
+            if isinstance(event, SetFlag):
+                waiting[event.flag].append(event.op)
+            elif isinstance(event, WaitFlag):
+                joined = group[waiting[event.flag].popleft()] | group[event.op]
                 group.update(dict.fromkeys(joined, joined))
     for ops in {id(ops): ops for ops in group.values()}.values():
         names = sorted({repr(op) for op in ops})
         yield ("pair", f"without {', '.join(names)}", _erase, *ops)
 
 
-def _moved_buffers(launch: Launch, recorder: Recorder) -> Iterator[Edit]:
+def _moved_buffers(launch: GridLaunch, recorder: Recorder) -> Iterator[Edit]:
     """A buffer's address onto that of the nearest one that lives at the same time, and a block into it."""
     casts = {
         memref.allocation: Op(value.owner)
@@ -158,17 +158,18 @@ def _swap(select: Operation) -> None:
     select.operands = [condition, no, yes]
 
 
-def _other_events(traces: Sequence[tuple]) -> Iterator[Edit]:
+def _other_events(traces: Sequence[Trace]) -> Iterator[Edit]:
     """A flag with the event of another one between the same pipes."""
     by_pipes: dict[tuple, dict[int, Op]] = defaultdict(dict)
-    flags = {event[4]: event for trace in traces for event in trace if event[0] in (SET_FLAG, WAIT_FLAG)}
-    for op, event in flags.items():
+    flags = {event.op: event.flag for trace in traces for event in trace if isinstance(event, SetFlag | WaitFlag)}
+    for op, flag in flags.items():
         if not op.operands:
-            by_pipes[event[1:3]].setdefault(event[3], op)
-    for op, event in flags.items():
+            by_pipes[flag.source, flag.waiting].setdefault(flag.event, op)
+    for op, flag in flags.items():
         change = f"{op!r}: another event"
         if not op.operands:
-            others = [other for identity, other in sorted(by_pipes[event[1:3]].items()) if identity != event[3]]
+            between = by_pipes[flag.source, flag.waiting]
+            others = [other for event, other in sorted(between.items()) if event != flag.event]
             if others:
                 yield "event", change, _take_event, op, others[0]
         elif _made_by(op.operands[0], SELECT):

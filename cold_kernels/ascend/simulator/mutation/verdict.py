@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ...errors import AscendError
 from ...program import Program
 from ..core.binding import contents, detached
-from ..execute.launch import Launch
-from ..simulation import find_hazards
+from ..execute.launch import GridLaunch
+from ..hazards.find import find_hazards
 from .interleaving import can_differ
 from .mutants import Mutant, mutants
 
@@ -42,7 +42,7 @@ def verdicts(program: Program, args: Sequence, grid: Sequence[int], orders: int,
     Raises:
         AscendError: the program as it was compiled has hazards, or comes out otherwise in another order.
     """
-    launch, work = Launch(program, grid), detached(args)
+    launch, work = GridLaunch(program, grid), detached(args)
     with launch.held():
         launch.run(work)
     expected = contents(work)
@@ -52,7 +52,7 @@ def verdicts(program: Program, args: Sequence, grid: Sequence[int], orders: int,
     for mutant in mutants(program, args, grid, most):
         try:
             found = tuple(map(str, find_hazards(mutant.program, args, grid)))
-            wrong = can_differ(Launch(mutant.program, grid), args, expected, orders)
+            wrong = can_differ(GridLaunch(mutant.program, grid), args, expected, orders)
         except AscendError as error:  # what cannot be translated is neither run nor overlooked
             found, wrong = (str(error),), str(error)
         yield Verdict(mutant, wrong, found)

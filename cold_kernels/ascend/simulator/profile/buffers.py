@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ...program import Program
 from ..core.binding import detached
-from ..execute.launch import Launch
+from ..core.operations import UNKNOWN_PLACE
+from ..execute.launch import GridLaunch
 from ..hazards.recorder import Recorder
-from ..trace.work import ISSUE, SCALAR_ACCESS
+from ..trace.events import Issue, ScalarAccess
 from .profile import Profile
-from .stalls import NOWHERE
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ def buffers(
         found: The core's profile.
         number: Which of the core's programs.
     """
-    launch, block = Launch(program, grid), number * cores + found.core
+    launch, block = GridLaunch(program, grid), number * cores + found.core
     recorder = Recorder(launch.core)
     with launch.held():
         trace = launch.run(detached(args), recorder, values=launch.translator.reads_local)[block]
-    places = [place for place, event in enumerate(trace) if event[0] in (ISSUE, SCALAR_ACCESS)]
+    places = [place for place, event in enumerate(trace) if isinstance(event, Issue | ScalarAccess)]
     times = found.programs[number][1].times
     spans: dict[tuple[int, int], _Life] = {}
     for access in recorder.locals[block]:
@@ -64,13 +64,13 @@ class _Life:
     """When a buffer is live, from its accesses in program order."""
 
     def __init__(self) -> None:
-        self.line = NOWHERE
+        self.line = UNKNOWN_PLACE
         self.read: list[tuple[float, float]] = []
         self.written: list[tuple[float, float]] = []
         """Writes since the last read."""
 
     def add(self, line: str, start: float, end: float, reads: bool, writes: bool) -> None:
-        if writes and self.line == NOWHERE:
+        if writes and self.line == UNKNOWN_PLACE:
             self.line = line
         if not reads:
             self.written.append((start, end))

@@ -8,7 +8,7 @@ from ..timing.timeline import schedule
 from ..trace.work import PIPES
 from .critical import critical_path
 from .recording import Recording
-from .stalls import NOWHERE, Cause
+from .stalls import Cause
 
 NEXT_PROGRAM = Cause("program")
 
@@ -24,6 +24,7 @@ class Profile:
         stalled: Cycles by pipe and cause.
         idle: Cycles after the pipe's last work of the last program.
         lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
+            What the compiler added without a line is in ``UNKNOWN_PLACE``, so that the lines add up to ``busy``.
         critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `Step`s; they add up to ``cycles``.
         ends: For each core of the launch, when it ends.
         programs: Its programs one after the other: when each starts, and its recording.
@@ -100,7 +101,6 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
                 idle[pipe] = rest
             elif rest > 0:
                 stalled[pipe][NEXT_PROGRAM] += rest
-    lines.pop(NOWHERE, None)
     return Profile(
         core,
         at,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import accumulate
 from operator import attrgetter
 
-from ..core.operations import Op
+from ..core.operations import UNKNOWN_PLACE, Op
 from ..timing.timeline import QUEUES, Cost, Observer
-from ..trace.work import MEET, PIPES, SCALAR, SCALAR_ACCESS, SCALAR_WORK
-from .stalls import NOWHERE, Cause, Flag, Slice, Stall
+from ..trace.events import ALL, Barrier, FlagId, Issue, Lock, Meet, ScalarAccess, ScalarWork, SetFlag, Unlock, WaitFlag
+from ..trace.work import PIPES, SCALAR
+from .stalls import Cause, Flag, Slice, Stall
 
 START = attrgetter("start")
 
@@ -33,27 +34,26 @@ class Recording(Observer):
         """By pipe and time: the end of the operation whose accesses are complete then."""
         self.total = 0.0
         self.ends = dict.fromkeys(PIPES, 0.0)
-        self._up: dict[tuple, tuple[str, float, float]] = {}
+        self._up: dict[FlagId, tuple[str, float, float]] = {}
         self._latest: dict[str, str] = {}
         self._fallbacks: list[Slice] = []
         self._unissued: list[Stall] = []
-        self._lines: dict[Op | None, str] = {None: NOWHERE}
+        self._lines: dict[Op | None, str] = {None: UNKNOWN_PLACE}
         self._shares: dict[int, list[tuple[str, float]]] = {}
 
-    def worked(self, event: tuple, begun: float, now: float) -> None:
-        if event[0] == SCALAR_WORK and event[2:]:
-            for line, first, last in self._by_line(event[2]):
-                self._scalar_slice("scalar", line, begun + (now - begun) * first, begun + (now - begun) * last)
-        else:
-            self._scalar_slice("scalar access", self._line(event, 3), begun, now)
-        if event[0] == SCALAR_ACCESS:
+    def worked(self, event: ScalarWork | ScalarAccess, begun: float, now: float) -> None:
+        if isinstance(event, ScalarAccess):
+            self._scalar_slice("scalar access", self._line(event.op), begun, now)
             self.times.append((begun, now))
+            return
+        for line, first, last in self._by_line(event.by_op or ((None, event.count),)):
+            self._scalar_slice("scalar", line, begun + (now - begun) * first, begun + (now - begun) * last)
 
     def issued(
-        self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
+        self, event: Issue, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
     ) -> None:
-        _, operation, work = event
-        pipe, line, issued = work.pipe, self._line(event, 1), begun + cost.issue
+        operation, work = event.op, event.work
+        pipe, line, issued = work.pipe, self._line(operation), begun + cost.issue
         name = operation.name if operation else "operation"
         self._scalar_slice(name, line, begun, issued)
         self._scalar_stall(issued, ready, Cause("draining", line))
@@ -71,15 +71,15 @@ class Recording(Observer):
         self.ends[pipe] = end
         self._latest[pipe] = line
 
-    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
-        line = self._line(event, 4)
+    def raised(self, event: SetFlag, begun: float, now: float, at: float, up: float) -> None:
+        line = self._line(event.op)
         self._scalar_slice("set_flag", line, begun, now)
-        self._up[event[1:4]] = line, begun, at
+        self._up[event.flag] = line, begun, at
 
-    def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
-        source, waiting, identity = event[1:4]
-        line = self._line(event, 4)
-        set_line, issued, at = self._up.pop(event[1:4])
+    def waited(self, event: WaitFlag, begun: float, now: float, idle: float, up: float, on: float) -> None:
+        source, waiting, identity = event.flag
+        line = self._line(event.op)
+        set_line, issued, at = self._up.pop(event.flag)
         self.flags.append(Flag(source, waiting, identity, set_line, issued, at, up, line, on))
         cause = Cause("flag", line, source, waiting, identity, set_line)
         if waiting == SCALAR:
@@ -92,24 +92,24 @@ class Recording(Observer):
         self._stall(waiting, max(idle, now), on, cause)
         self.ends[waiting] = on
 
-    def drained(self, event: tuple, idle: float, on: float) -> None:
-        cause = Cause("barrier", self._line(event, 2), pipe=event[1])
-        if event[1] == "ALL":
+    def drained(self, event: Barrier, idle: float, on: float) -> None:
+        cause = Cause("barrier", self._line(event.op), pipe=event.pipe)
+        if event.pipe == ALL:
             self._scalar_stall(idle, on, cause)
         else:
-            self._stall(event[1], idle, on, cause)
-            self.ends[event[1]] = on
+            self._stall(event.pipe, idle, on, cause)
+            self.ends[event.pipe] = on
 
-    def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
-        line = self._line(event, 2)
-        kind = "cores" if event[0] == MEET else "lock"
+    def locked(self, event: Lock | Unlock | Meet, begun: float, turn: float, now: float) -> None:
+        line = self._line(event.op)
+        kind = "cores" if isinstance(event, Meet) else "lock"
         self._scalar_stall(begun, turn, Cause(kind, line))
         self._scalar_slice(kind, line, turn, now)
 
     def ended(self, total: float, done: dict[str, float]) -> None:
         self.total = total
         for pipe in QUEUES:
-            self._stall(pipe, self.ends[pipe], done[pipe], Cause("completion", self._latest.get(pipe, NOWHERE)))
+            self._stall(pipe, self.ends[pipe], done[pipe], Cause("completion", self._latest.get(pipe, UNKNOWN_PLACE)))
             self.ends[pipe] = max(self.ends[pipe], done[pipe])
         self._explain_unissued()
         for part in self._with_fallbacks():
@@ -170,11 +170,7 @@ class Recording(Observer):
                 yield helped._replace(start=max(at, helped.start))
                 at = helped.end
 
-    def _line(self, event: tuple, place: int) -> str:
-        """Of the operation at a place of an event, which in made-up traces may be left out."""
-        return self._line_of(event[place] if place < len(event) else None)
-
-    def _line_of(self, operation: Op | None) -> str:
+    def _line(self, operation: Op | None) -> str:
         if operation not in self._lines:
             self._lines[operation] = operation.location
         return self._lines[operation]
@@ -185,7 +181,7 @@ class Recording(Observer):
         if key not in self._shares:
             times: Counter[str] = Counter()
             for operation, count in operations:
-                times[self._line_of(operation)] += count
+                times[self._line(operation)] += count
             ends = [0, *accumulate(times.values())]
             self._shares[key] = [
                 (line, first / ends[-1], last / ends[-1])

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..core.operations import UNKNOWN_PLACE
 from ..trace.work import Work
-
-NOWHERE = "unknown place"
 
 CAUSES = {
     "flag": "waits for a flag that another pipe sets",
@@ -37,7 +36,7 @@ class Cause:
     """
 
     kind: str
-    line: str = NOWHERE
+    line: str = UNKNOWN_PLACE
     source: str = ""
     waiting: str = ""
     event: int | None = None

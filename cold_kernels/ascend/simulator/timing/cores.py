@@ -5,27 +5,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...chips import Chip, chip_named
-from ..hazards import Hazard
-from ..trace.work import ARRIVE, LOCK, MEET, PIPES
-from .timeline import Costs, Deadlock, Timeline, schedule
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What a launch did, on any chip: how often each distinct trace ran, and where."""
-
-    traces: tuple[tuple[tuple, ...], ...]
-    programs: tuple[int, ...]
-    """For each program of the grid, in order, the index of its trace."""
-    moved: tuple[int, ...]
-    """For each trace, the bytes that it copies from and to global memory."""
-    bytes_read: int
-    bytes_written: int
-    unique_bytes: int
-    """Bytes read that the second-level cache does not have: each place once, or more often if it cannot hold it."""
-    ub_peak_bytes: int
-    hazards: tuple[Hazard, ...] | None = None
-    """None if nobody looked for them."""
+from ...errors import Deadlock
+from ..hazards.hazard import Hazard
+from ..trace.events import Arrive, Lock, Meet
+from ..trace.execution import Execution
+from ..trace.work import PIPES
+from .timeline import Costs, Timeline, schedule
 
 
 @dataclass(frozen=True)
@@ -39,6 +24,8 @@ class Simulation:
         bytes_read, bytes_written: Copied from and to global memory, all programs together.
         ub_peak_bytes: Highest planned byte of the unified buffer.
         chip: What it was timed on.
+        execution: What was timed.
+        hazards: What a device may do otherwise than the program means; None if nobody looked.
     """
 
     cycles: float
@@ -49,15 +36,11 @@ class Simulation:
     ub_peak_bytes: int
     chip: Chip
     execution: Execution = field(repr=False)
+    hazards: tuple[Hazard, ...] | None = None
 
     def on(self, chip: Chip | str) -> "Simulation":
         """The same execution timed on another chip."""
-        return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip)
-
-    @property
-    def hazards(self) -> tuple[Hazard, ...] | None:
-        """What a device may do otherwise than the program means; None if nobody looked."""
-        return self.execution.hazards
+        return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip, self.hazards)
 
     @property
     def bound(self) -> str:
@@ -111,7 +94,7 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     def alone(trace: int, sharers: float) -> Run:
         return Run(trace, costs(sharers), schedule(execution.traces[trace], costs(sharers)))
 
-    waits = [any(event[0] in (LOCK, MEET) for event in trace) for trace in execution.traces]
+    waits = [any(isinstance(event, Lock | Meet) for event in trace) for trace in execution.traces]
     cores: list[list[Run]] = [[] for _ in range(min(chip.vector_cores, len(execution.programs)))]
     for first in range(0, len(execution.programs), chip.vector_cores):
         wave = execution.programs[first : first + chip.vector_cores]
@@ -135,16 +118,16 @@ def _meetings(execution: Execution, chip: Chip, costs: Costs) -> dict:
         Deadlock: there are more or fewer programs than cores.
     """
     meetings: dict = {}
-    for event in (event for event in execution.traces[execution.programs[0]] if event[0] == MEET):
+    for event in (event for event in execution.traces[execution.programs[0]] if isinstance(event, Meet)):
         if len(execution.programs) != chip.vector_cores:
             raise Deadlock(
-                f"{event[-1]!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and "
+                f"{event.op!r} waits for all {chip.vector_cores} vector cores of {chip.name}, and "
                 f"{len(execution.programs)} programs do not fill them"
             )
         come = dict(meetings)
         for trace in execution.traces:
             schedule(trace, costs, turns=come)
-        meetings |= {(MEET, *key[1:]): at for key, at in come.items() if key[0] == ARRIVE}
+        meetings |= {(Meet, *key[1:]): at for key, at in come.items() if key[0] is Arrive}
     return meetings
 
 
@@ -153,7 +136,7 @@ def ends(cores: list[list[Run]]) -> list[float]:
     return [sum(run.timeline.cycles for run in core) for core in cores]
 
 
-def timed(execution: Execution, chip: Chip) -> Simulation:
+def timed(execution: Execution, chip: Chip, hazards: tuple[Hazard, ...] | None = None) -> Simulation:
     """Place the programs on the chip's cores, in waves, and time each distinct trace."""
     cores = placed(execution, chip)
     after = ends(cores)
@@ -168,4 +151,5 @@ def timed(execution: Execution, chip: Chip) -> Simulation:
         execution.ub_peak_bytes,
         chip,
         execution,
+        hazards,
     )

@@ -10,33 +10,27 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...chips import Chip
-from ...errors import AscendError
-from ..trace.work import (
-    ARRIVE,
-    BARRIER,
-    ISSUE,
-    LOAD,
-    LOCK,
-    MEET,
-    PIPES,
-    SCALAR,
-    SCALAR_ACCESS,
-    SCALAR_WORK,
-    SET_FLAG,
-    STORE,
-    UNLOCK,
-    VECTOR,
-    WAIT_FLAG,
-    Work,
+from ...errors import Deadlock
+from ..trace.events import (
+    ALL,
+    Arrive,
+    Barrier,
+    Event,
+    FlagId,
+    Issue,
+    Lock,
+    Meet,
+    ScalarAccess,
+    ScalarWork,
+    SetFlag,
+    Unlock,
+    WaitFlag,
 )
+from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
 BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
 ISSUES = "vector_issue"
-
-
-class Deadlock(AscendError):
-    """Flags that do not pair: a pipe waits for one that nothing sets, or one stays set."""
 
 
 @dataclass(frozen=True)
@@ -128,32 +122,33 @@ class Observer:
     ``begun`` is when the scalar unit came to the event and ``now`` when it went on to the next one.
     """
 
-    def worked(self, event: tuple, begun: float, now: float) -> None:
+    def worked(self, event: ScalarWork | ScalarAccess, begun: float, now: float) -> None:
         """The scalar unit worked, or accessed memory."""
 
     def issued(
-        self, event: tuple, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
+        self, event: Issue, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
     ) -> None:
         """An operation was issued at ``ready`` and took ``start`` to ``end`` on its pipe."""
 
-    def raised(self, event: tuple, begun: float, now: float, at: float, up: float) -> None:
+    def raised(self, event: SetFlag, begun: float, now: float, at: float, up: float) -> None:
         """Everything before a flag on its pipe was complete at ``at``; it is up from ``up`` on."""
 
-    def waited(self, event: tuple, begun: float, now: float, idle: float, up: float, on: float) -> None:
+    def waited(self, event: WaitFlag, begun: float, now: float, idle: float, up: float, on: float) -> None:
         """A pipe had nothing to do since ``idle``, waited for a flag that was up at ``up``, and went on at ``on``."""
 
-    def drained(self, event: tuple, idle: float, on: float) -> None:
+    def drained(self, event: Barrier, idle: float, on: float) -> None:
         """A barrier of one pipe held it from ``idle`` to ``on``; of all pipes, the scalar unit."""
 
-    def locked(self, event: tuple, begun: float, turn: float, now: float) -> None:
-        """The scalar unit waited until ``turn`` and took, or passed on, a lock."""
+    def locked(self, event: Lock | Unlock | Meet, begun: float, turn: float, now: float) -> None:
+        """The scalar unit waited until ``turn``, and then took a lock, passed it on, or went past a barrier of all
+        cores."""
 
     def ended(self, total: float, done: dict[str, float]) -> None:
         """The program ended; ``done`` says when each pipe's accesses were complete."""
 
 
 def schedule(
-    trace: Iterable[tuple], costs: Costs, observer: Observer | None = None, turns: dict | None = None
+    trace: Iterable[Event], costs: Costs, observer: Observer | None = None, turns: dict | None = None
 ) -> Timeline:
     """Run a trace through the pipes.
 
@@ -161,8 +156,8 @@ def schedule(
         trace: Events of one program, in program order.
         costs: Cycles of work on the chip.
         observer: Is told of every event, if given.
-        turns: When the program before this one passed each lock on; this one's times replace them. As ``(MEET, flag,
-            time)`` when a program may go on at a barrier of all cores for the n-th time, as ``(ARRIVE, flag, time)``
+        turns: When the program before this one passed each lock on; this one's times replace them. As ``(Meet, number,
+            time)`` when a program may go on at a barrier of all cores for the n-th time, as ``(Arrive, number, time)``
             when the last of them has come there; added to by this one.
 
     Raises:
@@ -175,13 +170,13 @@ def schedule(
     free = dict.fromkeys(QUEUES, 0.0)
     done = dict.fromkeys(QUEUES, 0.0)
     busy = dict.fromkeys(PIPES, 0.0)
-    flags: dict[tuple, float] = {}
+    flags: dict[FlagId, float] = {}
     times: Counter[int] = Counter()
     for event in trace:
-        kind = event[0]
+        kind = type(event)
         begun = now
-        if kind == ISSUE:
-            work = event[2]
+        if kind is Issue:
+            work = event.work
             pipe = work.pipe
             cost = costs(work)
             now += cost.issue
@@ -200,46 +195,51 @@ def schedule(
                 now = max(now, done[pipe])
             if observer:
                 observer.issued(event, cost, begun, ready, start, end, now)
-        elif kind == SCALAR_WORK:
-            spent = event[1] * scalar
+        elif kind is ScalarWork:
+            spent = event.count * scalar
             now += spent
             busy[SCALAR] += spent
             if observer:
                 observer.worked(event, begun, now)
-        elif kind == SET_FLAG:
-            source, waiting, identity = event[1:4]
-            if (source, waiting, identity) in flags:
-                raise Deadlock(f"event {identity} of {source} for {waiting} is set twice with no wait between")
+        elif kind is SetFlag:
+            identity = event.flag
+            if identity in flags:
+                raise Deadlock(f"{identity} is set twice with no wait between")
             # Queued on its pipe: it overtakes neither instructions nor waits before it.
+            source = identity.source
             at = now if source == SCALAR else max(now, done[source], free[source])
-            flags[source, waiting, identity] = up = at + flag
+            flags[identity] = up = at + flag
             now += scalar
             busy[SCALAR] += scalar
             if observer:
                 observer.raised(event, begun, now, at, up)
-        elif kind == BARRIER:
-            if event[1] == SCALAR:
+        elif kind is Barrier:
+            pipe = event.pipe
+            if pipe == SCALAR:
                 continue  # it works in order anyway
-            if event[1] == "ALL":
+            if pipe == ALL:
                 now = max(now, *done.values(), *free.values())
                 if observer:
                     observer.drained(event, begun, now)
             else:
-                idle = free[event[1]]
-                free[event[1]] = max(idle, done[event[1]])
+                idle = free[pipe]
+                free[pipe] = max(idle, done[pipe])
                 if observer:
-                    observer.drained(event, idle, free[event[1]])
-        elif kind == SCALAR_ACCESS:
-            spent = event[2] * cycles["scalar_local" if event[1] else "scalar_global"]
+                    observer.drained(event, idle, free[pipe])
+        elif kind is ScalarAccess:
+            spent = event.count * cycles["scalar_local" if event.local else "scalar_global"]
             now += spent
             busy[SCALAR] += spent
             if observer:
                 observer.worked(event, begun, now)
-        elif kind == WAIT_FLAG:
-            source, waiting, identity = event[1:4]
-            set_at = flags.pop((source, waiting, identity), None)
+        elif kind is WaitFlag:
+            identity = event.flag
+            waiting = identity.waiting
+            set_at = flags.pop(identity, None)
             if set_at is None:
-                raise Deadlock(f"{waiting} waits for event {identity} of {source}, which nothing has set")
+                raise Deadlock(
+                    f"{waiting} waits for event {identity.event} of {identity.source}, which nothing has set"
+                )
             now += scalar
             busy[SCALAR] += scalar
             if waiting == SCALAR:
@@ -250,31 +250,31 @@ def schedule(
                 free[waiting] = on = max(idle, set_at, now)
             if observer:
                 observer.waited(event, begun, now, idle, set_at, on)
-        elif kind == LOCK:
-            turn = max(now, turns.get(event[1], 0.0))
+        elif kind is Lock:
+            turn = max(now, turns.get(event.address, 0.0))
             now = turn + cycles["scalar_global"]
             busy[SCALAR] += cycles["scalar_global"]
             if observer:
                 observer.locked(event, begun, turn, now)
-        elif kind == UNLOCK:
+        elif kind is Unlock:
             turn = max(now, *done.values(), *free.values())
             now = turn + cycles["scalar_global"]
             busy[SCALAR] += cycles["scalar_global"]
-            turns[event[1]] = now
+            turns[event.address] = now
             if observer:
                 observer.locked(event, begun, turn, now)
-        elif kind == ARRIVE:
-            times[event[2]] += 1
-            coming = ARRIVE, event[2], times[event[2]]
-            turns[coming] = max(turns.get(coming, 0.0), now, done[event[1]], free[event[1]]) + flag
-        elif kind == MEET:
-            turn = max(now, turns.get((MEET, event[1], times[event[1]]), 0.0))
+        elif kind is Arrive:
+            times[event.number] += 1
+            coming = Arrive, event.number, times[event.number]
+            turns[coming] = max(turns.get(coming, 0.0), now, done[event.pipe], free[event.pipe]) + flag
+        elif kind is Meet:
+            turn = max(now, turns.get((Meet, event.number, times[event.number]), 0.0))
             now = turn + scalar
             busy[SCALAR] += scalar
             if observer:
                 observer.locked(event, begun, turn, now)
-    for source, waiting, identity in flags:
-        raise Deadlock(f"nothing waits for event {identity} of {source} for {waiting}; the next launch would hang")
+    for identity in flags:
+        raise Deadlock(f"nothing waits for {identity}; the next launch would hang")
     total = max(now, *done.values(), *free.values())
     if observer:
         observer.ended(total, done)

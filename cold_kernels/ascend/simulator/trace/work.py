@@ -36,17 +36,3 @@ def work(
 ) -> Work:
     """The one `Work` of these figures; counts of zero are left out."""
     return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks)
-
-
-# Events of a program's trace, as (kind, ...) tuples. The last field, an operation or pairs of them and how often, says
-# where in the program they come from.
-SCALAR_WORK = 0  # (kind, scalar operations, ((operation, times), ...))
-ISSUE = 1  # (kind, operation, Work)
-SET_FLAG = 2  # (kind, source pipe, waiting pipe, event, operation)
-WAIT_FLAG = 3  # (kind, source pipe, waiting pipe, event, operation)
-BARRIER = 4  # (kind, pipe or "ALL", operation)
-SCALAR_ACCESS = 5  # (kind, whether the unified buffer and not global memory, times, operation)
-LOCK = 6  # (kind, lock, operation): programs pass it in the order of the grid
-UNLOCK = 7  # (kind, lock, operation)
-ARRIVE = 8  # (kind, pipe, flag, operation): this program has come to a barrier of all cores, when the pipe is done
-MEET = 9  # (kind, flag, operation): nothing is issued until all programs have

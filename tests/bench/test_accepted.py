@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from bench.exact.accepted import CYCLES, accept, difference, history, path_of, read
+from bench.exact.accepted import CYCLES, accept, difference, path_of, read
+from bench.history import history
 
 FACTS = {"configuration": "TILE=8", "copies": 4, "drains": {"operation": 2, "full barrier": 0}, CYCLES: 100.0}
 CHIP, KERNEL, CASE = "Ascend910B3", "copy_rows", "N=4 M=8"

@@ -1,4 +1,4 @@
-"""What the quick proofs let through, the checks let through."""
+"""A check is made once for arguments that are alike, and again for all that differ in what it looks at."""
 
 import pytest
 import torch
@@ -8,13 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cold_kernels import bgmv_expand, bgmv_expand_slice, bgmv_shrink
+from cold_kernels.ops import library
 from cold_kernels.ops.checks import FLOATS, INDICES
-from cold_kernels.ops.library import on_one_device
+from cold_kernels.ops.library import checked
 from cold_kernels.ops.lora import check_expand, check_expand_slice, check_shrink
-from cold_kernels.ops.matrices import expand_fits, shrink_fits
 
 SIZES = st.sampled_from((0, 1, 5, 256, 257))
 TYPES = st.sampled_from((*FLOATS, torch.float64, *INDICES, torch.bool))
+
+
+def nothing(inputs, weights, output, indices, *numbers):
+    return "done"
 
 
 @st.composite
@@ -34,25 +38,30 @@ def tensors(draw):
     return [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in zip(shapes, types, strict=True)]
 
 
-@pytest.mark.parametrize(
-    "fits, check", [(shrink_fits, check_shrink), (expand_fits, check_expand)], ids=["shrink", "expand"]
-)
-def test_what_fits_passes_the_check(fits, check):
-    seen = []
+def outcome(function, *args):
+    try:
+        function(*args)
+    except (TypeError, ValueError) as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("check", [check_shrink, check_expand], ids=["shrink", "expand"])
+def test_outcomes_are_the_checks(check):
+    once, seen = checked(nothing, check), set()
 
     @settings(max_examples=400, deadline=None)
     @given(tensors())
     def run(args):
-        seen.append(fits(*args))
-        if seen[-1]:
-            check(*args)
+        expected = outcome(check, *args)
+        assert outcome(once, *args) == outcome(once, *args) == expected
+        seen.add(expected is None)
 
     run()
-    assert any(seen) and not all(seen)
+    assert seen == {True, False}
 
 
-def test_slices_that_fit_pass_the_check():
-    seen = []
+def test_slices():
+    once, seen = checked(nothing, check_expand_slice), set()
 
     @settings(max_examples=400, deadline=None)
     @given(tensors(), st.integers(-1, 3), st.sampled_from((0, 0, 0, -1, 1)), st.integers(-1, 3))
@@ -60,16 +69,47 @@ def test_slices_that_fit_pass_the_check():
         inputs, weights, output, indices = args
         size = weights.shape[1] + surplus
         output = output.new_empty(*output.shape[:1], max(0, offset + size + room), *output.shape[2:])
-        seen.append(expand_fits(inputs, weights, output, indices, (offset, size)))
-        if seen[-1]:
-            check_expand_slice(inputs, weights, output, indices, offset, size)
+        given = inputs, weights, output, indices, offset, size
+        expected = outcome(check_expand_slice, *given)
+        assert outcome(once, *given) == outcome(once, *given) == expected
+        seen.add(expected is None)
 
     run()
-    assert any(seen) and not all(seen)
+    assert seen == {True, False}
 
 
 def some(rows=2):
     return [torch.empty(rows, 8), torch.empty(3, 8, 8), torch.empty(rows, 8), torch.zeros(rows, dtype=torch.int64)]
+
+
+def test_a_check_is_made_once():
+    made = []
+    once = checked(nothing, lambda *args: made.append(args))
+    for _ in range(3):
+        assert once(*some(), 0.5) == "done"
+    assert len(made) == 1
+    once(*some(3), 0.5)
+    once(*some(), 0.25)
+    once(*(tensor.to("meta") for tensor in some()), 0.5)
+    once(some()[0].half(), *some()[1:], 0.5)
+    assert len(made) == 5
+
+
+def test_what_failed_is_checked_again():
+    once = checked(nothing, check_shrink)
+    inputs, *others = some()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="inputs has 7"):
+            once(inputs[:, :7], *others)
+
+
+def test_not_every_combination_is_remembered(monkeypatch):
+    monkeypatch.setattr(library, "MOST_PASSED", 2)
+    made = []
+    once = checked(nothing, lambda *args: made.append(len(args[0])))
+    for rows in (1, 2, 3, 3, 2, 1):
+        once(*some(rows))
+    assert made == [1, 2, 3, 1]
 
 
 @pytest.mark.parametrize("elsewhere", range(1, 15))
@@ -79,12 +119,13 @@ def some(rows=2):
     ids=["shrink", "expand", "slice"],
 )
 def test_tensors_on_several_devices_are_refused(operator, check, numbers, elsewhere):
-    """By the operator, which proofs leave it to, and by what it is on devices before it does anything."""
-    args = [t.to("meta") if elsewhere >> i & 1 else t for i, t in enumerate(some())]
+    """Before anything is done, though tensors of these shapes on one device passed before."""
     done = []
-    for function in (operator, on_one_device(lambda *args: done.append(args), check)):
+    once = checked(lambda inputs, weights, output, indices, *numbers: done.append(inputs), check)
+    operator(*some(), *numbers)
+    once(*some(), *numbers)
+    args = [t.to("meta") if elsewhere >> i & 1 else t for i, t in enumerate(some())]
+    for function in (operator, once):
         with pytest.raises(ValueError, match="has device"):
             function(*args, *numbers)
-    assert not done
-    on_one_device(lambda *args: done.append(args), check)(*some(), *numbers)
-    assert done
+    assert len(done) == 1

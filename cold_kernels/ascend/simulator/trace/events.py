@@ -1,0 +1,118 @@
+"""What one program does, in order: the events of its trace.
+
+Events are compared by content, so that equal programs have equal traces. Each says last which operation of the program
+it comes from; made-up traces may leave that out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import NamedTuple
+
+from ..core.operations import Op
+from .work import Work
+
+ALL = "ALL"
+"""In a pipe's place: a barrier of all pipes."""
+
+
+class FlagId(NamedTuple):
+    """Which flag of a core: the pipe that sets it, the one that waits for it, and the number of the event."""
+
+    source: str
+    waiting: str
+    event: int
+
+    def __str__(self) -> str:
+        return f"event {self.event} of {self.source} for {self.waiting}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarWork:
+    """``count`` operations of the scalar unit; ``by_op`` says how many of them each operation is."""
+
+    count: int
+    by_op: tuple[tuple[Op, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarAccess:
+    """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory."""
+
+    local: bool
+    count: int = 1
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Work is given to a pipe. Build it with `issues`, which keeps one object for equal work of an operation."""
+
+    work: Work
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlag:
+    """A flag is set when everything before it on its pipe is complete."""
+
+    flag: FlagId
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFlag:
+    """A pipe waits until a flag is set, and clears it."""
+
+    flag: FlagId
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A pipe, or `ALL`, waits until what it was given is complete."""
+
+    pipe: str
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock, named by its address, is taken; programs pass it in the order of the grid."""
+
+    address: int
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """A lock is passed on to the next program of the grid."""
+
+    address: int
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    """This program has come to the barrier of all cores that has this number, when the pipe is done."""
+
+    pipe: str
+    number: int
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Nothing is issued until all programs have come to the barrier of all cores that has this number."""
+
+    number: int
+    op: Op | None = None
+
+
+Event = ScalarWork | ScalarAccess | Issue | SetFlag | WaitFlag | Barrier | Lock | Unlock | Arrive | Meet
+Trace = tuple[Event, ...]
+
+
+def issues(op: Op) -> Callable[[Work], Issue]:
+    """The one `Issue` of an operation for each work that it is found to have."""
+    return cache(partial(Issue, op=op))

@@ -1,0 +1,31 @@
+"""What the LoRA kernels take: declared once, for the kernels' specs and for the checks of their operators."""
+
+from ..arguments import Derived, In, Index, InOut, Out, Scalar, Workspace
+from .rows import row_order
+
+SHRINK = dict(
+    x=In("T H", "fp16 bf16 fp32"),
+    a=In("L R H", same_dtype="x"),
+    y=Out("T R", "fp32"),
+    idx=Index("T", "int32 int64", into="L", none=-1),
+    scale=Scalar("fp32", default=0.5),
+    partial=Workspace("SPLIT_H T R", "fp32"),
+)
+EXPAND = dict(
+    b=In("L H R", "fp16 bf16 fp32"),
+    x=In("T R", "fp32 fp16 bf16"),
+    y=InOut("T H", "fp16 bf16 fp32", like="b"),
+    idx=Index("T", "int32 int64", into="L", none=-1),
+    add=Scalar("i1", default=True),
+)
+SHRINK_EXPAND = dict(
+    x=In("T H", "fp16 bf16 fp32"),
+    a=In("L S R H", same_dtype="x"),
+    b=In("L D R", same_dtype="x"),
+    y=InOut("T D", "fp16 bf16 fp32", like="x"),
+    idx=Index("T", "int32 int64", into="L", none=-1),
+    starts=Index("S", "int32 int64", into="D"),
+    order=Derived("M", "int32", derive=row_order),
+    scale=Scalar("fp32", default=0.5),
+    add=Scalar("i1", default=True),
+)

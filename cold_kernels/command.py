@@ -1,0 +1,89 @@
+"""What command lines share: commands by name, exit codes, and one line for whatever goes wrong.
+
+A command is a module with ``add_parser(subparsers)``, whose parser's defaults are ``run(arguments)`` and perhaps
+
+- ``needs``: names of modules without which there is no use in beginning;
+- ``extra``: the extra of this distribution that brings them, "ascend" unless given;
+- ``goes_on``: what the same command does after Ctrl-C, as a sentence's second half.
+
+``run`` returns an exit code, or None for `DONE`, and raises what is wrong.
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+
+from .ascend.errors import AscendError
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes. `FAILED`: something is missing, does not compile, or a goal is not met."""
+TRACEBACK = "COLD_KERNELS_TRACEBACK"
+"""Set to 1, this environment variable shows where an error comes from."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it is asked for, and not because of what was typed: `FAILED`."""
+
+
+def install(extra: str) -> str:
+    """What brings an extra of this distribution."""
+    return f'python -m pip install "cold-kernels[{extra}]"'
+
+
+def main(program: str, description: str, commands: Mapping[str, str], arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code comes back, `FAILED` where whoever read the output has gone away.
+
+    Args:
+        program: As it is called.
+        commands: The module of each command, by its name.
+        arguments: What was typed; by default the process's own.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for module in commands.values():
+        import_module(module).add_parser(subparsers)
+    chosen = parser.parse_args(arguments)
+    if not hasattr(chosen, "run"):
+        parser.print_help()
+        return DONE
+    try:
+        return _run(chosen)
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    try:
+        for module in getattr(chosen, "needs", ()):
+            import_module(module)
+        code = chosen.run(chosen)
+        sys.stdout.flush()
+        return DONE if code is None else code
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        goes_on = getattr(chosen, "goes_on", "")
+        said, code = f"interrupted{'; ' * bool(goes_on)}{goes_on}", INTERRUPTED
+    except ImportError as error:
+        said, code = f"{error}; {install(getattr(chosen, 'extra', 'ascend'))}", _unless_traced(FAILED)
+    except (AscendError, CommandFailed) as error:
+        said, code = f"{error}", _unless_traced(FAILED)
+    except ValueError as error:
+        said, code = f"{error}", _unless_traced(WRONG_INPUT)
+    except OSError as error:
+        said, code = f"{error}", _unless_traced(FAILED if error.errno in NO_ROOM else WRONG_INPUT)
+    print(f"{chosen.command}: {said}", file=sys.stderr)
+    return code
+
+
+def _unless_traced(code: int) -> int:
+    """The exit code; raises the error that is handled where its traceback is asked for."""
+    if os.environ.get(TRACEBACK) == "1":
+        raise
+    return code

@@ -1,0 +1,200 @@
+"""The twenty faults of `tests.planted_faults`: mistakes that a refactoring makes, none of which breaks an import.
+
+Where a module, a line of it or a test moves, its row here moves along; a fault whose text is gone gets another text
+that breaks the same thing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mistake in one place.
+
+    Args:
+        name: What the command calls it.
+        module: Dotted name of the module, as it is imported from the root of a checkout.
+        text: What is replaced; there exactly once in the module's file.
+        replacement: What it is replaced by.
+        breaks: What goes wrong for a user, in one sentence.
+        tests: Those that should notice, files or folders relative to the root of a checkout.
+    """
+
+    name: str
+    module: str
+    text: str
+    replacement: str
+    breaks: str
+    tests: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The module's file, relative to the root of a checkout."""
+        return f"{self.module.replace('.', '/')}.py"
+
+
+_TABLE = (
+    Fault(
+        name="parts-without-scale",
+        module="cold_kernels.bgmv.shrink",
+        text="axis=1) * scale",
+        replacement="axis=1) * (scale if SPLIT_H == 1 else 1.0)",
+        breaks="Where a table splits the hidden size over cores, an adapter acts at the wrong strength.",
+        tests=("tests/test_interpreter.py",),
+    ),
+    Fault(
+        name="nan-with-a-sign",
+        module="cold_kernels.contrastive.score",
+        text="b_e.to(BITS, bitcast=True) & NO_SIGN",
+        replacement="b_e.to(BITS, bitcast=True)",
+        breaks="On a device a row with a negative NaN is scored as if it were whole.",
+        tests=("tests/contrastive/test_compiled.py",),
+    ),
+    Fault(
+        name="one-tie-too-many",
+        module="cold_kernels.contrastive.sample",
+        text="key, at, keep - 0.5, best",
+        replacement="key, at, keep + 0.5, best",
+        breaks="On a device top-k keeps one token too many where several are equal at its edge.",
+        tests=("tests/contrastive/test_sample_compiled.py",),
+    ),
+    Fault(
+        name="halves-round-up",
+        module="cold_kernels.ascend.simulator.casts",
+        text="np.trunc(values + np.copysign(0.5, values))",
+        replacement="np.floor(values + 0.5)",
+        breaks="The simulator rounds negative halves to other integers than the device does.",
+        tests=("tests/ascend/simulator/test_casts.py",),
+    ),
+    Fault(
+        name="load-past-a-whole-block",
+        module="cold_kernels.ascend.simulator.copies",
+        text="last + -last % BLOCK",
+        replacement="last + BLOCK - last % BLOCK",
+        breaks="A simulated load whose row ends with a block spoils the block behind it.",
+        tests=("tests/ascend/simulator/test_simulate.py",),
+    ),
+    Fault(
+        name="nan-sorted-last",
+        module="cold_kernels.ascend.simulator.ordering",
+        text="values[..., ::-1] if descending else values",
+        replacement="-np.sort(-values, axis=-1) if descending else values",
+        breaks="A simulated sort that descends puts NaN at its end, where the device has it first.",
+        tests=("tests/ascend/simulator/test_ordering.py",),
+    ),
+    Fault(
+        name="complete-one-too-early",
+        module="cold_kernels.ascend.simulator.hazards.order",
+        text="self.complete[other.pipe] > other.index",
+        replacement="self.complete[other.pipe] >= other.index",
+        breaks="A kernel that reads what a copy may still be writing passes as free of hazards.",
+        tests=("tests/ascend/simulator/test_hazards.py",),
+    ),
+    Fault(
+        name="barrier-without-draining",
+        module="cold_kernels.ascend.simulator.timeline",
+        text="free[event[1]] = max(idle, done[event[1]])",
+        replacement="free[event[1]] = max(idle, now)",
+        breaks="A barrier costs nothing, so that kernels full of them are simulated too fast and win.",
+        tests=("tests/ascend/simulator/test_timeline.py",),
+    ),
+    Fault(
+        name="cache-without-options",
+        module="cold_kernels.ascend.toolchain",
+        text="options=asdict(options), versions=toolchain.versions",
+        replacement="versions=toolchain.versions",
+        breaks="Whoever compiles a kernel with other options gets the program that was compiled first.",
+        tests=("tests/ascend/test_toolchain.py",),
+    ),
+    Fault(
+        name="ones-always-constant",
+        module="cold_kernels.stage",
+        text="and value == 1 and name not in fixed",
+        replacement="and value == 1",
+        breaks="A batch of one row runs another program than every other batch.",
+        tests=("tests/test_spec.py",),
+    ),
+    Fault(
+        name="smallest-bucket",
+        module="cold_kernels.tables",
+        text="abs(math.log2((one[dim] + 1) / (other[dim] + 1)))",
+        replacement="math.log2((one[dim] + 1) / (other[dim] + 1))",
+        breaks="A shape between two tuned ones is launched as the smallest of all, not as its nearest.",
+        tests=("tests/test_tables.py",),
+    ),
+    Fault(
+        name="overlap-allowed",
+        module="cold_kernels.ops.checks",
+        text="if widths[0] <= ahead and ahead + widths[1] <= pitch:",
+        replacement="if ahead + widths[1] <= pitch:",
+        breaks="An operator overwrites its own input while it reads it, and says nothing.",
+        tests=("tests/ops/test_expand.py",),
+    ),
+    Fault(
+        name="rows-in-one-product",
+        module="cold_kernels.bgmv.cpu",
+        text="if count == 1 and inner * outputs >= BATCHED:",
+        replacement="if inner * outputs >= BATCHED:",
+        breaks="On a CPU a request's bits depend on who else is in the batch.",
+        tests=("tests/ops/test_shrink.py",),
+    ),
+    Fault(
+        name="sequences-of-one-length",
+        module="cold_kernels.ops.prefill",
+        text="torch.repeat_interleave(indices, lengths, output_size=rows)",
+        replacement="indices[torch.arange(rows, device=indices.device) * len(indices) // rows]",
+        breaks="In a prefill of sequences that differ in length, rows get their neighbour's adapter.",
+        tests=("tests/ops/test_prefill.py",),
+    ),
+    Fault(
+        name="winner-by-mean",
+        module="tuner.winner",
+        text="wins(mine[case], default[case]) for case in default",
+        replacement="chips * (sum(mine[case]) < sum(default[case])) for case in default",
+        breaks="The tuner replaces a default on the word of a few chips where the winner is much faster.",
+        tests=("tests/tuner/test_winner.py",),
+    ),
+    Fault(
+        name="abandoned-counts-as-tried",
+        module="tuner.trial",
+        text="trial.state.is_finished() and trial.number not in abandoned",
+        replacement="trial.state.is_finished()",
+        breaks="A configuration that was running when the tuner was killed is never tried again.",
+        tests=("tests/tuner/test_sampler.py",),
+    ),
+    Fault(
+        name="amateur-with-an-adapter",
+        module="decoding.batch",
+        text="experts + [-1] * len(contrasting)",
+        replacement="experts + [experts[i] for i in contrasting]",
+        breaks="The amateur is the expert itself, so that contrastive decoding changes nothing.",
+        tests=("tests/decoding/test_batches.py",),
+    ),
+    Fault(
+        name="positions-count-padding",
+        module="decoding.batch",
+        text="self._mask.cumsum(1)",
+        replacement="torch.ones_like(self._mask).cumsum(1)",
+        breaks="A model with learned positions answers a short prompt otherwise beside a longer one.",
+        tests=("tests/decoding/test_families.py",),
+    ),
+    Fault(
+        name="fit-without-weights",
+        module="bench.device.fit",
+        text="pull = slopes.T @ (weights * off)",
+        replacement="pull = slopes.T @ off",
+        breaks="A chip that is calibrated gets other constants than those that explain its times.",
+        tests=("tests/tuner/test_calibrate.py",),
+    ),
+    Fault(
+        name="flag-overtakes-its-pipe",
+        module="cold_kernels.ascend.simulator.hazards.interleaving",
+        text="else not self.running[pipe]",
+        replacement="else True",
+        breaks="Mutants are judged by orders that no device takes, and whole programs count as wrong.",
+        tests=("tests/ascend/simulator/test_mutants.py",),
+    ),
+)
+
+FAULTS = {fault.name: fault for fault in _TABLE}
+"""By name, in the order in which they are planted."""
