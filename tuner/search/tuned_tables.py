@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cold_kernels import tables
-from cold_kernels.ascend.machine import ascend_machine
+from cold_kernels.ascend import machine as machines
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Entry
 
@@ -53,7 +53,7 @@ def refresh(specs: Iterable[KernelSpec], chip: str, folder: Path) -> None:
     """
     for spec in specs:
         for table, _ in tables.read(spec, chip, (folder,)):
-            if table.versions != dict(ascend_machine(chip).versions):
+            if table.versions != dict(machines.ascend_machine(chip).versions):
                 raise ValueError(f"{spec.name} was tuned with {table.versions}; under other versions tune again")
             entries = tuple(retimed(spec, chip, table.entries))
             print(f"wrote {tables.write(folder, spec, replace(table, entries=entries))}")
@@ -73,7 +73,7 @@ def retimed(spec: KernelSpec, chip: str, entries: Sequence[Entry]) -> list[Entry
         ToolchainMissing: the compiler is not installed.
         AscendError: a configuration does not compile, or does what the simulator refuses.
     """
-    machine = ascend_machine(chip)
+    machine = machines.ascend_machine(chip)
     evaluator, chips = Evaluator(spec, machine), machine.chip.plausible(CHIPS)
     found = []
     for entry in entries:
