@@ -6,6 +6,7 @@ from cold_kernels import command
 
 COMMANDS = {
     "accept": "bench.accept",
+    "device": "tuner.commands.device",
     "grid": "bench.layers.grid",
     "host": "bench.timing.host",
     "memory": "bench.layers.memory",

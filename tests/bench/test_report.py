@@ -82,5 +82,5 @@ def test_bad_input(tmp_path, capsys):
     assert "the name must end in .html" in capsys.readouterr().err
     assert main(["accept", "--reason", " "]) == 2
     assert main(["accept", "bgmv", "--reason", "x"]) == 2
-    assert "unknown kernel bgmv; use bgmv_shrink" in capsys.readouterr().err
+    assert "unknown kernel 'bgmv'; use bgmv_shrink" in capsys.readouterr().err
     assert main(["accept", "bgmv_shrink", "--wall-clock", "--reason", "x"]) == 2

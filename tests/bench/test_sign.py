@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 pytest.importorskip("triton")
-from bench.exact.sign import signed
-
+from bench.sign import signed
 from cold_kernels import tables
 from cold_kernels.record import Record
 from cold_kernels.tables import Entry, Table

