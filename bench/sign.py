@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedTable:
     """What came of a table.
 
     Args:
@@ -89,7 +89,7 @@ class Signed:
         return f"{self.entries} entries {'signed' if self.source else 'valid'}{news}"
 
 
-def signed(spec: KernelSpec, machine: Machine, directory: Path = tables.SHIPPED) -> Signed:
+def signed(spec: KernelSpec, machine: Machine, directory: Path = tables.SHIPPED) -> SignedTable:
     """Sign the table of a kernel for the machine's chip, if each entry compiles to the programs that were judged.
 
     Entries of a valid table that has no digests of programs get them.
@@ -111,7 +111,7 @@ def signed(spec: KernelSpec, machine: Machine, directory: Path = tables.SHIPPED)
     ]
     if not changed and (new or table.source != source):
         tables.save(path, spec, replace(table, source=source, entries=entries))
-    return Signed(len(entries), new, tuple(changed), table.source != source)
+    return SignedTable(len(entries), new, tuple(changed), table.source != source)
 
 
 def _compiled(spec: KernelSpec, machine: Machine, table: tables.Table) -> Iterator[tuple[tables.Entry, str]]:

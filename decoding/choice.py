@@ -18,7 +18,7 @@ MIN_TEMPERATURE = 1e-30
 
 
 @dataclass
-class Choice:
+class TokenChoice:
     """Tokens of a step, by request.
 
     Args:
@@ -49,7 +49,7 @@ class Chooser:
         texts: Mapping[int, list[int]],
         expert: torch.Tensor,
         amateur: torch.Tensor,
-    ) -> Choice:
+    ) -> TokenChoice:
         """Choose a token for each of the requests that are left, given with their place among all.
 
         Args:
@@ -99,9 +99,9 @@ class Chooser:
         return drawn[0].to(scores.device)
 
 
-def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor) -> Choice:
+def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor) -> TokenChoice:
     legal = (tokens >= 0) & (expert.gather(1, tokens.clamp(0)[:, None])[:, 0] > -math.inf)
-    return Choice(torch.where(legal, tokens, -1).tolist(), expert, amateur)
+    return TokenChoice(torch.where(legal, tokens, -1).tolist(), expert, amateur)
 
 
 def _by_row(values: list[float], like: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from .adapter import read_adapter
 from .batch import Batch
-from .choice import Choice, Chooser
+from .choice import Chooser, TokenChoice
 from .layers import Injection, linear_layers
 from .request import Request, Result
 from .stopping import Stopping
@@ -124,7 +124,7 @@ class ContrastiveLoRA:
             yield from steps
 
 
-def _step(row: int, batch: Batch, choice: Choice, stopping: Stopping) -> Token:
+def _step(row: int, batch: Batch, choice: TokenChoice, stopping: Stopping) -> Token:
     place, request = batch.left[row]
     token = choice.tokens[row]
     if token < 0:

@@ -25,7 +25,7 @@ class WrongResult(Exception):
 
 
 @dataclass(frozen=True)
-class Cell:
+class CountedCase:
     """A kernel on a case, in the configuration that a launch there takes from the shipped tables.
 
     Args:
@@ -42,7 +42,7 @@ class Cell:
         return f"{self.spec.name} {self.case}"
 
 
-def cells(chip: str = DEFAULT_CHIP, kernels: Iterable[str] = ()) -> list[Cell]:
+def cells(chip: str = DEFAULT_CHIP, kernels: Iterable[str] = ()) -> list[CountedCase]:
     """The cells of ``kernels``, by default of all registered ones: their typical case and their targets.
 
     Of the cases that share a configuration the smallest one is checked. Tables of the user's own do not count.
@@ -56,11 +56,11 @@ def cells(chip: str = DEFAULT_CHIP, kernels: Iterable[str] = ()) -> list[Cell]:
         smallest: dict[Record, Case] = {}
         for case in sorted(cases, key=work):
             smallest.setdefault(configs[case], case)
-        made += [Cell(spec, case, chip, configs[case], smallest[configs[case]] is case) for case in cases]
+        made += [CountedCase(spec, case, chip, configs[case], smallest[configs[case]] is case) for case in cases]
     return made
 
 
-def counted(cell: Cell) -> dict[str, Any]:
+def counted(cell: CountedCase) -> dict[str, Any]:
     """The facts of a cell, its configuration first.
 
     Raises:

@@ -26,7 +26,7 @@ SIGNED_ROWS = 16
 
 
 @dataclass(frozen=True)
-class LayerCell:
+class LayerCase:
     """The LoRA of a layer: all its linear maps, one rank."""
 
     chip: str
@@ -39,31 +39,31 @@ class LayerCell:
         return f"{self.chip} {self.model} rank {self.rank} {self.dtype} {self.batch}"
 
 
-Found = dict[LayerCell, dict]
+Counted = dict[LayerCase, dict]
 """What `count` found of each cell."""
 PARTS = "parts"
 """Ours by projection, among the schemes."""
 
 
-def cells() -> list[LayerCell]:
+def grid() -> list[LayerCase]:
     """All of the grid. A single row with half of them base rows is a single row."""
     batches = [
         Batch(rows, adapters, half)
         for rows, adapters, half in itertools.product(ROWS, ADAPTERS, (False, True))
         if rows > 1 or not half and adapters == "distinct"
     ]
-    return [LayerCell(*each) for each in itertools.product(CHIPS, MODELS, RANKS, batches, DTYPES)]
+    return [LayerCase(*each) for each in itertools.product(CHIPS, MODELS, RANKS, batches, DTYPES)]
 
 
-def sample(count: int, seed: int = 0) -> list[LayerCell]:
+def sample(count: int, seed: int = 0) -> list[LayerCase]:
     """``count`` cells, drawn without replacement by `WEIGHTS`; more of the same seed go on where fewer ended."""
     draw = random.Random(f"grid/{seed}")
-    everything = cells()
+    everything = grid()
     keys = {cell: draw.random() ** (1 / WEIGHTS[cell.batch.rows]) for cell in everything}
     return sorted(everything, key=keys.__getitem__, reverse=True)[:count]
 
 
-def count(cell: LayerCell) -> dict:
+def count(cell: LayerCase) -> dict:
     """What every scheme takes for the cell, ours also by projection.
 
     Returns:
@@ -116,7 +116,7 @@ def digest(chip: str) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
-def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCell, str, dict]]:
+def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCase, str, dict]]:
     """Each cell on disk, the digest of what it was counted with, and what was found; the last one of a cell counts."""
     for path in sorted(folder.glob("*.jsonl")):
         lines = {}
@@ -131,17 +131,17 @@ def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCell, str, dict]]:
         for entry in lines.values():
             words = dict(entry["cell"])
             batch = Batch(words.pop("rows"), words.pop("adapters"), words.pop("half"))
-            yield LayerCell(batch=batch, **words), entry["digest"], entry["found"]
+            yield LayerCase(batch=batch, **words), entry["digest"], entry["found"]
 
 
-def latest(folder: Path = FOLDER) -> Found:
+def latest(folder: Path = FOLDER) -> Counted:
     """Of each chip the cells on disk that were counted with the same kernels as the last one; needs no compiler."""
     everything = list(stored(folder))
     last = {cell.chip: mark for cell, mark, _ in everything}
     return {cell: found for cell, mark, found in everything if last[cell.chip] == mark}
 
 
-def known(wanted: Sequence[LayerCell], progress: Callable[[int, LayerCell], None], folder: Path = FOLDER) -> Found:
+def known(wanted: Sequence[LayerCase], progress: Callable[[int, LayerCase], None], folder: Path = FOLDER) -> Counted:
     """What was found of these cells: from disk where nothing has changed since, else counted now and stored.
 
     Args:
@@ -160,7 +160,7 @@ def known(wanted: Sequence[LayerCell], progress: Callable[[int, LayerCell], None
     return {cell: have[cell] for cell in wanted}
 
 
-def store(cell: LayerCell, mark: str, found: dict, folder: Path = FOLDER) -> None:
+def store(cell: LayerCase, mark: str, found: dict, folder: Path = FOLDER) -> None:
     """Add a line for the cell; it is on disk when this returns."""
     folder.mkdir(parents=True, exist_ok=True)
     words = dict(chip=cell.chip, model=cell.model, rank=cell.rank, dtype=cell.dtype)
@@ -174,7 +174,7 @@ def store(cell: LayerCell, mark: str, found: dict, folder: Path = FOLDER) -> Non
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedCases:
     """What came of a chip's cells: how many are valid now, how many were counted again, and those that differ."""
 
     valid: int
@@ -188,7 +188,7 @@ class Signed:
         return f"{self.valid} valid" + (f", signed after counting {self.recounted} again" if self.recounted else "")
 
 
-def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, Signed]]:
+def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, SignedCases]]:
     """Give the cells on disk the digest of today's code where a sample of them has the same figures.
 
     The cells of a chip that `latest` shows were counted by one state of the code, so that what holds for a sample of
@@ -206,7 +206,7 @@ def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, Signed]]:
         found = {cell: each for cell, was, each in everything if cell.chip == chip and was == mark}
         now = digest(chip)
         if mark == now:
-            yield chip, Signed(len(found), 0, ())
+            yield chip, SignedCases(len(found), 0, ())
             continue
         small = [cell for cell in found if cell.batch.rows <= SIGNED_ROWS]
         drawn = random.Random(f"sign/{chip}").sample(small, min(recount, len(small)))
@@ -214,4 +214,4 @@ def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, Signed]]:
         if not different:
             path = folder / f"{chip}.jsonl"
             write_whole(path, path.read_text().replace(f'"digest":"{mark}"', f'"digest":"{now}"'))
-        yield chip, Signed(len(found), len(drawn), different)
+        yield chip, SignedCases(len(found), len(drawn), different)

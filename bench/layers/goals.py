@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .cases import PARTS, Found
+from .cases import PARTS, Counted
 
 LAUNCH_FLOORS = 5.0, 10.0, 20.0
 """Microseconds that a launch costs whatever it does; public sources disagree within these."""
@@ -42,7 +42,7 @@ def best_peer(found: Mapping, launch_us: float) -> str:
     return min(peers, key=lambda name: peers[name]["us"][0] + peers[name]["launches"] * launch_us)
 
 
-def goals(cells: Found, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
+def goals(cells: Counted, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
     """The goals on these cells.
 
     Args:
@@ -52,7 +52,7 @@ def goals(cells: Found, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
     return [*_counted(cells), *_roofs(cells, bandwidth), *_against_peers(cells)]
 
 
-def _counted(cells: Found) -> list[Goal]:
+def _counted(cells: Counted) -> list[Goal]:
     parts = [part for found in cells.values() for part in found[PARTS]]
     launches = max(found[OURS]["launches"] for found in cells.values())
     moved = [part["bytes moved"] / part["minimal bytes"] for part in parts]
@@ -75,7 +75,7 @@ def _counted(cells: Found) -> list[Goal]:
     ]
 
 
-def _roofs(cells: Found, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
+def _roofs(cells: Counted, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
     made = []
     for launch_us in LAUNCH_FLOORS:
         nominal, worst_chip = [], []
@@ -101,7 +101,7 @@ def _roofs(cells: Found, bandwidth: Mapping[str, list[float]]) -> list[Goal]:
     return made
 
 
-def _against_peers(cells: Found) -> list[Goal]:
+def _against_peers(cells: Counted) -> list[Goal]:
     made = []
     for launch_us in LAUNCH_FLOORS:
         few = {c: ratios(f, launch_us) for c, f in cells.items() if c.batch.rows <= FEW_ROWS}

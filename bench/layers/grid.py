@@ -6,11 +6,11 @@ import sys
 
 from cold_kernels.command import CommandFailed
 
-from . import cases as layer_cells
+from . import cases as layer_cases
 from .goals import LAUNCH_FLOORS, OURS, PARTS, best_peer, goals, ratios
 from .projections import Batch
 
-FIRST = layer_cells.LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
+FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
 
 
@@ -26,8 +26,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--sample", type=int, metavar="N", help="draw so many cells, and count unknown ones; default: all known"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
-    parser.add_argument("--chip", choices=layer_cells.CHIPS, help="cells of this chip alone")
-    parser.add_argument("--rows", type=int, choices=layer_cells.ROWS, help="cells of so many rows alone")
+    parser.add_argument("--chip", choices=layer_cases.CHIPS, help="cells of this chip alone")
+    parser.add_argument("--rows", type=int, choices=layer_cases.ROWS, help="cells of so many rows alone")
     parser.add_argument(
         "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
     )
@@ -37,12 +37,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     if arguments.markdown:
-        found = layer_cells.latest().get(FIRST)
+        found = layer_cases.latest().get(FIRST)
         if not found:
             raise CommandFailed(f"{FIRST} is not known yet; python -m bench step counts it")
         print("\n".join(markdown(found)))
         return
-    everything = len(layer_cells.cells())
+    everything = len(layer_cases.grid())
     if arguments.sample is not None and not 1 <= arguments.sample <= everything:
         raise ValueError(f"--sample {arguments.sample}: the grid has {everything} cells; take 1 to all")
     import rich  # noqa: F401
@@ -82,25 +82,25 @@ def markdown(found: dict) -> list[str]:
     return lines
 
 
-def _found(arguments: argparse.Namespace) -> layer_cells.Found:
-    def asked(cell: layer_cells.LayerCell) -> bool:
+def _found(arguments: argparse.Namespace) -> layer_cases.Counted:
+    def asked(cell: layer_cases.LayerCase) -> bool:
         return arguments.chip in (None, cell.chip) and arguments.rows in (None, cell.batch.rows)
 
     if arguments.sample is None:
         return {cell: found for cell, found in current().items() if asked(cell)}
-    wanted = [cell for cell in layer_cells.sample(arguments.sample, arguments.seed) if asked(cell)]
-    return layer_cells.known(
+    wanted = [cell for cell in layer_cases.sample(arguments.sample, arguments.seed) if asked(cell)]
+    return layer_cases.known(
         wanted, lambda done, cell: print(f"{done}/{len(wanted)} {cell}", file=sys.stderr, flush=True)
     )
 
 
-def current() -> layer_cells.Found:
+def current() -> layer_cases.Counted:
     """All cells of the grid on disk that were counted with the kernels, tables and model of now."""
-    marks, grid = {chip: layer_cells.digest(chip) for chip in layer_cells.CHIPS}, set(layer_cells.cells())
-    return {cell: found for cell, mark, found in layer_cells.stored() if cell in grid and marks[cell.chip] == mark}
+    marks, grid = {chip: layer_cases.digest(chip) for chip in layer_cases.CHIPS}, set(layer_cases.grid())
+    return {cell: found for cell, mark, found in layer_cases.stored() if cell in grid and marks[cell.chip] == mark}
 
 
-def show(found: layer_cells.Found) -> None:
+def show(found: layer_cases.Counted) -> None:
     """Print the cells in groups, and the goals."""
     from rich.console import Console
     from rich.table import Table
@@ -108,7 +108,7 @@ def show(found: layer_cells.Found) -> None:
     console = Console(width=160)
     console.print(
         "SIMULATED (HIVM level) and counted in the compiled programs; nothing was measured on an NPU. "
-        f"{len(found)} cells of {len(layer_cells.cells())}, on {', '.join(sorted({cell.chip for cell in found}))}."
+        f"{len(found)} cells of {len(layer_cases.grid())}, on {', '.join(sorted({cell.chip for cell in found}))}."
     )
     table = Table(
         title="LoRA of a layer, median over the cells of a row; times: best peer's scheme over ours, by launch floor"
@@ -133,7 +133,7 @@ def show(found: layer_cells.Found) -> None:
     console.print(table)
 
 
-def summary(found: layer_cells.Found) -> list[tuple]:
+def summary(found: layer_cases.Counted) -> list[tuple]:
     """A row for each rank and number of rows: medians over the cells."""
     groups: dict[tuple[int, int], list[dict]] = {}
     for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows)):
@@ -147,7 +147,7 @@ def summary(found: layer_cells.Found) -> list[tuple]:
     return rows
 
 
-def bandwidth(found: layer_cells.Found) -> dict[str, list[float]]:
+def bandwidth(found: layer_cases.Counted) -> dict[str, list[float]]:
     """By chip: bytes per second of global memory, on the nominal chip and on each plausible one."""
     from cold_kernels.ascend.chips import chip_named
 

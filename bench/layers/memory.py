@@ -47,7 +47,7 @@ OPERATORS = ("gathered copies", "LoRA activations", "row order")
 
 
 @dataclass(frozen=True)
-class Step:
+class StepShape:
     """A decode step in fp16: B requests, each with an expert and an amateur row.
 
     Args:
@@ -100,7 +100,7 @@ def counted(tensors: "Iterable[torch.Tensor]") -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def two_models(step: Step) -> "Held":
+def two_models(step: StepShape) -> "Held":
     """An expert that an adapter is merged into, and the base model, each with a cache of B rows."""
     return {
         "weights": [*step.model.parameters(), *step.model.parameters()],
@@ -109,7 +109,7 @@ def two_models(step: Step) -> "Held":
     }
 
 
-def weights_once(step: Step) -> "Held":
+def weights_once(step: StepShape) -> "Held":
     """What every scheme holds that has one model and 2B rows."""
     return {
         "weights": step.model.parameters(),
@@ -120,7 +120,7 @@ def weights_once(step: Step) -> "Held":
     }
 
 
-def gather_one(step: Step) -> "Held":
+def gather_one(step: StepShape) -> "Held":
     """``A[indices]``, ``B[indices]``, and the products ``[2B, R]`` and ``[2B, out]``, of the largest module.
 
     Those of the other modules are freed. An amateur row is gathered as well, and masked afterwards.
@@ -130,12 +130,12 @@ def gather_one(step: Step) -> "Held":
     return {**weights_once(step), "gathered copies": step.pairs(step.rows, [largest]), "LoRA activations": products}
 
 
-def gather_all(step: Step) -> "Held":
+def gather_all(step: StepShape) -> "Held":
     """As `gather_one`, with every module's copies held, as where adapters are gathered once a step."""
     return {**gather_one(step), "gathered copies": step.pairs(step.rows, step.modules)}
 
 
-def shrink_apart(step: Step) -> "Held":
+def shrink_apart(step: StepShape) -> "Held":
     """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each of at most three slices."""
     from decoding.layers import SHARE_AN_INPUT
 
@@ -143,14 +143,14 @@ def shrink_apart(step: Step) -> "Held":
     return {**weights_once(step), "LoRA activations": buffers}
 
 
-def cold_kernels(step: Step) -> "Held":
+def cold_kernels(step: StepShape) -> "Held":
     """`bgmv_shrink_expand` with a `lora_row_order`: nothing between the products."""
     from cold_kernels import lora_row_order
 
     return {**weights_once(step), "row order": [lora_row_order(meta(step.rows, dtype="int64"))]}
 
 
-SCHEMES: "dict[str, Callable[[Step], Held]]" = {
+SCHEMES: "dict[str, Callable[[StepShape], Held]]" = {
     "two models, one adapter merged": two_models,
     "Gather-BMM, copies of one module at a time": gather_one,
     "Gather-BMM, copies of all modules for the step": gather_all,
@@ -180,7 +180,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     check(arguments)
-    step = Step(built(*MODELS[arguments.model]), arguments.rank, arguments.context, arguments.adapters)
+    step = StepShape(built(*MODELS[arguments.model]), arguments.rank, arguments.context, arguments.adapters)
     found = {"model": arguments.model, **findings(step)}
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -213,18 +213,18 @@ def built(architecture: str, sizes: dict[str, int]) -> "PreTrainedModel":
         return getattr(transformers, f"{architecture}ForCausalLM")(config).half()
 
 
-def held(scheme: str, step: Step, requests: int) -> dict[str, int]:
+def held(scheme: str, step: StepShape, requests: int) -> dict[str, int]:
     """Bytes of a step with so many requests by what they are for, and their total."""
     parts = {name: counted(tensors) for name, tensors in SCHEMES[scheme](replace(step, requests=requests)).items()}
     return {**parts, "total": sum(parts.values())}
 
 
-def largest_batch(scheme: str, step: Step, capacity: int) -> int:
+def largest_batch(scheme: str, step: StepShape, capacity: int) -> int:
     """The most requests that so many bytes hold, up to `MOST`; 0 if not even one."""
     return bisect_right(range(1, MOST + 1), capacity, key=lambda requests: held(scheme, step, requests)["total"])
 
 
-def findings(step: Step) -> dict[str, Any]:
+def findings(step: StepShape) -> dict[str, Any]:
     """What ``--json`` prints besides the model's name; sizes in bytes."""
     once, pair = counted(step.model.parameters()), counted(step.pairs(1, step.modules))
     return {

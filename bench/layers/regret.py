@@ -9,7 +9,7 @@ import random
 import statistics
 from dataclasses import dataclass
 
-from . import cases as layer_cells
+from . import cases as layer_cases
 from .projections import MODELS
 
 MEDIAN, NINTH_DECILE = 0.02, 0.10
@@ -51,7 +51,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    everything = len(layer_cells.cells())
+    everything = len(layer_cases.grid())
     if not 1 <= arguments.sample <= everything:
         raise ValueError(f"--sample {arguments.sample}: the grid has {everything} cells; take 1 to all")
     import xdsl  # noqa: F401
@@ -68,13 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
     print(summary(found))
 
 
-def launches(count: int, seed: int) -> list[tuple[layer_cells.LayerCell, int]]:
+def launches(count: int, seed: int) -> list[tuple[layer_cases.LayerCase, int]]:
     """Cells of the grid in the order of its sample, and of each a projection."""
     draw = random.Random(f"regret/{seed}")
-    return [(cell, draw.randrange(4)) for cell in layer_cells.sample(count, seed)]
+    return [(cell, draw.randrange(4)) for cell in layer_cases.sample(count, seed)]
 
 
-def regret(cell: layer_cells.LayerCell, place: int) -> Regret:
+def regret(cell: layer_cases.LayerCase, place: int) -> Regret:
     """Of one launch.
 
     Raises:

@@ -15,20 +15,20 @@ from tuner.search.evaluate import Evaluator
 from ..exact.cases import shipped_tables
 from ..exact.counting import facts
 from .peers import gather_bmm, one_core_per_token, split_k
-from .peers.scheme import Launch, Scheme
+from .peers.scheme import Scheme, SchemeLaunch
 from .projections import Batch, Projection
 
 CHIPS = 32
 """Plausible chips, besides the nominal one."""
 
 
-def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[Launch]:
+def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """One launch for all slices of the rows with an adapter, in the configuration of the shipped tables."""
     words = f"{batch.words} R={rank} dtype={dtype} H={projection.hidden} S={len(projection.widths)}"
     words += f" D={projection.outputs} starts={'/'.join(map(str, projection.starts))} M={batch.rows + 1}"
     spec = bgmv_shrink_expand
     case = Case.parse(words, spec)
-    return [Launch(spec, case, (tables.select(spec, spec.key(case.shape()), chip).config,))]
+    return [SchemeLaunch(spec, case, (tables.select(spec, spec.key(case.shape()), chip).config,))]
 
 
 OURS = Scheme("cold-kernels", "cold_kernels/bgmv/shrink_expand.py", _ours)
@@ -87,7 +87,7 @@ def _start_us(chip: Chip, run: Simulation) -> float:
     return chip.start_us(len(run.execution.programs)) - chip.constants["launch_us"]
 
 
-def _fastest(launch: Launch, chip: str) -> list[Simulation]:
+def _fastest(launch: SchemeLaunch, chip: str) -> list[Simulation]:
     from cold_kernels.ascend.errors import AscendError
 
     evaluator, found, problem = _evaluator(launch.spec, chip), [], None
@@ -101,7 +101,7 @@ def _fastest(launch: Launch, chip: str) -> list[Simulation]:
     return list(min(found, key=lambda timed: timed.microseconds).parts)
 
 
-def _blank(launch: Launch) -> dict:
+def _blank(launch: SchemeLaunch) -> dict:
     return launch.case.tensors(launch.spec, blank=True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..png import png
-from . import cases as layer_cells
+from . import cases as layer_cases
 from .goals import LAUNCH_FLOORS, OURS, PARTS
 from .projections import ADAPTERS, MODELS, Batch, Model
 
@@ -21,7 +21,7 @@ PAPER = 0.28
 
 
 @dataclass(frozen=True)
-class Step:
+class DecodeStep:
     """A decode step's parts in microseconds on the nominal chip, by what a launch costs whatever it does.
 
     Args:
@@ -80,7 +80,7 @@ def _draw(found: "Steps", path: Path) -> None:
     path.write_bytes(png(lambda figure: plot(figure, by_rank(found)), 3.2 * len(models)))
 
 
-Steps = dict[tuple[str, int, int], dict[tuple[str, str], Step]]
+Steps = dict[tuple[str, int, int], dict[tuple[str, str], DecodeStep]]
 """By model, rank and requests: by decoding, ``greedy`` or ``CoLD``, and scheme."""
 
 
@@ -91,14 +91,14 @@ def steps(models: Sequence[Model], ranks: Sequence[int], requests: Sequence[int]
         AscendError: a scheme does not compile; `ToolchainMissing` without a compiler.
     """
     wanted = {
-        (model, rank, count, kind): layer_cells.LayerCell(CHIP, model.name, rank, batch_of(kind, count, adapters))
+        (model, rank, count, kind): layer_cases.LayerCase(CHIP, model.name, rank, batch_of(kind, count, adapters))
         for model in models
         for rank in ranks
         for count in requests
         for kind in ("greedy", "CoLD")
     }
     cells = list(dict.fromkeys(wanted.values()))
-    found = layer_cells.known(
+    found = layer_cases.known(
         cells, lambda done, cell: print(f"{done}/{len(cells)} {cell}", file=sys.stderr, flush=True)
     )
     made: Steps = {}
@@ -107,7 +107,7 @@ def steps(models: Sequence[Model], ranks: Sequence[int], requests: Sequence[int]
         choice = choice_of(model.vocabulary, whole_eights(count)) if kind == "CoLD" else (0.0, 0)
         for scheme, part in found[cell].items():
             if scheme != PARTS:
-                step = Step(base, model.layers * part["us"][0], model.layers * part["launches"], *choice)
+                step = DecodeStep(base, model.layers * part["us"][0], model.layers * part["launches"], *choice)
                 made.setdefault((model.name, rank, count), {})[kind, scheme] = step
     return made
 
@@ -180,7 +180,7 @@ def show(found: Steps) -> None:
     console.print(f"CoLD's abstract: {-PAPER:.0%} against greedy decoding; it does not say which.")
 
 
-def change(each: dict[tuple[str, str], Step], scheme: str, launch_us: float) -> float:
+def change(each: dict[tuple[str, str], DecodeStep], scheme: str, launch_us: float) -> float:
     """Latency of CoLD by our kernels over that of greedy decoding by a scheme, less 1."""
     return each["CoLD", OURS].us(launch_us) / each["greedy", scheme].us(launch_us) - 1
 

@@ -11,7 +11,7 @@ from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
 
 from ..exact import accepted
 from ..history import FOLDER, history
-from ..layers import cases as layer_cells
+from ..layers import cases as layer_cases
 from ..layers.goals import LAUNCH_FLOORS, PARTS, best_peer, ratios
 from ..timing import wall_clock
 from ..timing.wall_clock import Measured
@@ -136,8 +136,8 @@ def accepted_cycles(chip: str, folder: Path) -> Section:
 
 def beside_peers(folder: Path) -> Section:
     """The LoRA of whole layers, ours beside the fastest of the peers' schemes."""
-    grid = set(layer_cells.cells())
-    found = {cell: each for cell, each in layer_cells.latest(folder).items() if cell in grid}
+    grid = set(layer_cases.grid())
+    found = {cell: each for cell, each in layer_cases.latest(folder).items() if cell in grid}
     points: dict[int, list[tuple[int, float]]] = {}
     rows = []
     for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows, str(item[0]))):

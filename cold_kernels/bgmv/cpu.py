@@ -10,12 +10,12 @@ ALIGNMENT = 64
 BATCHED = 400
 """Multiplications of a product from which on torch hands it to the BLAS library also as one of a batch; below, ATen has
 a loop of its own (LinearAlgebra.cpp). Seen as well: of 15,000 random products, rows differ below it alone."""
-LEAST = 12
+MIN_SIZE = 12
 """Columns of an expanding product, at least, and rows from which on any number will do. For fewer, MKL has routines
 that sum in another order."""
-FEW = 4
-"""Rows fewer than `LEAST` must be a multiple of this to be summed as among many; of 5 on two threads the last is not.
-Found, as `LEAST`, by comparing rows of 29,000 random products with the same rows in 375,000 others of 1 to 255 rows, on
+ROW_MULTIPLE = 4
+"""Rows fewer than `MIN_SIZE` must be a multiple of this to be summed as among many; of 5 on two threads the last is not.
+Found, as `MIN_SIZE`, by comparing rows of 29,000 random products with the same rows in 375,000 others of 1 to 255 rows, on
 one and two threads, at any address, and for slices of the columns."""
 
 Rows = None | slice | torch.Tensor
@@ -97,11 +97,11 @@ def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     count, outputs = x.shape[0], weights.shape[0]
     x, weights = x.float().contiguous(), weights.float().contiguous()
     if count == 1:
-        x = torch.cat((x,) * FEW)  # quicker than to pad
-    elif count < LEAST and (missing := -count % FEW):
+        x = torch.cat((x,) * ROW_MULTIPLE)  # quicker than to pad
+    elif count < MIN_SIZE and (missing := -count % ROW_MULTIPLE):
         x = F.pad(x, (0, 0, 0, missing))
-    if outputs < LEAST:
-        weights = F.pad(weights, (0, 0, 0, LEAST - outputs))
+    if outputs < MIN_SIZE:
+        weights = F.pad(weights, (0, 0, 0, MIN_SIZE - outputs))
     product = torch.mm(x, weights.T)
     return product if product.shape == (count, outputs) else product[:count, :outputs]
 

@@ -26,7 +26,7 @@ SIGNATURES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedRow:
     """One published time.
 
     Args:
@@ -111,18 +111,18 @@ MATRIX, LARGE = 8192 * 8192, 12288 * 12288
 SAME_BUFFER = "the compiler puts the sum where x was, so a load waits for the last store; the sample has a third buffer"
 
 
-def _add(name: str, programs: int, tile: int, published_us: float, explanation: str, **options) -> Row:
+def _add(name: str, programs: int, tile: int, published_us: float, explanation: str, **options) -> PublishedRow:
     constants = dict(COLUMNS=8192, TILE=tile)
-    return Row(
+    return PublishedRow(
         name, "add", constants, (MATRIX, MATRIX, MATRIX, 8192), programs, published_us, ADD,
         explanation=explanation, **options,
     )  # fmt: skip
 
 
-def _read(name: str, tile: tuple[int, int], published_us: float, explanation: str = "", **sizes) -> Row:
+def _read(name: str, tile: tuple[int, int], published_us: float, explanation: str = "", **sizes) -> PublishedRow:
     constants = dict(ROWS=256, COLUMNS=12288, TILE_M=tile[0], TILE_N=tile[1], PARTS=1, TIMES=1, BUFFERS=1) | sizes
     alike = constants["TIMES"] == 1  # what is read again is found in the cache or not by what all programs read
-    return Row(
+    return PublishedRow(
         name, "read", constants, (LARGE, 1 << 17, 0), 48, published_us, COPY,
         alike=alike, multi_buffer=constants["BUFFERS"] > 1, explanation=explanation,
     )  # fmt: skip
@@ -133,7 +133,7 @@ ROWS = (
     _add("Add 8 KB copies, 48 cores", 48, 4096, 306.58, SAME_BUFFER),
     _add("Add 32 KB copies, 48 cores", 48, 16384, 268.5, SAME_BUFFER),
     _add("Add 32 KB copies, 48 cores, double buffer", 48, 16384, 264.02, "", multi_buffer=True),
-    Row(
+    PublishedRow(
         "DataCopy 128 B",
         "read_small",
         dict(ROWS=256, COLUMNS=12288, TILE=64, BUFFERS=4),
@@ -150,7 +150,7 @@ ROWS = (
     _read("DataCopy 64 x 2 KB, rows of 12287", (64, 1024), 275.3, COLUMNS=12287),
     _read("DataCopy 64 x 2 KB, all of 302 MB four times", (64, 1024), 828.06, TIMES=4),
     _read("DataCopy 64 x 2 KB, each 75 MB four times", (64, 1024), 365.74, PARTS=4, TIMES=4),
-    Row(
+    PublishedRow(
         "ND to NZ 8192 x 8192",
         "to_fractals",
         dict(ROWS=8192, COLUMNS=8192, TILES=11, TILE_M=128, TILE_N=128),
@@ -161,7 +161,7 @@ ROWS = (
         multi_buffer=True,
         explanation="tiles of 128 rows, as Triton has no 144; the sample without bank conflicts",
     ),
-    Row(
+    PublishedRow(
         "Add 4096 fp32 a thousand times, sources in the same banks",
         "add_again",
         dict(SIZE=4096),

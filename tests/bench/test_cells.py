@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench.exact.cases import Cell, WrongResult, cells, counted
+from bench.exact.cases import CountedCase, WrongResult, cells, counted
 from cold_kernels import tables
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.cases import Case
@@ -18,7 +18,7 @@ from tests.specs import copies
 
 
 def cell(text, spec=copies, checked=True):
-    return Cell(spec, Case.parse(text, spec), DEFAULT_CHIP, spec.default, checked)
+    return CountedCase(spec, Case.parse(text, spec), DEFAULT_CHIP, spec.default, checked)
 
 
 def test_every_kernel_on_its_typical_case_and_its_targets():

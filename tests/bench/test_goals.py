@@ -2,13 +2,13 @@
 
 import pytest
 
-from bench.layers import cases as layer_cells
-from bench.layers.cases import LayerCell
+from bench.layers import cases as layer_cases
+from bench.layers.cases import LayerCase
 from bench.layers.goals import OURS, PARTS, best_peer, goals, ratios
 from bench.layers.projections import MODELS, Batch
 
 BARE = ", without launch and start of cores"
-CELL = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(4))
+CELL = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(4))
 
 
 def found(ours=(10.0, 10.0, 12.0), peer=(20.0, 20.0, 9.0), launches=4, kernel=(10.0, 10.0, 20.0), moved=105):
@@ -50,7 +50,7 @@ def test_goals():
             "never slower than it, launch 20 us",
         )
     )
-    many = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(64))
+    many = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(64))
     said = met({many: found()}, rates)
     assert said["3 times less LoRA time than the best peer's scheme, 1 to 16 rows, launch 5 us"] is None
 
@@ -76,42 +76,42 @@ def test_models_have_their_sizes():
 
 
 def test_a_larger_sample_goes_on_from_a_smaller_one():
-    everything = layer_cells.cells()
+    everything = layer_cases.grid()
     assert len(everything) == len(set(everything)) == 3 * 5 * 4 * 2 * (1 + 4 * 6)
-    some, more = layer_cells.sample(30), layer_cells.sample(60)
+    some, more = layer_cases.sample(30), layer_cases.sample(60)
     assert more[:30] == some and len(set(more)) == 60
-    assert layer_cells.sample(30, seed=1) != some
+    assert layer_cases.sample(30, seed=1) != some
 
 
 def test_what_is_known_is_not_counted_again(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(layer_cells, "digest", lambda chip: "now")
-    monkeypatch.setattr(layer_cells, "count", lambda cell: asked.append(cell) or found())
-    other = LayerCell("Ascend910B1", "Qwen2.5-7B", 64, Batch(16, "zipf", True), "bf16")
-    layer_cells.known([CELL], lambda done, cell: None, tmp_path)
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "now")
+    monkeypatch.setattr(layer_cases, "count", lambda cell: asked.append(cell) or found())
+    other = LayerCase("Ascend910B1", "Qwen2.5-7B", 64, Batch(16, "zipf", True), "bf16")
+    layer_cases.known([CELL], lambda done, cell: None, tmp_path)
     with (tmp_path / "Ascend910B3.jsonl").open("a") as file:
         file.write('{"cell": {"chip"')  # cut off by a crash
-    both = layer_cells.known([CELL, other], lambda done, cell: None, tmp_path)
+    both = layer_cases.known([CELL, other], lambda done, cell: None, tmp_path)
     assert asked == [CELL, other] and list(both) == asked and both[CELL] == found()
-    assert {cell for cell, _, _ in layer_cells.stored(tmp_path)} == {CELL, other}
-    monkeypatch.setattr(layer_cells, "digest", lambda chip: "changed")
-    layer_cells.known([CELL], lambda done, cell: None, tmp_path)
+    assert {cell for cell, _, _ in layer_cases.stored(tmp_path)} == {CELL, other}
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "changed")
+    layer_cases.known([CELL], lambda done, cell: None, tmp_path)
     assert asked == [CELL, other, CELL]
-    assert {cell for cell in layer_cells.latest(tmp_path)} == {CELL, other}
+    assert {cell for cell in layer_cases.latest(tmp_path)} == {CELL, other}
 
 
 def test_cells_are_signed_where_a_sample_has_the_same_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(layer_cells, "digest", lambda chip: "before")
-    monkeypatch.setattr(layer_cells, "count", lambda cell: found())
-    many = LayerCell("Ascend910B3", "Llama-2-7B", 16, Batch(64))
-    layer_cells.known([CELL, many], lambda done, cell: None, tmp_path)
-    monkeypatch.setattr(layer_cells, "digest", lambda chip: "after")
-    monkeypatch.setattr(layer_cells, "count", lambda cell: found(launches=5))
-    ((chip, said),) = layer_cells.sign(2, tmp_path)
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "before")
+    monkeypatch.setattr(layer_cases, "count", lambda cell: found())
+    many = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(64))
+    layer_cases.known([CELL, many], lambda done, cell: None, tmp_path)
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "after")
+    monkeypatch.setattr(layer_cases, "count", lambda cell: found(launches=5))
+    ((chip, said),) = layer_cases.sign(2, tmp_path)
     assert (chip, said.valid, said.recounted, said.different) == (CELL.chip, 2, 1, (str(CELL),))
-    assert {mark for _, mark, _ in layer_cells.stored(tmp_path)} == {"before"}
-    monkeypatch.setattr(layer_cells, "count", lambda cell: found())
-    ((_, said),) = layer_cells.sign(2, tmp_path)
-    assert not said.different and {mark for _, mark, _ in layer_cells.stored(tmp_path)} == {"after"}
-    ((_, said),) = layer_cells.sign(2, tmp_path)
+    assert {mark for _, mark, _ in layer_cases.stored(tmp_path)} == {"before"}
+    monkeypatch.setattr(layer_cases, "count", lambda cell: found())
+    ((_, said),) = layer_cases.sign(2, tmp_path)
+    assert not said.different and {mark for _, mark, _ in layer_cases.stored(tmp_path)} == {"after"}
+    ((_, said),) = layer_cases.sign(2, tmp_path)
     assert (said.valid, said.recounted) == (2, 0)

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("xdsl")
 from bench.__main__ import main
-from bench.layers import cases as layer_cells
+from bench.layers import cases as layer_cases
 from bench.layers import grid
 from tests.bench.test_goals import found
 
@@ -13,15 +13,15 @@ from tests.bench.test_goals import found
 def shown(monkeypatch):
     """The cells that are shown; whatever is asked for is known, as is the first hundred of the sample."""
     seen = []
-    monkeypatch.setattr(grid, "current", lambda: dict.fromkeys(layer_cells.sample(100), found()))
-    monkeypatch.setattr(layer_cells, "known", lambda cells, progress: dict.fromkeys(cells, found()))
+    monkeypatch.setattr(grid, "current", lambda: dict.fromkeys(layer_cases.sample(100), found()))
+    monkeypatch.setattr(layer_cases, "known", lambda cells, progress: dict.fromkeys(cells, found()))
     monkeypatch.setattr(grid, "show", lambda cells: seen.extend(cells))
     return seen
 
 
 def test_a_sample_is_shown_alone(shown):
     assert main(["grid", "--sample", "20"]) == 0
-    assert shown == layer_cells.sample(20)
+    assert shown == layer_cases.sample(20)
 
 
 def test_what_is_known_of_a_chip_and_of_so_many_rows(shown):

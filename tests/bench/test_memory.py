@@ -13,7 +13,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from bench.__main__ import main
 from bench.layers import memory
-from bench.layers.memory import BATCHES, CARDS, MODELS, MOST, SCHEMES, Step, built, counted, held, largest_batch
+from bench.layers.memory import BATCHES, CARDS, MODELS, MOST, SCHEMES, StepShape, built, counted, held, largest_batch
 from cold_kernels import bgmv_shrink_expand, lora_row_order
 from decoding.adapter import LoRA
 from decoding.layers import Injection, linear_layers
@@ -32,7 +32,7 @@ TWO, ONE, ALL, ASCEND, VLLM, OURS = SCHEMES
 @pytest.fixture
 def step():
     """Rank 2, context 3, five adapters, three requests."""
-    return Step(built("Llama", TINY), 2, 3, 5, 3)
+    return StepShape(built("Llama", TINY), 2, 3, 5, 3)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_weights_are_those_that_are_published(model, parameters):
     assert counted(built_model.parameters()) == 2 * parameters
     assert {weight.device.type for weight in built_model.parameters()} == {"meta"}
     layers = built_model.config.num_hidden_layers
-    assert len(Step(built_model, 64, 512).modules) == 7 * layers
+    assert len(StepShape(built_model, 64, 512).modules) == 7 * layers
 
 
 def test_it_counts_what_decoding_allocates(step):
@@ -145,7 +145,7 @@ def test_tables(tiny, capsys):
     lines = rest.splitlines()
     for scheme in SCHEMES:
         by_batch, most = ([cell.strip() for cell in line.split("|")[2:-1]] for line in lines if f"| {scheme} " in line)
-        step = Step(built("Llama", TINY), 2, 512, 5)
+        step = StepShape(built("Llama", TINY), 2, 512, 5)
         totals = [held(scheme, step, requests)["total"] for requests in BATCHES]
         assert [cell.count("*") for cell in by_batch] == [sum(t > size for size in CARDS.values()) for t in totals]
         assert most[:2] == [str(largest_batch(scheme, step, size)) for size in CARDS.values()]

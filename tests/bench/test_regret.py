@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.__main__ import main
-from bench.layers import cases as layer_cells
+from bench.layers import cases as layer_cases
 from bench.layers import regret
 from bench.layers.projections import Batch
 
@@ -17,7 +17,7 @@ def test_summary():
 
 
 def test_a_size_that_was_tuned_has_none_to_speak_of(compiler):
-    cell = layer_cells.LayerCell("Ascend910B3", "SmolLM2-135M", 16, Batch(1))
+    cell = layer_cases.LayerCase("Ascend910B3", "SmolLM2-135M", 16, Batch(1))
     found = regret.regret(cell, 0)
     assert found.tried > 1 and 0 <= found.regret < 0.5 and found.launch.endswith("qkv")
 

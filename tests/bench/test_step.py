@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.__main__ import main
-from bench.layers import cases as layer_cells
+from bench.layers import cases as layer_cases
 from bench.layers import step
 from bench.layers.goals import OURS, PARTS
 from bench.layers.projections import MODELS
@@ -24,7 +24,7 @@ def known(monkeypatch):
         asked.extend(cells)
         return dict.fromkeys(cells, SCHEMES)
 
-    monkeypatch.setattr(layer_cells, "known", found)
+    monkeypatch.setattr(layer_cases, "known", found)
     monkeypatch.setattr(step, "choice_of", lambda vocabulary, requests: (30.0, 1))
     return asked
 

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, blank, tile_for
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, blank, tile_for
 
 
 @triton.jit
@@ -55,7 +55,7 @@ def example(kernel, rows: int, n: int, dtype: torch.dtype, constants: dict, inde
     index, value = blank(rows, dtype=index_type), blank(rows, dtype=dtype)
     by_rows = kernel is argmax_rows
     grid = (-(-rows // constants["TILE"]),) if by_rows else (rows,)
-    launch = Launch(kernel, [x, index, value, rows if by_rows else n], constants, grid)
+    launch = ExampleLaunch(kernel, [x, index, value, rows if by_rows else n], constants, grid)
     best = x.double() if kernel is not argmin else -x.double()
     return Example([launch], [(index, best.argmax(1), 0.0), (value, x.gather(1, best.argmax(1)[:, None])[:, 0], 0.0)])
 

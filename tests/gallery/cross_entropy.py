@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored, tile_for
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored, tile_for
 
 IGNORED = -100
 
@@ -71,7 +71,7 @@ def example(kernel, rows: int, v: int, dtype: torch.dtype, tile: int, ignored: b
         off = p * (bound[:, None] + 2 * U * (1 + (exact - total[:, None]).abs())) + U * exact_gradient.abs()
         args.insert(3, gradient)
         expected.append((gradient, exact_gradient, off + stored(exact_gradient, dtype)))
-    return Example([Launch(kernel, args, dict(TILE=tile), (rows,))], expected)
+    return Example([ExampleLaunch(kernel, args, dict(TILE=tile), (rows,))], expected)
 
 
 EXAMPLES: dict[str, Maker] = {

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored
 
 
 @triton.jit
@@ -48,14 +48,14 @@ def added(kernel, n: int, dtype: torch.dtype, tile: int, programs: int = 0) -> E
         x, y = (torch.randint(-(2**40), 2**40, (n,)).to(dtype) for _ in range(2))
     z = blank(n, dtype=dtype)
     grid = (programs or -(-n // tile),)
-    return Example([Launch(kernel, [x, y, z, n], dict(TILE=tile), grid)], [(z, x + y, 0.0)])
+    return Example([ExampleLaunch(kernel, [x, y, z, n], dict(TILE=tile), grid)], [(z, x + y, 0.0)])
 
 
 def added_rows(m: int, n: int, dtype: torch.dtype) -> Example:
     wide = torch.randn(m, n + 5).to(dtype)
     x, y, z = wide[:, :n], torch.randn(n).to(dtype), blank(m, n, dtype=dtype)
     args = [x, y, z, m, n, x.stride(0), z.stride(0)]
-    launch = Launch(add_rows, args, dict(TILE_M=8, TILE_N=64), (-(-m // 8), -(-n // 64)))
+    launch = ExampleLaunch(add_rows, args, dict(TILE_M=8, TILE_N=64), (-(-m // 8), -(-n // 64)))
     return Example([launch], [(z, x + y, 0.0)])
 
 
@@ -65,7 +65,7 @@ def gated(rows: int, h: int, dtype: torch.dtype) -> Example:
     reference = torch.nn.functional.silu(gate) * up
     # exp, 1 +, division and two products, a rounding each
     bound = 6 * U * reference.abs() + stored(reference, dtype)
-    return Example([Launch(swiglu, [x, y, h], dict(TILE=256), (rows, -(-h // 256)))], [(y, reference, bound)])
+    return Example([ExampleLaunch(swiglu, [x, y, h], dict(TILE=256), (rows, -(-h // 256)))], [(y, reference, bound)])
 
 
 EXAMPLES: dict[str, Maker] = {

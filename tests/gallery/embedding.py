@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP32, Example, Launch, Maker, U, blank
+from .example import BF16, FLOATS, FP32, Example, ExampleLaunch, Maker, U, blank
 
 
 @triton.jit
@@ -35,7 +35,7 @@ def embed_gradient(gradient_ptr, index_ptr, table_ptr, D: tl.constexpr):
 def by_row(entries: int, rows: int, d: int, dtype: torch.dtype, index_type: torch.dtype) -> Example:
     table, index = torch.randn(entries, d).to(dtype), torch.randint(0, entries, (rows,)).to(index_type)
     y = blank(rows, d, dtype=dtype)
-    launch = Launch(embed, [table, index, y, d], dict(TILE=64), (rows, -(-d // 64)))
+    launch = ExampleLaunch(embed, [table, index, y, d], dict(TILE=64), (rows, -(-d // 64)))
     return Example([launch], [(y, table[index.long()], 0.0)])
 
 
@@ -43,7 +43,7 @@ def by_rows(entries: int, rows: int, d: int, dtype: torch.dtype, index_type: tor
     table, index = torch.randn(entries, d).to(dtype), torch.randint(0, entries, (rows,)).to(index_type)
     index[rows // 2] = 3
     y, reference = blank(rows, d, dtype=dtype), table[index.long()].masked_fill((index == 3)[:, None], 0)
-    launch = Launch(embed_rows, [table, index, y, rows, 3], dict(D=d, TILE=8), (-(-rows // 8),))
+    launch = ExampleLaunch(embed_rows, [table, index, y, rows, 3], dict(D=d, TILE=8), (-(-rows // 8),))
     return Example([launch], [(y, reference, 0.0)])
 
 
@@ -52,7 +52,7 @@ def backwards(entries: int, rows: int, d: int, dtype: torch.dtype) -> Example:
     table, exact = torch.zeros(entries, d), torch.zeros(entries, d, dtype=torch.float64)
     sizes = exact.clone().index_add_(0, index, gradient.double().abs())
     reference = exact.index_add_(0, index, gradient.double())
-    launch = Launch(embed_gradient, [gradient, index, table], dict(D=d), (rows,))
+    launch = ExampleLaunch(embed_gradient, [gradient, index, table], dict(D=d), (rows,))
     return Example([launch], [(table, reference, rows * U * sizes)])
 
 

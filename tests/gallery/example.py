@@ -21,7 +21,7 @@ U = 2.0**-24
 
 
 @dataclass(frozen=True)
-class Launch:
+class ExampleLaunch:
     """One launch: a kernel, its run-time arguments in order, its constants, its grid."""
 
     kernel: Any
@@ -37,7 +37,7 @@ class Launch:
 class Example:
     """Launches in order, then for each output ``(tensor, reference, bound)``; no bound stands for equality."""
 
-    launches: list[Launch]
+    launches: list[ExampleLaunch]
     expected: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | float]]
 
     def run(self) -> list[Simulation]:

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored, tile_for
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored, tile_for
 
 EPS = 1e-5
 
@@ -60,13 +60,13 @@ def rms(rows: int, n: int, dtype: torch.dtype) -> Example:
     total = (x.float() + residual.float()).double()
     reference, bound = _rms(total, w, dtype)
     args = [x, residual, w, y, n, EPS]
-    launch = Launch(rms_norm, args, dict(TILE=tile_for(n)), (rows,))
+    launch = ExampleLaunch(rms_norm, args, dict(TILE=tile_for(n)), (rows,))
     return Example([launch], [(y, reference, bound), (residual, total.to(dtype), 0.0)])
 
 
 def rms_rows(rows: int, n: int, dtype: torch.dtype) -> Example:
     x, w, y = torch.randn(rows, n).to(dtype), torch.randn(n).to(dtype), blank(rows, n, dtype=dtype)
-    launch = Launch(rms_norm_rows, [x, w, y, rows, EPS], dict(N=n, TILE_M=8), (2,))
+    launch = ExampleLaunch(rms_norm_rows, [x, w, y, rows, EPS], dict(N=n, TILE_M=8), (2,))
     return Example([launch], [(y, *_rms(x.double(), w, dtype))])
 
 
@@ -83,7 +83,7 @@ def layer(rows: int, n: int, dtype: torch.dtype) -> Example:
     off_scale = (centred.abs() * off).mean(1, keepdim=True) / variance + (n + 4) * U
     bound = (weight * variance.rsqrt()).abs() * (off + centred.abs() * (off_scale + 3 * U)) + U * reference.abs()
     args = [x, w, b, y, mean, rstd, n, EPS]
-    launch = Launch(layer_norm, args, dict(TILE=tile_for(n)), (rows,))
+    launch = ExampleLaunch(layer_norm, args, dict(TILE=tile_for(n)), (rows,))
     scale = variance.rsqrt()
     expected = [
         (y, reference, bound + stored(reference, dtype)),

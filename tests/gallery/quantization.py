@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored, tile_for
+from .example import FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored, tile_for
 
 
 @triton.jit
@@ -33,7 +33,7 @@ def dequantize(q_ptr, scale_ptr, y_ptr, N, TILE: tl.constexpr):
 def to_int8(rows: int, n: int, dtype: torch.dtype, rounding: str) -> Example:
     x, q, scale = torch.randn(rows, n).to(dtype), blank(rows, n, dtype=torch.int8), blank(rows)
     exact = x.double().abs().amax(1) / 127
-    launch = Launch(quantize, [x, q, scale, n], dict(ROUND=rounding, TILE=tile_for(n)), (rows,))
+    launch = ExampleLaunch(quantize, [x, q, scale, n], dict(ROUND=rounding, TILE=tile_for(n)), (rows,))
     # Half a step from the quotient, which is at most 127 and off by the scale's rounding, its own and that of + 0.5.
     return Example([launch], [(scale, exact, U * exact), (q, x.double() / exact[:, None], 0.5 + 127 * 4 * U)])
 
@@ -41,7 +41,7 @@ def to_int8(rows: int, n: int, dtype: torch.dtype, rounding: str) -> Example:
 def from_int8(rows: int, n: int, dtype: torch.dtype) -> Example:
     q, scale = torch.randint(-128, 128, (rows, n)).to(torch.int8), torch.rand(rows)
     y, reference = blank(rows, n, dtype=dtype), q.double() * scale.double()[:, None]
-    launch = Launch(dequantize, [q, scale, y, n], dict(TILE=256), (rows, -(-n // 256)))
+    launch = ExampleLaunch(dequantize, [q, scale, y, n], dict(TILE=256), (rows, -(-n // 256)))
     return Example([launch], [(y, reference, U * reference.abs() + stored(reference, dtype))])
 
 

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, U, blank
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank
 
 
 @triton.jit
@@ -65,33 +65,33 @@ def total(kernel, n: int, dtype: torch.dtype, tile: int, programs: int) -> Examp
     partial, y, count = blank(programs), blank(1), torch.zeros(1, dtype=torch.int32)
     if kernel is partial_sums:
         launches = [
-            Launch(partial_sums, [x, partial, n], dict(TILE=tile), (programs,)),
-            Launch(sum_of_partials, [partial, y, programs], dict(TILE=16), (1,)),
+            ExampleLaunch(partial_sums, [x, partial, n], dict(TILE=tile), (programs,)),
+            ExampleLaunch(sum_of_partials, [partial, y, programs], dict(TILE=16), (1,)),
         ]
     elif kernel is atomic_sum:
         y = torch.zeros(1)
-        launches = [Launch(atomic_sum, [x, y, n], dict(TILE=tile), (programs,))]
+        launches = [ExampleLaunch(atomic_sum, [x, y, n], dict(TILE=tile), (programs,))]
     else:
         args = [x, partial, count, y, n]
-        launches = [Launch(sum_by_the_last, args, dict(TILE=tile, PROGRAMS=16), (programs,))]
+        launches = [ExampleLaunch(sum_by_the_last, args, dict(TILE=tile, PROGRAMS=16), (programs,))]
     return Example(launches, [(y, x.double().sum()[None], n * U * x.double().abs().sum())])
 
 
 def columns(m: int, n: int, dtype: torch.dtype) -> Example:
     x, y = torch.randn(m, n).to(dtype), torch.zeros(n)
-    launch = Launch(atomic_columns, [x, y, m, n], dict(TILE_M=16, TILE_N=128), (-(-m // 16),))
+    launch = ExampleLaunch(atomic_columns, [x, y, m, n], dict(TILE_M=16, TILE_N=128), (-(-m // 16),))
     return Example([launch], [(y, x.double().sum(0), m * U * x.double().abs().sum(0))])
 
 
 def largest(dtype: torch.dtype) -> Example:
     x = (99 * torch.randn(5, 64)).to(dtype)
     y = torch.full((64,), -1000).to(dtype)
-    return Example([Launch(atomic_largest, [x, y], dict(N=64), (5,))], [(y, x.amax(0), 0.0)])
+    return Example([ExampleLaunch(atomic_largest, [x, y], dict(N=64), (5,))], [(y, x.amax(0), 0.0)])
 
 
 def counted(n: int) -> Example:
     x, y = torch.randint(0, 8, (n,), dtype=torch.int32), torch.zeros(8, dtype=torch.int32)
-    launch = Launch(histogram, [x, y, n], dict(TILE=128), (-(-n // 128),))
+    launch = ExampleLaunch(histogram, [x, y, n], dict(TILE=128), (-(-n // 128),))
     return Example([launch], [(y, torch.bincount(x, minlength=8), 0.0)])
 
 

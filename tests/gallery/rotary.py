@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored
+from .example import FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored
 
 
 @triton.jit
@@ -81,7 +81,7 @@ def halves(tokens: int, heads: int, half: int, dtype: torch.dtype, tile: int = 0
     a, b = x.double().chunk(2, dim=2)
     outputs, bounds = _turned(a, b, cos.double()[:, None], sin.double()[:, None], dtype)
     constants = dict(HALF=half, HEADS=tile) if tile else dict(HALF=half)
-    launch = Launch(rotate_heads if tile else rotate_halves, [x, cos, sin, heads], constants, (tokens,))
+    launch = ExampleLaunch(rotate_heads if tile else rotate_halves, [x, cos, sin, heads], constants, (tokens,))
     return Example([launch], [(x, torch.cat(outputs, dim=2), torch.cat(bounds, dim=2))])
 
 
@@ -92,7 +92,7 @@ def neighbours(kernel, rows: int, half: int, dtype: torch.dtype) -> Example:
     a, b = x.double()[:, ::2], x.double()[:, 1::2]
     outputs, bounds = _turned(a, b, cos.double(), sin.double(), dtype)
     woven, bound = (torch.stack(parts, dim=2).flatten(1) for parts in (outputs, bounds))
-    return Example([Launch(kernel, [x, cos, sin, y], dict(HALF=half), (rows,))], [(y, woven, bound)])
+    return Example([ExampleLaunch(kernel, [x, cos, sin, y], dict(HALF=half), (rows,))], [(y, woven, bound)])
 
 
 def neighbours_of_heads(tokens: int, heads: int, half: int, dtype: torch.dtype) -> Example:
@@ -103,7 +103,7 @@ def neighbours_of_heads(tokens: int, heads: int, half: int, dtype: torch.dtype) 
     outputs, bounds = _turned(a, b, cos.double()[:, None], sin.double()[:, None], dtype)
     woven, bound = (torch.stack(parts, dim=3).flatten(2) for parts in (outputs, bounds))
     constants = dict(HALF=half, HEADS=8)
-    launch = Launch(rotate_neighbours_of_heads, [x, cos, sin, y, heads], constants, (tokens,))
+    launch = ExampleLaunch(rotate_neighbours_of_heads, [x, cos, sin, y, heads], constants, (tokens,))
     return Example([launch], [(y, woven, bound)])
 
 

@@ -5,7 +5,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FP16, FP32, Example, Launch, Maker, U, blank, stored
+from .example import BF16, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored
 
 
 @triton.jit
@@ -56,13 +56,13 @@ def dropout(x_ptr, y_ptr, n, p, seed, TILE: tl.constexpr):
 
 def ordered(rows: int, n: int, dtype: torch.dtype, down: bool) -> Example:
     x, y = torch.randn(rows, n).to(dtype), blank(rows, n, dtype=dtype)
-    launch = Launch(sort_rows, [x, y], dict(N=n, DOWN=down), (rows,))
+    launch = ExampleLaunch(sort_rows, [x, y], dict(N=n, DOWN=down), (rows,))
     return Example([launch], [(y, x.sort(dim=1, descending=down).values, 0.0)])
 
 
 def few(rows: int, n: int, k: int) -> Example:
     x, y = torch.randn(rows, n), blank(rows, k)
-    return Example([Launch(largest_few, [x, y], dict(N=n, K=k), (rows,))], [(y, x.topk(k, dim=1).values, 0.0)])
+    return Example([ExampleLaunch(largest_few, [x, y], dict(N=n, K=k), (rows,))], [(y, x.topk(k, dim=1).values, 0.0)])
 
 
 def kept(rows: int, n: int) -> Example:
@@ -70,24 +70,24 @@ def kept(rows: int, n: int) -> Example:
     p, count = torch.randint(0, 64, (rows, n)) / 4096, blank(rows, dtype=torch.int32)
     down = p.double().sort(dim=1, descending=True).values
     reference = (down.cumsum(1) - down < 0.25).sum(1)
-    return Example([Launch(nucleus, [p, count, 0.25], dict(N=n), (rows,))], [(count, reference, 0.0)])
+    return Example([ExampleLaunch(nucleus, [p, count, 0.25], dict(N=n), (rows,))], [(count, reference, 0.0)])
 
 
 def summed(rows: int, n: int, dtype: torch.dtype) -> Example:
     x, y = torch.randn(rows, n).to(dtype), blank(rows, n, dtype=dtype)
     reference = x.double().cumsum(1)
     bound = n * U * x.double().abs().cumsum(1) + stored(reference, dtype)
-    return Example([Launch(running_sum, [x, y], dict(N=n), (rows,))], [(y, reference, bound)])
+    return Example([ExampleLaunch(running_sum, [x, y], dict(N=n), (rows,))], [(y, reference, bound)])
 
 
 def picked(n: int, dtype: torch.dtype, index_type: torch.dtype) -> Example:
     x, index, y = torch.randn(300).to(dtype), torch.randint(0, 300, (n,)).to(index_type), blank(n, dtype=dtype)
-    return Example([Launch(pick, [x, index, y, n], dict(TILE=256), (1,))], [(y, x[index.long()], 0.0)])
+    return Example([ExampleLaunch(pick, [x, index, y, n], dict(TILE=256), (1,))], [(y, x[index.long()], 0.0)])
 
 
 def turned(rows: int, n: int, dtype: torch.dtype) -> Example:
     x, y = (9 * torch.randn(rows, n)).to(dtype), blank(rows, n, dtype=dtype)
-    return Example([Launch(backwards, [x, y], dict(N=n), (rows,))], [(y, x.flip(1), 0.0)])
+    return Example([ExampleLaunch(backwards, [x, y], dict(N=n), (rows,))], [(y, x.flip(1), 0.0)])
 
 
 def philox(seed: int, places: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def dropped(n: int, p: float, seed: int) -> Example:
     word = philox(seed, np.arange(n)).astype(np.int32)
     uniform = np.where(word < 0, -word - 1, word).astype(np.float32) * np.float32(4.6566127342e-10)
     reference = torch.where(torch.from_numpy(uniform > np.float32(p)), x / (1 - p), 0.0)
-    launch = Launch(dropout, [x, y, n, p, seed], dict(TILE=256), (-(-n // 256),))
+    launch = ExampleLaunch(dropout, [x, y, n, p, seed], dict(TILE=256), (-(-n // 256),))
     return Example([launch], [(y, reference, 2 * U * reference.abs())])
 
 

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .example import BF16, FLOATS, FP16, FP32, Example, Launch, Maker, U, blank, stored, tile_for
+from .example import BF16, FLOATS, FP16, FP32, Example, ExampleLaunch, Maker, U, blank, stored, tile_for
 
 
 @triton.jit
@@ -55,7 +55,7 @@ def example(kernel, rows: int, n: int, dtype: torch.dtype, constants: dict, grid
     steps = 2 * spread + n + 4 * (n // constants.get("TILE", n) + 1)
     bound = steps * U * reference + stored(reference, dtype)
     args = [x, y, rows, n] if rows_kernel else [x, y, n, x.stride(0), y.stride(0)]
-    return Example([Launch(kernel, args, constants, grid)], [(y, reference, bound)])
+    return Example([ExampleLaunch(kernel, args, constants, grid)], [(y, reference, bound)])
 
 
 EXAMPLES: dict[str, Maker] = {

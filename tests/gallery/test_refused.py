@@ -11,7 +11,7 @@ if problem := toolchain_problem():
 from cold_kernels.ascend import CompilationFailed, UnifiedBufferOverflow, UnsupportedProgram
 from cold_kernels.ascend.simulator.dialects import control
 from tests.gallery import elementwise, refused, sampling
-from tests.gallery.example import BF16, Launch, blank
+from tests.gallery.example import BF16, ExampleLaunch, blank
 
 
 def row(*shape, dtype=torch.float32):
@@ -42,13 +42,13 @@ def row(*shape, dtype=torch.float32):
 )  # fmt: skip
 def test_by_the_compiler(kernel, args, constants, stage, words):
     with pytest.raises(CompilationFailed, match=f"(?s)does not compile.*{words}") as caught:
-        Launch(kernel, args, constants, (1,)).run()
+        ExampleLaunch(kernel, args, constants, (1,)).run()
     assert caught.value.stage == stage and caught.value.diagnostics and caught.value.kernel == kernel.__name__
 
 
 def test_by_the_memory_planner():
     with pytest.raises(UnifiedBufferOverflow, match="needs 256.0 KiB of unified buffer, 192.0 KiB are there"):
-        Launch(elementwise.add, [row(9), row(9), row(9), 9], dict(TILE=32768), (1,)).run()
+        ExampleLaunch(elementwise.add, [row(9), row(9), row(9), 9], dict(TILE=32768), (1,)).run()
 
 
 def test_a_spin_lock_never_ends(monkeypatch):
@@ -56,5 +56,5 @@ def test_a_spin_lock_never_ends(monkeypatch):
     monkeypatch.setattr(control, "MAX_ITERATIONS", 100)
     args = [row(2, 64), blank(64), torch.zeros(1, dtype=torch.int32)]
     with pytest.raises(UnsupportedProgram, match=r"scf.while at .*refused.py:\d+: a loop that has not ended"):
-        Launch(refused.spin_lock, args, dict(N=64), (2,)).run()
+        ExampleLaunch(refused.spin_lock, args, dict(N=64), (2,)).run()
     assert args[2].item() == 1

@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittedConstants:
     """Constants by name, their standard errors as a share of them, and how each was found.
 
     ``seen``; ``unseen``, the nominal value or near it; ``held`` at an end of its interval; ``insisted``, outside it.
@@ -57,7 +57,7 @@ class Agreement:
     top5_recall: Mapping[str, float]
 
 
-def fit(seen: Sequence[Seen], chip: Chip) -> Fit:
+def fit(seen: Sequence[Seen], chip: Chip) -> FittedConstants:
     """The constants with which ``chip`` explains the times best.
 
     A constant that the times say little about stays near its value on ``chip``: it is drawn there as weakly as its
@@ -74,7 +74,7 @@ def fit(seen: Sequence[Seen], chip: Chip) -> Fit:
             other = np.clip(best.theta, problem.low, problem.high)
             other[number] = problem.high[number]
             best = min(best, problem.within(other), key=lambda found: found.cost)
-    return Fit(
+    return FittedConstants(
         dict(zip(problem.names, map(float, np.exp(best.theta)), strict=True)),
         dict(zip(problem.names, map(float, best.error), strict=True)),
         dict(zip(problem.names, best.status, strict=True)),

@@ -10,7 +10,7 @@ import torch
 from cold_kernels.cases import errors
 
 from .jobs import Job
-from .npu import Device
+from .npu import MeasuredDevice
 from .results import Results
 
 
@@ -18,7 +18,7 @@ class DeviceLost(RuntimeError):
     """The device does not answer any more; what was measured before is on disk."""
 
 
-def measured(job: Job, device: Device) -> dict[str, Any]:
+def measured(job: Job, device: MeasuredDevice) -> dict[str, Any]:
     """The outcome of a job, in the words of `results`: checked against float64 first, timed if right.
 
     Whatever goes wrong with it is an outcome too.
@@ -36,7 +36,7 @@ def measured(job: Job, device: Device) -> dict[str, Any]:
     return {"us": round(middle, 4), "spread": round((high - low) / 2 / middle, 5), "samples": len(samples)}
 
 
-def wrong(job: Job, device: Device) -> str:
+def wrong(job: Job, device: MeasuredDevice) -> str:
     """What is wrong with the job's outputs; "" if they are within the spec's bound of float64."""
     host = job.checked.tensors(job.spec)
     args = device.place(host)
@@ -47,7 +47,7 @@ def wrong(job: Job, device: Device) -> str:
     return "" if off[name] <= 1 else f"{name} is {off[name]:.3g} times the allowed error off float64"
 
 
-def calls(job: Job, device: Device, args: dict[str, Any]) -> list:
+def calls(job: Job, device: MeasuredDevice, args: dict[str, Any]) -> list:
     """The job's launches on ``args``, those without programs left out."""
     made = job.spec.calls(args, job.config, "ascend", device.cores)
     return [call for call in made if 0 not in call.grid]
@@ -55,7 +55,7 @@ def calls(job: Job, device: Device, args: dict[str, Any]) -> list:
 
 def measure(
     jobs: Sequence[Job],
-    device: Device,
+    device: MeasuredDevice,
     results: Results,
     seconds: float,
     say: Callable[[str], None],

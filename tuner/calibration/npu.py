@@ -20,7 +20,7 @@ class Unavailable(RuntimeError):
     """There is no NPU here that could be measured; says what is missing."""
 
 
-class Device(Protocol):
+class MeasuredDevice(Protocol):
     """What kernels are measured on.
 
     ``evidence`` is what its times are: ``measured``, or ``stand-in``; ``chip`` a name of `cold_kernels.ascend.chips`;

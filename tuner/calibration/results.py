@@ -17,7 +17,7 @@ from cold_kernels.files import write_whole
 from cold_kernels.tables import source_digest
 
 from .jobs import Job
-from .npu import Device
+from .npu import MeasuredDevice
 
 FORMAT = 1
 EVIDENCE = ("measured", "stand-in")
@@ -61,7 +61,7 @@ class Results:
         write_whole(self.path, json.dumps(data, indent=1) + "\n")
 
 
-def begun(path: Path, device: Device) -> Results:
+def begun(path: Path, device: MeasuredDevice) -> Results:
     """The results in ``path``, which is made with the first measurement.
 
     Raises:

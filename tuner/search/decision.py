@@ -15,7 +15,7 @@ from .study import Study
 from .tasks import CHIPS, Check, TimeOnChips
 from .timed import ChipTimes, TunedCase, scored
 from .trial import commonest, in_a_line
-from .winner import TIE, Contender, Times, beside_kept, contenders, judge, judge_beside
+from .winner import TIE, ConfigTimes, Contender, beside_kept, contenders, judge, judge_beside
 
 RETIMED = 8
 """Contenders that are timed on the plausible chips, besides the default's own relatives."""
@@ -76,7 +76,7 @@ class Referee:
         reason = f"{note}no configuration that was tried works" + (f"; of the others {others}" if others else "")
         return GroupDecision(self.group, (), reason)
 
-    def _ranked(self, times: Times) -> list[Contender]:
+    def _ranked(self, times: ConfigTimes) -> list[Contender]:
         """The contenders that are worth the plausible chips, the fastest first."""
         found = []
         for rank, contender in enumerate(contenders(self.group, times)):
@@ -87,7 +87,7 @@ class Referee:
                     break  # all that follow are slower than the default
         return found
 
-    def _best(self, times: Times) -> tuple[dict[Case, Record], str]:
+    def _best(self, times: ConfigTimes) -> tuple[dict[Case, Record], str]:
         """A configuration for each case, by `judge`'s rules the fastest on the nominal chip; and the reason."""
         default = self._on_chips(dict.fromkeys(self.group.cases, self.group.default), times)
         accepted: list[tuple[float, dict[Case, Record], str]] = []
@@ -108,7 +108,7 @@ class Referee:
         limit = min(us for us, _, _ in accepted) * (1 + TIE)
         return next((chosen, reason) for us, chosen, reason in accepted if us <= limit)
 
-    def _beside_kept(self, times: Times) -> tuple[dict[Case, Record], str]:
+    def _beside_kept(self, times: ConfigTimes) -> tuple[dict[Case, Record], str]:
         """For each case what launches run on it today, or what is faster by `judge_beside`'s rules; and the reason."""
         today = {case: self.group.incumbent(case) for case in self.group.cases}
         configs = beside_kept(self.group, times)
@@ -119,7 +119,7 @@ class Referee:
         chosen = {case: configs[str(case)] if str(case) in judgement.replaced else today[case] for case in today}
         return chosen, judgement.reason
 
-    def _timings(self, times: Times) -> list[TimeOnChips]:
+    def _timings(self, times: ConfigTimes) -> list[TimeOnChips]:
         """What the decision needs on the plausible chips and has not got."""
         cases, needed = self.group.cases, []
         if self.group.kept:
@@ -131,7 +131,7 @@ class Referee:
         wanted = dict.fromkeys((config, case) for config, case in needed if config in times)
         return [TimeOnChips(config, case) for config, case in wanted if (config, case) not in self._timed]
 
-    def _untimed(self, times: Times) -> tuple[Record | None, str]:
+    def _untimed(self, times: ConfigTimes) -> tuple[Record | None, str]:
         """A configuration that could not be timed on the chips, and why."""
         failed = ((config, why) for (config, _), why in self._timed.items() if isinstance(why, str) and config in times)
         return next(failed, (None, ""))
@@ -166,7 +166,7 @@ class Referee:
             else:
                 self._timed[task.config, task.case] = answer
 
-    def _on_chips(self, configs: Mapping[Case, Record | None], times: Times) -> dict[str, Sequence[float]]:
+    def _on_chips(self, configs: Mapping[Case, Record | None], times: ConfigTimes) -> dict[str, Sequence[float]]:
         """Microseconds by case on each plausible chip; infinite where a configuration is unusable."""
         return {
             str(case): self._timed[config, case].on if config in times else (math.inf,) * CHIPS

@@ -21,7 +21,7 @@ WINS = 0.9
 LOSS = 0.02
 """What a case may lose at the median, relative to the default, where its group wins."""
 
-Times = Mapping[Record, Mapping[str, float]]
+ConfigTimes = Mapping[Record, Mapping[str, float]]
 """Microseconds by configuration and case."""
 
 
@@ -55,10 +55,10 @@ class Judgement:
     reason: str
 
 
-def contenders(group: Group, times: Times) -> list[Contender]:
+def contenders(group: Group, times: ConfigTimes) -> list[Contender]:
     """For each choice of the shared tunables, the best of the others case by case; the fastest first.
 
-    Times within `TIE` of each other count as equal: the default comes first, then the order of the space.
+    ConfigTimes within `TIE` of each other count as equal: the default comes first, then the order of the space.
     """
     by_shaping: dict[tuple, list[Record]] = {}
     for config in sorted(times, key=_order(group)):
@@ -122,10 +122,10 @@ def judge(
     )
 
 
-def beside_kept(group: Group, times: Times) -> dict[str, Record]:
+def beside_kept(group: Group, times: ConfigTimes) -> dict[str, Record]:
     """By case the fastest configuration that a table may have beside the entries that are kept.
 
-    Times within `TIE` of each other count as equal: what launches run today comes first, then as in `contenders`.
+    ConfigTimes within `TIE` of each other count as equal: what launches run today comes first, then as in `contenders`.
     """
     fitting = [config for config in sorted(times, key=_order(group)) if group.fits(config)]
     chosen = {}

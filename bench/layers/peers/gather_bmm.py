@@ -16,7 +16,7 @@ from cold_kernels.stage import Stage
 from cold_kernels.tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
 
 from ..projections import Batch, Projection
-from .scheme import Launch, Scheme
+from .scheme import Scheme, SchemeLaunch
 
 
 @triton.jit(do_not_specialize=["T"])
@@ -51,7 +51,7 @@ gather = KernelSpec(
 )
 
 
-def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[Launch]:
+def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """For each slice A and B are gathered; the batched products are our kernels on a slot of its own for every row.
 
     Base rows have a copy too, of zeros: they are a virtual adapter.
@@ -60,10 +60,10 @@ def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: 
     made = []
     for width, times in Counter(projection.widths).items():
         for size, spec in ((projection.hidden, bgmv_shrink), (width, bgmv_expand)):
-            made.append(Launch.of(gather, f"{batch.words} N={rank * size} dtype={dtype}", {}, times=times))
+            made.append(SchemeLaunch.of(gather, f"{batch.words} N={rank * size} dtype={dtype}", {}, times=times))
             case = Case.parse(f"{rows} H={size}", spec)
             chosen = tables.select(spec, spec.key(case.shape()), chip).config
-            made.append(Launch(spec, case, (chosen,), times))
+            made.append(SchemeLaunch(spec, case, (chosen,), times))
     return made
 
 

@@ -10,7 +10,7 @@ from cold_kernels.stage import Stage
 from cold_kernels.tunables import AutoMultiBuffer, Choice
 
 from ..projections import Batch, Projection
-from .scheme import Launch, Scheme
+from .scheme import Scheme, SchemeLaunch
 
 SHRINK_TILE, EXPAND_TILE = 11776, 8192
 """Elements a copy in the AscendC kernels."""
@@ -63,15 +63,15 @@ per_token_expand = KernelSpec(
 )
 
 
-def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[Launch]:
+def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """A shrink and an expand for each slice."""
     words = f"{batch.words} R={rank} dtype={dtype}"
     tile = min(projection.hidden, SHRINK_TILE)
-    shrinks = Launch.of(
+    shrinks = SchemeLaunch.of(
         per_token_shrink, f"{words} H={projection.hidden}", dict(TILE=tile), times=len(projection.widths)
     )
     expands = [
-        Launch.of(per_token_expand, f"{words} H={width}", {}, times=times)
+        SchemeLaunch.of(per_token_expand, f"{words} H={width}", {}, times=times)
         for width, times in Counter(projection.widths).items()
     ]
     return [shrinks, *expands]

@@ -11,7 +11,7 @@ from ..projections import Batch, Projection
 
 
 @dataclass(frozen=True)
-class Launch:
+class SchemeLaunch:
     """Launches of a kernel on a case, in one of these configurations, whichever is the fastest; ``times`` of them."""
 
     spec: KernelSpec
@@ -20,7 +20,7 @@ class Launch:
     times: int = 1
 
     @classmethod
-    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1) -> "Launch":
+    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1) -> "SchemeLaunch":
         """From a case in words, and what configurations have other than the spec's default."""
         return cls(spec, Case.parse(words, spec), tuple(Record(spec.default, **config) for config in configs), times)
 
@@ -32,9 +32,9 @@ class Scheme:
     Args:
         name: As tables call it.
         source: Whose it is, and where it was read.
-        launches: ``launches(projection, batch, rank, dtype, chip) -> [Launch]``, of one projection.
+        launches: ``launches(projection, batch, rank, dtype, chip) -> [SchemeLaunch]``, of one projection.
     """
 
     name: str
     source: str
-    launches: Callable[[Projection, Batch, int, str, str], list[Launch]]
+    launches: Callable[[Projection, Batch, int, str, str], list[SchemeLaunch]]

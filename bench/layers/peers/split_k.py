@@ -12,7 +12,7 @@ from cold_kernels.stage import Stage
 from cold_kernels.tunables import AutoMultiBuffer, Choice, PowerOf2
 
 from ..projections import Batch, Projection
-from .scheme import Launch, Scheme
+from .scheme import Scheme, SchemeLaunch
 
 
 @triton.jit(do_not_specialize=["N"])
@@ -165,16 +165,16 @@ sliced_expand = KernelSpec(
 )
 
 
-def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[Launch]:
+def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """The buffer's zeros, the shrink and the expand of all slices."""
     words = f"{batch.words} R={rank} S={len(projection.widths)}"
     starts, wide = "/".join(map(str, projection.starts)), f"widest={max(projection.widths)}"
     splits = [dict(SPLIT_K=split) for split in (1, 2, 4, 8, 16, 32)]
     tiles = [dict(TILE=tile) for tile in (2048, 4096, 8192)]
     return [
-        Launch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}),
-        Launch.of(split_k_shrink, f"{words} H={projection.hidden} dtype={dtype}", *splits),
-        Launch.of(sliced_expand, f"{words} {wide} D={projection.outputs} starts={starts} dtype={dtype}", *tiles),
+        SchemeLaunch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}),
+        SchemeLaunch.of(split_k_shrink, f"{words} H={projection.hidden} dtype={dtype}", *splits),
+        SchemeLaunch.of(sliced_expand, f"{words} {wide} D={projection.outputs} starts={starts} dtype={dtype}", *tiles),
     ]
 
 

@@ -13,7 +13,7 @@ from ..core.operations import Op
 from ..trace.events import Issue, Trace
 from ..trace.execution import Execution
 from .concurrent import ConcurrentPrograms
-from .translate import Observer, Translator
+from .translate import OperationObserver, Translator
 
 HIDDEN_ARGUMENTS = 3
 """Arguments before the kernel's own: synchronisation address, locks, workspace. After them comes the grid."""
@@ -42,7 +42,7 @@ class GridLaunch:
         with self.translator.lock, np.errstate(all="ignore"):
             yield
 
-    def run(self, args: Sequence, observer: Observer | None = None, *, values: bool = True) -> list[Trace]:
+    def run(self, args: Sequence, observer: OperationObserver | None = None, *, values: bool = True) -> list[Trace]:
         """Execute every program of the grid, in order, and return their traces.
 
         Args:

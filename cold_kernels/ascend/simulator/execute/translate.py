@@ -21,8 +21,8 @@ from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
 
-Step = Callable[[list], None]
-Observer = Callable[[Op, Callable[[list], Effects] | None, Step, list], None]
+Closure = Callable[[list], None]
+OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
 """Called with an operation, what it touches, its step and the environment; runs the step."""
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
@@ -41,7 +41,7 @@ class Core:
         self.bytes_written = 0
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
-        self.observe: Observer | None = None
+        self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
     def begin(self, blocks: int, values: bool) -> None:
@@ -104,7 +104,7 @@ class Translator:
         self.known[value] = constant
         self.template[self.slot(value)] = constant
 
-    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Step | None:
+    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Closure | None:
         """The step that applies ``function`` to the operands, or None if it could be applied already.
 
         A function for several results returns a tuple. ``text`` is for `scalar_loops.Writer`, which says what it is.
@@ -147,9 +147,9 @@ class Translator:
             self.know(result, part)
         return True
 
-    def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Step:
+    def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Closure:
         """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
-        steps: list[Step] = []
+        steps: list[Closure] = []
         pending = Counter({owner: overhead} if overhead else {})
         for raw in block.ops:
             op = Op(raw)
@@ -173,7 +173,7 @@ class Translator:
             steps.append(self._scalar_work(pending))
         return _sequence(steps)
 
-    def _observable(self, op: Op, step: Step) -> Step:
+    def _observable(self, op: Op, step: Closure) -> Closure:
         """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
         core, touches = self.core, effects(self, op)
 
@@ -188,7 +188,7 @@ class Translator:
 
         return run
 
-    def _scalar_work(self, operations: Counter[Op]) -> Step:
+    def _scalar_work(self, operations: Counter[Op]) -> Closure:
         core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()))
 
         def step(env: list) -> None:
@@ -197,7 +197,7 @@ class Translator:
         return step
 
 
-def _sequence(steps: list[Step]) -> Step:
+def _sequence(steps: list[Closure]) -> Closure:
     def run(env: list) -> None:
         for step in steps:
             step(env)

@@ -17,10 +17,10 @@ STEPS = {
     "flag": "a flag goes from one pipe to another",
     "others": "waits for other programs",
 }
-"""What takes time on a critical path, by `Step.kind`."""
+"""What takes time on a critical path, by `PathStep.kind`."""
 
 
-class Step(NamedTuple):
+class PathStep(NamedTuple):
     """A part of a critical path, in cycles: ``file:line`` is that of what takes the time."""
 
     kind: str
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     end: float
 
 
-def critical_path(recording: Recording) -> list[Step]:
+def critical_path(recording: Recording) -> list[PathStep]:
     """The steps that a program's time is made of, last one first; they follow each other without a gap."""
     return list(_Walk(recording).steps())
 
@@ -55,7 +55,7 @@ class _Walk:
         self.flags = {(flag.source, flag.waiting, flag.event, flag.passed): flag for flag in recording.flags}
         self.lines = {(part.pipe, part.end): part.line for part in recording.slices}
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[PathStep]:
         at = self.recording.total
         pipe, at, latency = self._whose(at, PIPES)
         yield from latency
@@ -68,21 +68,21 @@ class _Walk:
             pipe, at, between = self._before(pipe, part)
             yield from between
 
-    def _before(self, pipe: str, stall: Stall) -> tuple[str, float, list[Step]]:
+    def _before(self, pipe: str, stall: Stall) -> tuple[str, float, list[PathStep]]:
         """What ended a stall: a pipe, a moment on it, and the time between that and the stall's end."""
         cause, at = stall.cause, stall.end
         if cause.kind == "flag" and cause.waiting == pipe:
             return self._setter(self.flags[cause.source, cause.waiting, cause.event, at], cause)
         if pipe == SCALAR:
             if not self._ends(at, QUEUES):
-                return SCALAR, stall.start, [Step("others", SCALAR, cause.line, stall.start, at)]
+                return SCALAR, stall.start, [PathStep("others", SCALAR, cause.line, stall.start, at)]
             return self._whose(at, QUEUES)
         if cause.kind == "completion" or (cause.kind == "barrier" and cause.pipe == pipe):
             return self._whose(at, (pipe,))
         return SCALAR, at, []
 
-    def _setter(self, flag: Flag, cause: Cause) -> tuple[str, float, list[Step]]:
-        step = Step("flag", flag.source, flag.set_line, flag.set, flag.up)
+    def _setter(self, flag: Flag, cause: Cause) -> tuple[str, float, list[PathStep]]:
+        step = PathStep("flag", flag.source, flag.set_line, flag.set, flag.up)
         if flag.source == SCALAR or not self._ends(flag.set, (flag.source,)):
             return SCALAR, flag.set, [step]
         pipe, at, latency = self._whose(flag.set, (flag.source,))
@@ -91,12 +91,12 @@ class _Walk:
     def _ends(self, at: float, pipes: tuple[str, ...]) -> bool:
         return any((pipe, at) in self.recording.complete or (pipe, at) in self.own for pipe in pipes)
 
-    def _whose(self, at: float, pipes: tuple[str, ...]) -> tuple[str, float, list[Step]]:
+    def _whose(self, at: float, pipes: tuple[str, ...]) -> tuple[str, float, list[PathStep]]:
         """The pipe whose work was complete, or ended, at a moment; with the latency between end and completion."""
         for pipe in pipes:
             if (pipe, at) in self.recording.complete:
                 end = self.recording.complete[pipe, at]
-                return pipe, end, [Step("latency", pipe, self.lines[pipe, end], end, at)]
+                return pipe, end, [PathStep("latency", pipe, self.lines[pipe, end], end, at)]
         for pipe in pipes:
             if (pipe, at) in self.own:
                 return pipe, at, []
@@ -110,8 +110,8 @@ def _is_own(part: Slice | Stall) -> bool:
     return part.cause.waiting == part.pipe or part.cause.pipe == part.pipe
 
 
-def _spent(part: Slice) -> Iterator[Step]:
+def _spent(part: Slice) -> Iterator[PathStep]:
     helped, waited = part.start + part.fallback, part.end - part.memory
     for kind, start, end in (("memory", waited, part.end), ("work", helped, waited), ("fallback", part.start, helped)):
         if end > start:
-            yield Step(kind, part.pipe, part.line, start, end)
+            yield PathStep(kind, part.pipe, part.line, start, end)

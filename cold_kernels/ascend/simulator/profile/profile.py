@@ -25,7 +25,7 @@ class Profile:
         idle: Cycles after the pipe's last work of the last program.
         lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
             What the compiler added without a line is in ``UNKNOWN_PLACE``, so that the lines add up to ``busy``.
-        critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `Step`s; they add up to ``cycles``.
+        critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `PathStep`s; they add up to ``cycles``.
         ends: For each core of the launch, when it ends.
         programs: Its programs one after the other: when each starts, and its recording.
     """
