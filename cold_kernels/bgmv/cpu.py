@@ -14,9 +14,9 @@ MIN_SIZE = 12
 """Columns of an expanding product, at least, and rows from which on any number will do. For fewer, MKL has routines
 that sum in another order."""
 ROW_MULTIPLE = 4
-"""Rows fewer than `MIN_SIZE` must be a multiple of this to be summed as among many; of 5 on two threads the last is not.
-Found, as `MIN_SIZE`, by comparing rows of 29,000 random products with the same rows in 375,000 others of 1 to 255 rows, on
-one and two threads, at any address, and for slices of the columns."""
+"""Rows fewer than `MIN_SIZE` must be a multiple of this to be summed as among many; of 5 on two threads the last is
+not. Found, as `MIN_SIZE`, by comparing rows of 29,000 random products with the same rows in 375,000 others of 1 to 255
+rows, on one and two threads, at any address, and for slices of the columns."""
 
 Rows = None | slice | torch.Tensor
 """Rows of a matrix: all, some that follow one another, or any. To index for all would cost as much as a product."""
