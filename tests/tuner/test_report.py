@@ -34,7 +34,7 @@ def test_what_no_launch_reads_is_left_out(shipped, tmp_path, monkeypatch, capsys
 
 @pytest.mark.parametrize("command", ["report", "autotune"])
 def test_without_rich_it_says_what_to_install(monkeypatch, capsys, command):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name == "tuner.display"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name == "tuner.search.display"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main([command]) == 1

@@ -14,8 +14,8 @@ from cold_kernels.spec import KernelSpec
 from cold_kernels.specs import load
 from cold_kernels.stage import StageCall
 
-from ..display import Report
 from ..dry_run import dry_run
+from ..search.display import Report
 from .profiled import ProfiledKernel, chosen_config, of_spec
 
 NEIGHBOURS = 4

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
-from ..display import Report
+from ..search.display import Report
 
 CAUSES_SHOWN = 4
 """Causes of each pipe that are named; the others are added up."""

@@ -15,9 +15,9 @@ from cold_kernels.command import FAILED, INTERRUPTED
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Table, path_of, source_digest, write
 
-from ..display import Report
 from ..dry_run import dry_run
 from .decision import GroupDecision, Referee
+from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
 from .journal import journal

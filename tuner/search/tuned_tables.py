@@ -9,7 +9,7 @@ from cold_kernels.ascend import machine as machines
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Entry
 
-from ..display import Report, cells, heading
+from .display import Report, cells, heading
 from .evaluate import Evaluator
 from .tasks import CHIPS
 from .timed import scored, timed_on

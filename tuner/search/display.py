@@ -17,10 +17,10 @@ from rich.table import Table
 
 from cold_kernels.tables import Entry
 
-from .search.decision import GroupDecision
-from .search.group import Group
-from .search.tasks import CHIPS
-from .search.trial import Outcome, in_a_line
+from .decision import GroupDecision
+from .group import Group
+from .tasks import CHIPS
+from .trial import Outcome, in_a_line
 
 PLAIN_EVERY = 8
 """Trials between two lines of progress where there is no terminal."""
