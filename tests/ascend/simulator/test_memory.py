@@ -3,7 +3,6 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 import numpy as np
-
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate

@@ -16,7 +16,20 @@ from cold_kernels.ascend.simulator.mutation import interleaving
 from cold_kernels.ascend.simulator.mutation.mutants import mutants
 from cold_kernels.ascend.simulator.mutation.verdict import EQUIVALENT, KILLED, verdicts
 from tests.ascend.simulator.programs import constants, hand_written
-from tests.ascend.simulator.test_hazards import ADDED, F32, LOADED, RIGHT, START, UB, add, barrier, flag, load, store, then
+from tests.ascend.simulator.test_hazards import (
+    ADDED,
+    F32,
+    LOADED,
+    RIGHT,
+    START,
+    UB,
+    add,
+    barrier,
+    flag,
+    load,
+    store,
+    then,
+)
 
 ORDERS = 24
 
