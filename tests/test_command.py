@@ -127,8 +127,9 @@ import sys, types
 from cold_kernels import command
 
 def act(arguments):
-    for _ in range(100_000):
-        print("a line")
+    print("a line", flush=True)
+    sys.stdin.read()
+    print("a line that nobody reads")
 
 module = sys.modules["acting"] = types.ModuleType("acting")
 module.add_parser = lambda subparsers: subparsers.add_parser("act").set_defaults(run=act)
@@ -140,6 +141,7 @@ def python(text):
     return subprocess.Popen(
         [sys.executable, "-c", text],
         env={**os.environ, "COLD_KERNELS_LAZY": "1"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -150,6 +152,7 @@ def test_a_reader_that_has_gone_away():
     process = python(READER_GONE)
     assert process.stdout.readline() == "a line\n"
     process.stdout.close()
+    process.stdin.close()
     assert (process.wait(timeout=60), process.stderr.read()) == (1, "")
     process.stderr.close()
 
