@@ -140,7 +140,7 @@ sys.exit(command.main("program", "Acts.", {"act": "acting"}, ["act"]))
 def python(text):
     return subprocess.Popen(
         [sys.executable, "-c", text],
-        env={**os.environ, "COLD_KERNELS_LAZY": "1"},
+        env={**os.environ, "COLD_KERNELS_LAZY": "1", "PYTHONUNBUFFERED": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
