@@ -1,10 +1,12 @@
 """A compiler and a chip in a few lines of arithmetic, for `tiny_spec` and for made-up times.
 
 Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
-FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process.
+FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process,
+FAKE_FULL a tile whose compile finds the disk full.
 """
 
 import dataclasses
+import errno
 import os
 import signal
 import sys
@@ -66,6 +68,8 @@ def fake_machine(name: str) -> Machine:
         tile = constants["TILE"]
         if options["multibuffer"] and str(tile) == os.environ.get("FAKE_DEATH"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if str(tile) == os.environ.get("FAKE_FULL"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         required = tile * 4 * 8 * 3 * (2 if options["multibuffer"] else 1)
         if required > AVAILABLE_BITS:
             raise UnifiedBufferOverflow(

@@ -1,6 +1,7 @@
 """The whole command: on a fake machine in this process, killed and interrupted in others, and for real."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -342,6 +343,62 @@ def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
     wait_for_ends(children)
     assert main(["autotune", SPEC, "--output", str(tmp_path), "--trials", "10"]) == 0
     assert len(decided(study_of(tmp_path))) == 10
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def goes_on_like_one_that_had_room(output):
+    command = ["autotune", SPEC, "--trials", "10", "--output"]
+    assert main([*command, str(output)]) == 0
+    assert main([*command, str(output / "undisturbed")]) == 0
+    assert table_of(output) == table_of(output / "undisturbed")
+    assert len(decided(study_of(output))) == 10
+
+
+@pytest.mark.parametrize("records", [0, 1, 40])
+def test_a_full_disk_in_the_journal(faked, tmp_path, monkeypatch, capsys, records):
+    """The last record that begins on it is there by half."""
+    written, append = [], JournalFileBackend.append_logs
+
+    def some(backend, logs):
+        written.append(logs)
+        if len(written) <= records:
+            return append(backend, logs)
+        if len(written) == records + 1:
+            with Path(backend._file_path).open("a") as file:
+                file.write(json.dumps(logs[0])[:-5])
+        no_room()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", some)
+        assert main(["autotune", SPEC, "--trials", "10", "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "autotune: [Errno 28] No space left on device\n"
+    assert len(written) > records
+    goes_on_like_one_that_had_room(tmp_path)
+
+
+def test_a_full_disk_where_the_table_goes(faked, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "write_whole", no_room)
+        assert main(["autotune", SPEC, "--trials", "10", "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "autotune: [Errno 28] No space left on device\n"
+    assert not (tmp_path / CHIP / "tiny_add.json").exists()
+    goes_on_like_one_that_had_room(tmp_path)
+
+
+def test_a_full_disk_in_another_process(faked, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_FULL", "4096")
+    process = start(tmp_path, 0, "--trials", 10)
+    said = process.communicate(timeout=120)[0]
+    monkeypatch.delenv("FAKE_FULL")
+    assert (
+        process.returncode == 1
+        and said.splitlines()[-1] == "autotune: [Errno 28] No space left on device"
+        and "Traceback" not in said
+    )
+    goes_on_like_one_that_had_room(tmp_path)
 
 
 @pytest.mark.skipif(toolchain_problem() is not None, reason="the Ascend compiler is not installed")

@@ -133,6 +133,16 @@ def test_flags(body, complaint):
         simulate(hand_written(START + body, F32, F32), [torch.zeros(N), torch.zeros(N)], (1,), hazards=True)
 
 
+def test_a_flag_that_one_operation_of_a_loop_sets_again():
+    numbers = constants(zero="0 : index", one="1 : index", two="2 : index")
+    again = f"""
+    "scf.for"(%zero, %two, %one) ({{ ^bb0(%i: index): {flag("set", "V", "MTE2", 3)} "scf.yield"() : () -> () }})
+        : (index, index, index) -> ()
+    """
+    (hazard,) = hazards(numbers + again + flag("wait", "V", "MTE2", 3) + RIGHT)
+    assert hazard.kind == FLAG and "sets event 3 of V for MTE2 twice" in hazard.message
+
+
 def test_bytes_that_nothing_has_written():
     (hazard,) = hazards(load() + LOADED + add("a", "c", "b") + ADDED + store() + barrier())
     assert hazard.kind == UNWRITTEN and "vadd" in hazard.message and "the buffer at 512 at byte 512" in hazard.message

@@ -3,12 +3,14 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 import numpy as np
+import torch
 
-from cold_kernels.ascend import UnsupportedProgram
+from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.simulator import OutOfBounds
 from cold_kernels.ascend.simulator.core.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
 from cold_kernels.ascend.simulator.dialects.copies import _pad
 from cold_kernels.ascend.simulator.dialects.elementwise import _overwritten, whole_repeats
+from tests.ascend.simulator.programs import buffer, constants, hand_written, tensor
 
 F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
 
@@ -119,6 +121,25 @@ def test_rows_that_are_no_whole_blocks_are_not_padded_over_each_other(memory):
     ref.write(1)
     _pad(ref, 7, 0, right=False)
     assert memory.view(np.int32)[:8].tolist() == [1] * 6 + [-1] * 2
+
+
+@pytest.mark.parametrize("padding", [0, 7])
+def test_a_load_fills_the_rest_of_its_last_block(padding):
+    source, source_kind = tensor("x", "%x0", (3,), "f32")
+    target, target_kind = tensor("y", "%x1", (8,), "f32")
+    value, kind = (", %seven", ", f32") if padding else ("", "")
+    segments = f"array<i32: 1, 1, {len(kind) and 1}, 0, 0, 0>"
+    body = f"""{source}{target}{buffer("some", 0, "3xf32")}{buffer("all", 0, "8xf32")}
+    {constants(seven="7.0 : f32")}
+    "hivm.hir.load"(%y, %all) <{{operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}}>
+        : ({target_kind}, memref<8xf32, <ub>>) -> ()
+    "hivm.hir.load"(%x, %some{value}) <{{operandSegmentSizes = {segments}}}>
+        : ({source_kind}, memref<3xf32, <ub>>{kind}) -> ()
+    "hivm.hir.store"(%all, %y) : (memref<8xf32, <ub>>, {target_kind}) -> ()
+    """
+    x, y = torch.tensor([1.0, 2.0, 3.0]), torch.full((8,), -1.0)
+    simulate(hand_written(body, "memref<?xf32, <gm>>", "memref<?xf32, <gm>>"), [x, y], (1,))
+    assert y.tolist() == [1, 2, 3] + [padding] * 5
 
 
 def test_padding_before_the_buffer(memory):

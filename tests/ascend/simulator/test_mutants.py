@@ -15,8 +15,21 @@ from cold_kernels.ascend.simulator.execute.launch import GridLaunch
 from cold_kernels.ascend.simulator.mutation import interleaving
 from cold_kernels.ascend.simulator.mutation.mutants import mutants
 from cold_kernels.ascend.simulator.mutation.verdict import EQUIVALENT, KILLED, verdicts
-from tests.ascend.simulator.programs import hand_written
-from tests.ascend.simulator.test_hazards import ADDED, F32, LOADED, RIGHT, START, add, barrier, flag, load, store, then
+from tests.ascend.simulator.programs import constants, hand_written
+from tests.ascend.simulator.test_hazards import (
+    ADDED,
+    F32,
+    LOADED,
+    RIGHT,
+    START,
+    UB,
+    add,
+    barrier,
+    flag,
+    load,
+    store,
+    then,
+)
 
 ORDERS = 24
 
@@ -83,6 +96,24 @@ def test_a_mutant_differs_in_one_place():
     for mutant in mutants(whole, [torch.zeros(64), torch.zeros(64)], (1,)):
         before, after = (set(text.splitlines()) for text in (str(whole.module), mutant.program.hivm))
         assert len(before - after) <= 2 and len(after - before) <= 2 and mutant.change
+
+
+def test_two_buffers_that_take_turns_are_swapped():
+    choice = constants(yes="true") + f'%d = "arith.select"(%yes, %b, %c) : (i1, {UB}, {UB}) -> {UB}\n'
+    body = choice + load() + LOADED + add("a", "a", "d") + ADDED + store("b") + barrier()
+    found = verdicts(program(body), [torch.arange(64.0), torch.zeros(64)], (1,), ORDERS)
+    assert [one.verdict for one in found if one.mutant.what == "buffers"] == [KILLED]
+
+
+def test_a_buffer_moves_onto_the_one_right_beside_it():
+    body = load("a") + load("b") + LOADED + add("a", "b", "c") + ADDED + store("c") + barrier()
+    found = mutants(program(body), [torch.arange(64.0), torch.zeros(64)], (1,))
+    moved = {one.change.partition(": ")[2] for one in found if one.what == "address"}
+    first, second = "the buffer at 0", "the buffer at 256"
+    assert moved == {
+        *(f"{first} at {address}, where {second} is" for address in (256, 32)),
+        *(f"{second} at {address}, where {first} is" for address in (0, 224)),
+    }
 
 
 def test_some_of_them_are_always_the_same():

@@ -3,8 +3,11 @@ import pytest
 pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 import numpy as np
+import torch
 
+from cold_kernels.ascend import simulate
 from cold_kernels.ascend.simulator.dialects.reductions import FOLDS, fold, with_index
+from tests.ascend.simulator.programs import buffer, hand_written, tensor
 
 RANDOM = np.random.default_rng(0)
 
@@ -48,6 +51,27 @@ def test_order_of_a_sum():
     terms = np.array(list("012345"), object)
     assert fold(plus, terms, 0)[0] == "(((02)4)((13)5))"
     assert fold(plus, terms, 0, lanes=4)[0] == "(((04)2)((15)3))"
+
+
+@pytest.mark.parametrize(("axis", "total"), [(0, 0), (1, 1)])
+def test_only_the_last_axis_folds_lane_by_lane(axis, total):
+    """Three terms: (0 + 1) + 2 of rows, (0 + 2) + 1 of lanes of one repeat, which float32 tells apart."""
+    shape, result = ((3, 8), (1, 8)) if axis == 0 else ((8, 3), (8, 1))
+    source, source_kind = tensor("x", "%x0", shape, "f32")
+    target, target_kind = tensor("y", "%x1", result, "f32")
+    many, few = (f"{rows}x{columns}xf32" for rows, columns in (shape, result))
+    body = f"""{source}{target}{buffer("a", 0, many)}{buffer("b", 4096, few)}
+    "hivm.hir.load"(%x, %a) <{{operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}}>
+        : ({source_kind}, memref<{many}, <ub>>) -> ()
+    "hivm.hir.vreduce"(%a, %b) <{{arith = #hivm.reduce_op<sum>, operandSegmentSizes = array<i32: 1, 1, 0, 0>,
+        reduce_dims = array<i64: {axis}>}}> : (memref<{many}, <ub>>, memref<{few}, <ub>>) -> ()
+    "hivm.hir.store"(%b, %y) : (memref<{few}, <ub>>, {target_kind}) -> ()
+    """
+    terms = torch.tensor([1e8, 1.0, -1e8])  # 1e8 + 1 is 1e8
+    x = terms[:, None].expand(3, 8) if axis == 0 else terms.expand(8, 3)
+    y = torch.full(result, torch.nan)
+    simulate(hand_written(body, "memref<?xf32, <gm>>", "memref<?xf32, <gm>>"), [x.contiguous(), y], (1,))
+    assert y.flatten().tolist() == [total] * 8
 
 
 @pytest.mark.parametrize("lanes", [1, 64])

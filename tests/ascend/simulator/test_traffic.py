@@ -12,7 +12,7 @@ from cold_kernels.ascend.simulator.core.memory import Allocation, MemRef
 from cold_kernels.ascend.simulator.dialects.copies import _beyond, _Reads
 from cold_kernels.ascend.simulator.dialects.placement import _transpose_work
 from cold_kernels.ascend.simulator.execute.translate import Core
-from cold_kernels.ascend.simulator.timing.cores import traffic
+from cold_kernels.ascend.simulator.timing.cores import placed, traffic
 from cold_kernels.ascend.simulator.timing.timeline import Share
 from cold_kernels.ascend.simulator.trace.execution import Execution
 from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work, layout
@@ -56,6 +56,16 @@ def test_what_is_written_is_kept_while_it_fits():
     small = replace(CHIP, l2_bytes=L2_BYTES // 2)
     assert traffic(launch(L2_BYTES // 2, L2_BYTES // 2, L2_BYTES // 2), small)[0] < HBM * 2
     assert traffic(launch(0, 0, 0), CHIP) == (HBM, 0)
+
+
+def test_cores_share_global_memory_by_what_they_copy():
+    def share(*moved):
+        execution = replace(launch(10**6, 0, 10**6), traces=((),) * len(moved), programs=tuple(range(len(moved))))
+        return HBM / CHIP.frequency / placed(replace(execution, moved=moved), CHIP)[0][0].costs.memory_rate
+
+    assert share(1000, 1000, 1000, 1000) == pytest.approx(4)
+    assert share(1000, 250, 0, 0) == pytest.approx(1.25)
+    assert share(0, 0) == 1
 
 
 @pytest.mark.parametrize(
