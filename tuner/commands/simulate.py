@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     if arguments.picture:
         import matplotlib  # noqa: F401
-    from ..profile.analysis import reasons
+    from ..profile.analysis import analyse
     from ..profile.choice import chosen
 
     if arguments.cores < 1:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"{path}: there is no folder {path.parent}")
     try:
         kernel, default = chosen(arguments)
-        found = reasons(kernel)
+        found = analyse(kernel)
     except TypeError as error:  # of a signature, or of the spec's own functions
         raise ValueError(error) from error
     written = []

@@ -23,20 +23,20 @@ NEARLY_EMPTY = 0.25
 SIMULATED = "SIMULATED (HIVM level); nothing was measured on an NPU"
 
 
-def reasons(subject: ProfiledKernel) -> dict[str, Any]:
+def analyse(profiled: ProfiledKernel) -> dict[str, Any]:
     """Times, pipes, stalls, lines and buffers of each launch; ``docs/simulator.md`` documents the keys.
 
     Raises:
         AscendError: a launch does not compile, or does what the simulator refuses.
     """
-    launches = [_launch(launch) for launch in subject.launches]
+    launches = [_launch(launch) for launch in profiled.launches]
     return {
-        "kernel": subject.kernel,
-        "chip": subject.machine.chip.name,
+        "kernel": profiled.kernel,
+        "chip": profiled.machine.chip.name,
         "evidence": SIMULATED,
-        "shape": subject.shape or None,
-        "config": None if subject.config is None else dict(subject.config),
-        "config_from": subject.reason or None,
+        "shape": profiled.shape or None,
+        "config": None if profiled.config is None else dict(profiled.config),
+        "config_from": profiled.reason or None,
         "cycles": math.fsum(launch["cycles"] for launch in launches),
         "microseconds": math.fsum(launch["microseconds"] for launch in launches),
         "launches": launches,

@@ -68,29 +68,29 @@ def explained(name: str, shape: str | None, config: str | None, chip: str) -> di
 
 def _compiled(spec: KernelSpec, case: Case, config: Record, chip: str) -> list[dict[str, Any]]:
     """What the compiler says of each launch, up to the first that it refuses."""
-    subject = of_spec(spec, case, ascend_machine(chip), config, "")
+    profiled = of_spec(spec, case, ascend_machine(chip), config, "")
     said: list[dict[str, Any]] = []
-    for call in subject.calls():
+    for call in profiled.calls():
         if 0 in call.grid:
             continue
         about = {"function": call.kernel.__name__, "grid": list(call.grid)}
-        said.append(about | _diagnosis(subject, call))
+        said.append(about | _diagnosis(profiled, call))
         if said[-1]["outcome"] != "compiles":
             break
     return said
 
 
-def _diagnosis(subject: ProfiledKernel, call: StageCall) -> dict[str, Any]:
+def _diagnosis(profiled: ProfiledKernel, call: StageCall) -> dict[str, Any]:
     """The compiler's words, or what the compiled program needs."""
     try:
-        program, arguments = subject.machine.compiled(call)
+        program, arguments = profiled.machine.compiled(call)
     except UnifiedBufferOverflow as error:
         bits = {"required_bits": error.required_bits, "available_bits": error.available_bits}
         return {"outcome": "overflow", **bits, "message": str(error)}
     except CompilationFailed as error:
         return {"outcome": "failed", "stage": STAGES[error.stage], "diagnostics": error.diagnostics}
     try:
-        run = simulate(program, arguments, call.grid, chip=subject.machine.chip, values=False)
+        run = simulate(program, arguments, call.grid, chip=profiled.machine.chip, values=False)
     except AscendError as error:
         return {"outcome": "compiles", "simulator_refuses": str(error)}
     return {

@@ -23,7 +23,7 @@ MOST_MAPS = 8
 NS = 1e9
 
 
-def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
+def write_trace(profiled: ProfiledKernel, path: Path, cores: int) -> str:
     """Write the file; the line to print about it.
 
     Of each launch it has one core for all with the same timeline, at most ``cores`` of them, first the one that
@@ -32,7 +32,7 @@ def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
     events: list[dict[str, Any]] = []
     shown = there = 0
     begin = 0
-    for number, launch in enumerate(subject.launches, 1):
+    for number, launch in enumerate(profiled.launches, 1):
         groups = alike(launch.simulation)
         there += len(groups)
         for group in groups[:cores]:
@@ -42,8 +42,9 @@ def write_trace(subject: ProfiledKernel, path: Path, cores: int) -> str:
             events += core_events(launch, group, pid=shown, begin=begin, title=f"launch {number}: {launch.function}")
         simulation = launch.simulation
         begin += round(simulation.microseconds * 1000)
-    kept = {"evidence": SIMULATED, "kernel": subject.kernel, "chip": subject.machine.chip.name, "shape": subject.shape}
-    kept |= {"config": str(subject.config or ""), "timelines": f"{shown} of {there} different ones"}
+    kept = {"evidence": SIMULATED, "kernel": profiled.kernel, "shape": profiled.shape}
+    kept["chip"] = profiled.machine.chip.name
+    kept |= {"config": str(profiled.config or ""), "timelines": f"{shown} of {there} different ones"}
     events.sort(key=lambda event: event.get("ts", -1))
     write_whole(path, json.dumps({"displayTimeUnit": "ns", "otherData": kept, "traceEvents": events}))
     return f"{path}: {shown} of {there} different core timelines, simulated; open it in ui.perfetto.dev"

@@ -50,37 +50,37 @@ TEXT = 70
 """Characters of a source line in the legend."""
 
 
-def draw(subjects: Sequence[ProfiledKernel], path: Path) -> str:
-    """Write a picture with a panel for each subject, all on the same time axis; the line to print about it."""
+def draw(kernels: Sequence[ProfiledKernel], path: Path) -> str:
+    """Write a picture with a panel for each profiled, all on the same time axis; the line to print about it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 2.1 * len(subjects) + 2.4), layout="constrained")
-    panels = figure.subplots(len(subjects), 1, sharex=True, squeeze=False)[:, 0]
-    timelines = [_timeline(subject) for subject in subjects]
+    figure = Figure(figsize=(WIDTH, 2.1 * len(kernels) + 2.4), layout="constrained")
+    panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False)[:, 0]
+    timelines = [_timeline(profiled) for profiled in kernels]
     colours = _colours([part for parts, _ in timelines for part in parts if isinstance(part, Slice)])
     kinds: dict[str, None] = {}
-    for axes, subject, (parts, total) in zip(panels, subjects, timelines, strict=True):
+    for axes, profiled, (parts, total) in zip(panels, kernels, timelines, strict=True):
         _panel(axes, parts, colours, kinds)
-        _path(axes, subject)
+        _path(axes, profiled)
         axes.axvline(total, color="black", linewidth=1)
-        axes.set_title(_title(subject, total), loc="left", fontsize=9)
+        axes.set_title(_title(profiled, total), loc="left", fontsize=9)
     panels[-1].set_xlabel(
         "us on the core that finishes last, without what a launch costs; simulated, never measured", fontsize=8
     )
     _legend(figure, colours, kinds)
-    chip, kernel = subjects[-1].machine.chip.name, subjects[-1].kernel
-    shape = f", {subjects[-1].shape}" if subjects[-1].shape else ""
+    chip, kernel = kernels[-1].machine.chip.name, kernels[-1].kernel
+    shape = f", {kernels[-1].shape}" if kernels[-1].shape else ""
     figure.suptitle(f"SIMULATED (HIVM level), {chip}: {kernel}{shape}", fontsize=10)
     FigureCanvasAgg(figure).print_figure(path, dpi=DPI, facecolor="white")
-    return f"{path}: the timeline of {' and '.join(_name(subject) for subject in subjects)}, simulated"
+    return f"{path}: the timeline of {' and '.join(_name(profiled) for profiled in kernels)}, simulated"
 
 
-def _timeline(subject: ProfiledKernel) -> tuple[list[Slice | Stall], float]:
+def _timeline(profiled: ProfiledKernel) -> tuple[list[Slice | Stall], float]:
     """Slices and stalls of the launches one after the other, in microseconds, and when the last one ends."""
     parts: list[Slice | Stall] = []
     begin = 0.0
-    for launch in subject.launches:
+    for launch in profiled.launches:
         scale = 1e6 / launch.simulation.chip.frequency
         found = profile(launch.simulation)
         for start, recording in found.programs:
@@ -125,10 +125,10 @@ def _panel(axes: "Axes", parts: Sequence[Slice | Stall], colours: dict[str, str]
     axes.tick_params(labelsize=8)
 
 
-def _path(axes: "Axes", subject: ProfiledKernel) -> None:
+def _path(axes: "Axes", profiled: ProfiledKernel) -> None:
     """A black line under what the time is made of."""
     begin = 0.0
-    for launch in subject.launches:
+    for launch in profiled.launches:
         scale = 1e6 / launch.simulation.chip.frequency
         found = profile(launch.simulation)
         for start, recording in found.programs:
@@ -172,15 +172,15 @@ def _label(line: str) -> str:
     return f"{Path(file).name}:{number}  {text}".replace("$", r"\$")
 
 
-def _title(subject: ProfiledKernel, total: float) -> str:
-    config = f": {subject.config}" if subject.config is not None else ""
-    return f"{_name(subject)}{config} -- {total:.2f} us"
+def _title(profiled: ProfiledKernel, total: float) -> str:
+    config = f": {profiled.config}" if profiled.config is not None else ""
+    return f"{_name(profiled)}{config} -- {total:.2f} us"
 
 
-def _name(subject: ProfiledKernel) -> str:
-    if subject.config is None:
-        return subject.kernel
-    return {"default": "default", "--config": "as asked for"}.get(subject.reason.partition(",")[0], "tuned")
+def _name(profiled: ProfiledKernel) -> str:
+    if profiled.config is None:
+        return profiled.kernel
+    return {"default": "default", "--config": "as asked for"}.get(profiled.reason.partition(",")[0], "tuned")
 
 
 def _number(line: str) -> int:

@@ -1,4 +1,4 @@
-"""What ``simulate`` prints for people: the object of `reasons`, as lines and tables."""
+"""What ``simulate`` prints for people: the object of `analyse`, as lines and tables."""
 
 from collections.abc import Iterable
 from typing import Any
