@@ -3,7 +3,7 @@
 A command is a module with ``add_parser(subparsers)``, whose parser's defaults are ``run(arguments)`` and perhaps
 
 - ``needs``: names of modules without which there is no use in beginning;
-- ``extra``: the extra of this distribution that brings them, "ascend" unless given;
+- ``extra``: the extra of this distribution that brings them, if it is another than the program's;
 - ``goes_on``: what the same command does after Ctrl-C, as a sentence's second half.
 
 ``run`` returns an exit code, or None for `DONE`, and raises what is wrong.
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from .ascend.errors import AscendError
+from .code_digest import PACKAGES
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes. `FAILED`: something is missing, does not compile, or a goal is not met."""
@@ -34,44 +35,52 @@ def install(extra: str) -> str:
     return f'python -m pip install "cold-kernels[{extra}]"'
 
 
-def main(program: str, description: str, commands: Mapping[str, str], arguments: list[str] | None = None) -> int:
+def main(
+    program: str,
+    description: str,
+    commands: Mapping[str, str],
+    arguments: list[str] | None = None,
+    extra: str = "ascend",
+) -> int:
     """Run one command; its exit code comes back, `FAILED` where whoever read the output has gone away.
 
     Args:
         program: As it is called.
         commands: The module of each command, by its name.
         arguments: What was typed; by default the process's own.
+        extra: What brings what the commands need, but for those that name one.
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in commands.values():
-        import_module(module).add_parser(subparsers)
-    chosen = parser.parse_args(arguments)
-    if not hasattr(chosen, "run"):
-        parser.print_help()
-        return DONE
+    chosen = argparse.Namespace(command=program, extra=extra, needs=(), goes_on="")
     try:
-        return _run(chosen)
+        return _run(parser, commands, arguments, chosen)
     except BrokenPipeError:
         # Python flushes once more at its end, and would complain there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 
-def _run(chosen: argparse.Namespace) -> int:
+def _run(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, str],
+    arguments: list[str] | None,
+    chosen: argparse.Namespace,
+) -> int:
     try:
-        for module in getattr(chosen, "needs", ()):
-            import_module(module)
+        _parse(parser, commands, arguments, chosen)
+        for module in chosen.needs:
+            _need(module)
         code = chosen.run(chosen)
         sys.stdout.flush()
         return DONE if code is None else code
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        goes_on = getattr(chosen, "goes_on", "")
-        said, code = f"interrupted{'; ' * bool(goes_on)}{goes_on}", INTERRUPTED
+        said, code = f"interrupted{'; ' * bool(chosen.goes_on)}{chosen.goes_on}", INTERRUPTED
     except ImportError as error:
-        said, code = f"{error}; {install(getattr(chosen, 'extra', 'ascend'))}", _unless_traced(FAILED)
+        if (error.name or "").partition(".")[0] in PACKAGES:  # no extra brings what is wrong here
+            raise
+        said, code = f"{error}; {install(chosen.extra)}", _unless_traced(FAILED)
     except (AscendError, CommandFailed) as error:
         said, code = f"{error}", _unless_traced(FAILED)
     except ValueError as error:
@@ -80,6 +89,35 @@ def _run(chosen: argparse.Namespace) -> int:
         said, code = f"{error}", _unless_traced(FAILED if error.errno in NO_ROOM else WRONG_INPUT)
     print(f"{chosen.command}: {said}", file=sys.stderr)
     return code
+
+
+def _parse(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, str],
+    arguments: list[str] | None,
+    chosen: argparse.Namespace,
+) -> None:
+    """Put what was typed into ``chosen``; no command is a request for help."""
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for module in commands.values():
+        import_module(module).add_parser(subparsers)
+
+    def help(_: argparse.Namespace) -> None:
+        parser.print_help()
+
+    parser.set_defaults(run=help)
+    try:
+        parser.parse_args(arguments, chosen)
+    except SystemExit:
+        sys.stdout.flush()  # help, perhaps for somebody who has gone away
+        raise
+
+
+def _need(module: str) -> None:
+    try:
+        import_module(module)
+    except OSError as error:  # a shared library that a package loads by itself
+        raise ImportError(f"import {module}: {error}") from error
 
 
 def _unless_traced(code: int) -> int:

@@ -9,7 +9,7 @@ COMMANDS = {"generate": "decoding.generate", "example-adapter": "decoding.exampl
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code comes back."""
-    return command.main("python -m decoding", "Contrastive LoRA decoding.", COMMANDS, arguments)
+    return command.main("python -m decoding", "Contrastive LoRA decoding.", COMMANDS, arguments, extra="decode")
 
 
 if __name__ == "__main__":

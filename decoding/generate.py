@@ -101,7 +101,7 @@ def _decode(cold, requests) -> tuple[list[list[int]], list[list[tuple[float | No
         for step in cold.stream(requests):
             progress.advance(task)
             if step.token is None:
-                print(f"python -m decoding: ended with {step.finish_reason}", file=sys.stderr)
+                print(f"generate: ended with {step.finish_reason}", file=sys.stderr)
                 continue
             tokens[step.request].append(step.token)
             logprobs[step.request].append((step.expert_logprob, step.amateur_logprob))

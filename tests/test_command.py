@@ -160,3 +160,20 @@ def test_a_reader_that_has_gone_away():
 def test_the_import_needs_nothing_that_may_be_missing():
     text = "import sys, cold_kernels.command; print([m for m in ('torch', 'triton', 'rich') if m in sys.modules])"
     assert python(text).communicate(timeout=60) == ("[]\n", "")
+
+
+def test_a_package_whose_library_does_not_load_is_no_wrong_input(main, capsys, tmp_path, monkeypatch):
+    (tmp_path / "needs_a_library.py").write_text("raise OSError('libhccl.so: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(lambda arguments: None, needs=("needs_a_library",)) == command.FAILED
+    assert "import needs_a_library: libhccl.so: cannot open" in capsys.readouterr().err
+
+
+def test_an_import_of_our_own_that_fails_stays_a_traceback(main):
+    with pytest.raises(ImportError):
+        main(raising(ImportError("no name x", name="cold_kernels.spec")))
+
+
+def test_a_command_that_does_not_import(capsys):
+    assert command.main("program", "Acts.", {"act": "no_such_module"}, ["act"]) == command.FAILED
+    assert capsys.readouterr().err.startswith("program: No module named 'no_such_module'; ")

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..command import DONE, WRONG_INPUT
+
 CLOCK = 1.8e9
 """Hz; the tables' own cycles over their own microseconds."""
 
@@ -176,13 +178,13 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if len(words) != 1:
         print("refit: name one folder, the one with msKPP's tables as JSON files", file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     try:
         print("\n".join(report(tables(Path(words[0])))))
     except ValueError as error:
         print(f"refit: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return WRONG_INPUT
+    return DONE
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ pytest.importorskip("safetensors")
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from bench.__main__ import main
-from bench.layers import memory
-from bench.layers.memory import BATCHES, CARDS, MODELS, MOST, SCHEMES, StepShape, built, counted, held, largest_batch
+from bench.layers.held_tensors import MODELS, MOST, SCHEMES, StepShape, built, counted, held, largest_batch, meta
+from bench.layers.memory import BATCHES, CARDS
 from cold_kernels import bgmv_shrink_expand, lora_row_order
 from decoding.adapter import LoRA
 from decoding.layers import Injection, linear_layers
@@ -89,10 +89,10 @@ def test_it_counts_what_decoding_allocates(step):
 
 def test_our_operator_takes_such_stacks_and_the_row_order():
     rows, slots, rank, hidden, outer = 6, 5, 2, 8, (8, 4, 4)
-    indices = memory.meta(rows, dtype="int64")
+    indices = meta(rows, dtype="int64")
     bgmv_shrink_expand(
-        memory.meta(rows, hidden), memory.meta(slots, 3, rank, hidden), memory.meta(slots, sum(outer), rank),
-        memory.meta(rows, sum(outer)), indices, memory.meta(3, dtype="int32"), row_order=lora_row_order(indices),
+        meta(rows, hidden), meta(slots, 3, rank, hidden), meta(slots, sum(outer), rank),
+        meta(rows, sum(outer)), indices, meta(3, dtype="int32"), row_order=lora_row_order(indices),
     )  # fmt: skip
 
 

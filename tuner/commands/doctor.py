@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cold_kernels.ascend.installation import distribution_version, mixed_triton
+from cold_kernels.command import DONE, FAILED
 
 from ..environment import DOES_NOT, ask_torch, backends, installed
 
@@ -35,11 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
             if problem not in (None, DOES_NOT):
                 print(f"{one.name}: {problem}")
     if any(one.works for one in found if one.takes_kernels):
-        return 0
+        return DONE
     print("No back end here can compile, simulate or run a kernel.")
     if torch.problem is None:
         print("PyTorch works: the operators run on the CPU without kernels.")
-    return 1
+    return FAILED
 
 
 def fix(execute: Callable[[list[str]], int] = subprocess.call) -> bool:

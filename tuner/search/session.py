@@ -1,6 +1,5 @@
 """A run of the tuner: searches group after group, and writes each one's table as soon as it is decided."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,10 +7,9 @@ from pathlib import Path
 
 import optuna
 
-from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.ascend.machine import Machine
 from cold_kernels.cases import Case
-from cold_kernels.command import FAILED, INTERRUPTED
+from cold_kernels.command import DONE, FAILED, INTERRUPTED
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Table, path_of, source_digest, write
 
@@ -128,6 +126,10 @@ def tune(
 
     Returns:
         The exit code.
+
+    Raises:
+        ToolchainMissing: the compiler went away.
+        OSError: a trial or a table cannot be written.
     """
     report = Report()
     chip = machine.chip.name
@@ -135,28 +137,24 @@ def tune(
     decisions: list[GroupDecision] = []
     paths: dict[Path, None] = {}
     stopped = False
-    try:
-        with Interrupt() as interrupt, pool:
-            for number, each in enumerate(searches):
-                if said := _from_tables(each):
-                    report.say(said)
-                decision, stopped = _search(each, number, pool, trials(each.group), interrupt, report)
-                if decision is not None:
-                    decisions.append(decision)
-                    if decision.rows:
-                        paths[_write(machine, decision, output)] = None
-                if stopped:
-                    break
-    except ToolchainMissing as error:
-        print(f"autotune: {error}", file=sys.stderr)
-        return FAILED
+    with Interrupt() as interrupt, pool:
+        for number, each in enumerate(searches):
+            if said := _from_tables(each):
+                report.say(said)
+            decision, stopped = _search(each, number, pool, trials(each.group), interrupt, report)
+            if decision is not None:
+                decisions.append(decision)
+                if decision.rows:
+                    paths[_write(machine, decision, output)] = None
+            if stopped:
+                break
     report.summary(decisions, chip)
     for path in paths:
         report.say(f"wrote {path}")
     if stopped:
         report.say("Interrupted; every finished trial is kept. The same command goes on from here.")
         return INTERRUPTED
-    return 0 if all(decision.rows for decision in decisions) else FAILED
+    return DONE if all(decision.rows for decision in decisions) else FAILED
 
 
 def _search(
