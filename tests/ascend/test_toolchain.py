@@ -212,6 +212,15 @@ def test_cache_hit_starts_no_worker_and_imports_no_compiler(monkeypatch):
     assert compile_add(tile=512) != first and frontend.pid is not None
 
 
+def test_another_compiler_compiles_anew(cache, monkeypatch):
+    first, installed = compile_add(), find_toolchain()
+    newer = replace(installed, versions=tuple((name, f"{version}.1") for name, version in installed.versions))
+    monkeypatch.setattr("cold_kernels.ascend.toolchain.find_toolchain", lambda: newer)
+    frontend.stop()
+    assert compile_add().hivm == first.hivm and frontend.pid is not None
+    assert len(list(cache.rglob("*.json"))) == 2
+
+
 @pytest.mark.parametrize("spoil", [lambda text: text[: len(text) // 2], lambda text: text.replace("vadd", "vsub")])
 def test_broken_cache_entry_is_rewritten(cache, spoil):
     good = compile_add()

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from cold_kernels.ascend.frontend import PACKAGE_ROOT, frontend
 from cold_kernels.ascend.installation import toolchain_problem
 
 pytestmark = pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
+if toolchain_problem() is None:
+    from tests.kernels import add_offset
 
 KERNEL = """
 import os, signal, sys, time
@@ -130,6 +133,20 @@ def test_changed_file_is_loaded_again(written):
     after = compiled(written(text=KERNEL.replace("1.0", "2.0")))
     assert before.digest != after.digest
     assert compiled(written()) == before
+
+
+def test_changed_file_is_loaded_again_after_another_one(written):
+    compiled(written())
+    compile_kernel(add_offset, {"x_ptr": "*fp16", "y_ptr": "*fp16", "n": "i32", "stride": "i32"}, {"TILE": 64})
+    assert "2.0" in compiled(written(text=KERNEL.replace("1.0", "2.0"))).hivm
+
+
+def test_a_kernel_that_moved_within_its_file_has_other_lines(written):
+    def lines(program):
+        return {int(line) for line in re.findall(r'some_kernels\.py":(\d+):', program.hivm)}
+
+    first, moved = lines(compiled(written())), lines(compiled(written(text="\n\n" + KERNEL)))
+    assert first and moved == {line + 2 for line in first}
 
 
 def test_output_of_a_kernels_module_is_no_reply(written):

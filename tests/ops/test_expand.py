@@ -270,6 +270,14 @@ def test_an_output_within_its_inputs():
     assert memory.eq(1).all()
 
 
+def test_an_output_that_overlaps_its_inputs_by_one_column():
+    memory = torch.ones(4, 8)
+    for x, y in ((memory[:, :5], memory[:, 4:]), (memory[:, 3:], memory[:, :4])):
+        with pytest.raises(ValueError, match="output_tensor shares memory with inputs"):
+            bgmv_expand(x, torch.ones(3, 4, 5), y, torch.tensor([0, 1, 2, 0]))
+    assert memory.eq(1).all()
+
+
 BAD_SLICES = [
     (-1, 70, "slice_offset is -1; it must be an integer from 0"),
     (0, -70, "slice_size is -70"),
