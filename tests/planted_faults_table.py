@@ -40,7 +40,7 @@ _TABLE = (
         text="axis=1) * scale",
         replacement="axis=1) * (scale if SPLIT_H == 1 else 1.0)",
         breaks="Where a table splits the hidden size over cores, an adapter acts at the wrong strength.",
-        tests=("tests/test_interpreter.py",),
+        tests=("tests/ascend/test_compiled_shrink.py",),
     ),
     Fault(
         name="nan-with-a-sign",
@@ -60,7 +60,7 @@ _TABLE = (
     ),
     Fault(
         name="halves-round-up",
-        module="cold_kernels.ascend.simulator.casts",
+        module="cold_kernels.ascend.simulator.dialects.casts",
         text="np.trunc(values + np.copysign(0.5, values))",
         replacement="np.floor(values + 0.5)",
         breaks="The simulator rounds negative halves to other integers than the device does.",
@@ -68,7 +68,7 @@ _TABLE = (
     ),
     Fault(
         name="load-past-a-whole-block",
-        module="cold_kernels.ascend.simulator.copies",
+        module="cold_kernels.ascend.simulator.dialects.copies",
         text="last + -last % BLOCK",
         replacement="last + BLOCK - last % BLOCK",
         breaks="A simulated load whose row ends with a block spoils the block behind it.",
@@ -76,7 +76,7 @@ _TABLE = (
     ),
     Fault(
         name="nan-sorted-last",
-        module="cold_kernels.ascend.simulator.ordering",
+        module="cold_kernels.ascend.simulator.dialects.ordering",
         text="values[..., ::-1] if descending else values",
         replacement="-np.sort(-values, axis=-1) if descending else values",
         breaks="A simulated sort that descends puts NaN at its end, where the device has it first.",
@@ -92,9 +92,9 @@ _TABLE = (
     ),
     Fault(
         name="barrier-without-draining",
-        module="cold_kernels.ascend.simulator.timeline",
-        text="free[event[1]] = max(idle, done[event[1]])",
-        replacement="free[event[1]] = max(idle, now)",
+        module="cold_kernels.ascend.simulator.timing.timeline",
+        text="free[pipe] = max(idle, done[pipe])",
+        replacement="free[pipe] = max(idle, now)",
         breaks="A barrier costs nothing, so that kernels full of them are simulated too fast and win.",
         tests=("tests/ascend/simulator/test_timeline.py",),
     ),
@@ -148,7 +148,7 @@ _TABLE = (
     ),
     Fault(
         name="winner-by-mean",
-        module="tuner.winner",
+        module="tuner.search.winner",
         text="wins(mine[case], default[case]) for case in default",
         replacement="chips * (sum(mine[case]) < sum(default[case])) for case in default",
         breaks="The tuner replaces a default on the word of a few chips where the winner is much faster.",
@@ -156,9 +156,9 @@ _TABLE = (
     ),
     Fault(
         name="abandoned-counts-as-tried",
-        module="tuner.trial",
-        text="trial.state.is_finished() and trial.number not in abandoned",
-        replacement="trial.state.is_finished()",
+        module="tuner.search.study",
+        text="elif trial.number not in abandoned:",
+        replacement="else:",
         breaks="A configuration that was running when the tuner was killed is never tried again.",
         tests=("tests/tuner/test_sampler.py",),
     ),
@@ -180,7 +180,7 @@ _TABLE = (
     ),
     Fault(
         name="fit-without-weights",
-        module="bench.device.fit",
+        module="tuner.calibration.fit",
         text="pull = slopes.T @ (weights * off)",
         replacement="pull = slopes.T @ off",
         breaks="A chip that is calibrated gets other constants than those that explain its times.",
@@ -188,7 +188,7 @@ _TABLE = (
     ),
     Fault(
         name="flag-overtakes-its-pipe",
-        module="cold_kernels.ascend.simulator.hazards.interleaving",
+        module="cold_kernels.ascend.simulator.mutation.interleaving",
         text="else not self.running[pipe]",
         replacement="else True",
         breaks="Mutants are judged by orders that no device takes, and whole programs count as wrong.",
