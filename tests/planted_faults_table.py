@@ -1,4 +1,4 @@
-"""The twenty faults of `tests.planted_faults`: mistakes that a refactoring makes, none of which breaks an import.
+"""The faults of `tests.planted_faults`: mistakes that a refactoring makes, none of which breaks an import.
 
 Where a module, a line of it or a test moves, its row here moves along; a fault whose text is gone gets another text
 that breaks the same thing.
@@ -193,6 +193,46 @@ _TABLE = (
         replacement="else True",
         breaks="Mutants are judged by orders that no device takes, and whole programs count as wrong.",
         tests=("tests/ascend/simulator/test_mutants.py",),
+    ),
+    Fault(
+        name="cache-without-versions",
+        module="cold_kernels.ascend.toolchain",
+        text="options=asdict(options), versions=toolchain.versions",
+        replacement="options=asdict(options)",
+        breaks="After an upgrade of the compiler its old programs are still used.",
+        tests=("tests/ascend/test_toolchain.py",),
+    ),
+    Fault(
+        name="overlap-half-checked",
+        module="cold_kernels.ops.checks",
+        text="if widths[0] <= ahead and ahead + widths[1] <= pitch:",
+        replacement="if widths[0] <= ahead:",
+        breaks="An operator overwrites the columns of its input that lie behind its output's.",
+        tests=("tests/ops/test_expand.py",),
+    ),
+    Fault(
+        name="bucket-by-difference",
+        module="cold_kernels.tables",
+        text="abs(math.log2((one[dim] + 1) / (other[dim] + 1)))",
+        replacement="abs(one[dim] - other[dim])",
+        breaks="A launch takes what was tuned for far fewer rows, as the difference is smaller.",
+        tests=("tests/test_tables.py",),
+    ),
+    Fault(
+        name="bandwidth-shared-equally",
+        module="cold_kernels.ascend.simulator.timing.cores",
+        text="sum(moved) / max(moved)",
+        replacement="float(len(moved))",
+        breaks="A core that copies alone is simulated with a fortieth of the bandwidth.",
+        tests=("tests/ascend/simulator/test_traffic.py",),
+    ),
+    Fault(
+        name="flag-set-again-unseen",
+        module="cold_kernels.ascend.simulator.hazards.order",
+        text="if flag in flags:",
+        replacement="if flag in flags and flags[flag][1] is not event.op:",
+        breaks="A flag that a loop sets twice without a wait hangs the device and passes here.",
+        tests=("tests/ascend/simulator/test_hazards.py",),
     ),
 )
 

@@ -270,6 +270,21 @@ def test_an_output_within_its_inputs():
     assert memory.eq(1).all()
 
 
+@pytest.mark.parametrize("read, written", [((0, 5), (4, 8)), ((3, 8), (0, 4)), ((2, 7), (2, 6))])
+def test_columns_of_one_matrix_that_overlap(read, written):
+    memory = torch.ones(4, 8)
+    inputs, output = memory[:, slice(*read)], memory[:, slice(*written)]
+    with pytest.raises(ValueError, match="output_tensor shares memory with inputs"):
+        bgmv_expand(inputs, torch.ones(3, 4, 5), output, torch.tensor([0, 1, 2, 0]))
+    assert memory.eq(1).all()
+
+
+def test_columns_side_by_side():
+    memory = torch.ones(4, 9)
+    bgmv_expand(memory[:, :5], torch.ones(3, 4, 5), memory[:, 5:], torch.tensor([0, 1, 2, 0]))
+    assert memory[:, :5].eq(1).all() and memory[:, 5:].eq(6).all()
+
+
 BAD_SLICES = [
     (-1, 70, "slice_offset is -1; it must be an integer from 0"),
     (0, -70, "slice_size is -70"),
