@@ -195,6 +195,14 @@ _TABLE = (
         tests=("tests/ascend/simulator/test_mutants.py",),
     ),
     Fault(
+        name="parts-without-scale-interpreted",
+        module="cold_kernels.bgmv.shrink",
+        text="axis=1) * scale",
+        replacement="axis=1) * (scale if SPLIT_H == 1 else 1.0)",
+        breaks="The source computes something else where a table splits the hidden size, on every back end.",
+        tests=("tests/test_interpreter.py",),
+    ),
+    Fault(
         name="cache-without-versions",
         module="cold_kernels.ascend.toolchain",
         text="options=asdict(options), versions=toolchain.versions",
