@@ -61,10 +61,9 @@ def test_nearest_bucket(directory):
     assert chosen(1, 8).config.TILE == 16
 
 
-def test_the_nearest_bucket_is_the_one_of_least_ratio(directory):
-    write(directory, copies, table(entry(4, 8, TILE=16), entry(64, 8, TILE=8)))
-    assert chosen(30, 8).config.TILE == 8  # 26 rows from 4 and 34 from 64, but 7 times as many and half
-    assert chosen(15, 8).config.TILE == 16
+def test_the_nearest_bucket_is_so_by_ratio(directory):
+    write(directory, copies, table(entry(4, 8, TILE=16), entry(64, 8, TILE=8, DEPTH=2)))
+    assert chosen(24, 8).config.TILE == 8  # 64 is 2.6 times as many, 4 a fifth, though nearer by difference
 
 
 def test_another_group_however_near_is_the_default(directory):

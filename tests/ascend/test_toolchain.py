@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cold_kernels.ascend import CompileOptions, compile_kernel
+from cold_kernels.ascend import CompileOptions, compile_kernel, toolchain
 from cold_kernels.ascend.bishengir import Compiler, driver_flags
 from cold_kernels.ascend.cache import cache_folder
 from cold_kernels.ascend.chips import CHIPS
@@ -21,6 +21,7 @@ from cold_kernels.ascend.errors import (
 )
 from cold_kernels.ascend.frontend import PACKAGE_ROOT, frontend
 from cold_kernels.ascend.installation import find_toolchain, mixed_triton, toolchain_problem, triton_backends
+from cold_kernels.ascend.program import without_locations
 
 pytestmark = pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
 if toolchain_problem() is None:
@@ -190,6 +191,25 @@ def test_flags_are_those_of_a_launch(options, monkeypatch):
     assert sorted(command[2:-2]) == sorted(driver_flags("Ascend910B2", options))
 
 
+def test_another_compiler_takes_nothing_from_the_cache(monkeypatch):
+    compile_add()
+    keys = []
+    monkeypatch.setattr(toolchain.cache, "load", lambda key: keys.append(key) or CompilationFailed("linalg", [], "add"))
+    newer = replace(find_toolchain(), versions=(("triton-ascend", "9.9"), ("ascendnpu-ir", "1.2.0")))
+    for found in (find_toolchain(), newer):
+        monkeypatch.setattr(toolchain, "find_toolchain", lambda found=found: found)
+        with pytest.raises(CompilationFailed):
+            compile_add()
+    assert keys[0] != keys[1]
+
+
+def test_locations_do_not_count_for_what_a_device_runs():
+    deep = 'a() loc(callsite("f(x).py":1:2 at callsite("g":3:4 at "h":5:6))) b() loc("f.py":1:2)\n'
+    assert without_locations(deep) == "a() b()\n"
+    assert without_locations('"loc(" : x loc("y":1:2), z') == '"loc(" : x, z'
+    assert "loc(" not in without_locations(compile_add().hivm)
+
+
 def test_options_reach_the_compiler():
     single = CompileOptions(multi_buffer=False, inject_barrier_all=True)
     assert compile_add(options=single).digest != compile_add().digest
@@ -210,15 +230,6 @@ def test_cache_hit_starts_no_worker_and_imports_no_compiler(monkeypatch):
             without.setitem(sys.modules, package, None)
         assert compile_add() == first and frontend.pid is None
     assert compile_add(tile=512) != first and frontend.pid is not None
-
-
-def test_another_compiler_compiles_anew(cache, monkeypatch):
-    first, installed = compile_add(), find_toolchain()
-    newer = replace(installed, versions=tuple((name, f"{version}.1") for name, version in installed.versions))
-    monkeypatch.setattr("cold_kernels.ascend.toolchain.find_toolchain", lambda: newer)
-    frontend.stop()
-    assert compile_add().hivm == first.hivm and frontend.pid is not None
-    assert len(list(cache.rglob("*.json"))) == 2
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[: len(text) // 2], lambda text: text.replace("vadd", "vsub")])

@@ -270,12 +270,19 @@ def test_an_output_within_its_inputs():
     assert memory.eq(1).all()
 
 
-def test_an_output_that_overlaps_its_inputs_by_one_column():
+@pytest.mark.parametrize("read, written", [((0, 5), (4, 8)), ((3, 8), (0, 4)), ((2, 7), (2, 6))])
+def test_columns_of_one_matrix_that_overlap(read, written):
     memory = torch.ones(4, 8)
-    for x, y in ((memory[:, :5], memory[:, 4:]), (memory[:, 3:], memory[:, :4])):
-        with pytest.raises(ValueError, match="output_tensor shares memory with inputs"):
-            bgmv_expand(x, torch.ones(3, 4, 5), y, torch.tensor([0, 1, 2, 0]))
+    inputs, output = memory[:, slice(*read)], memory[:, slice(*written)]
+    with pytest.raises(ValueError, match="output_tensor shares memory with inputs"):
+        bgmv_expand(inputs, torch.ones(3, 4, 5), output, torch.tensor([0, 1, 2, 0]))
     assert memory.eq(1).all()
+
+
+def test_columns_side_by_side():
+    memory = torch.ones(4, 9)
+    bgmv_expand(memory[:, :5], torch.ones(3, 4, 5), memory[:, 5:], torch.tensor([0, 1, 2, 0]))
+    assert memory[:, :5].eq(1).all() and memory[:, 5:].eq(6).all()
 
 
 BAD_SLICES = [

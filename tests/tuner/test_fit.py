@@ -91,20 +91,19 @@ def test_an_outlier_counts_linearly():
 
 def test_what_no_time_depends_on_keeps_its_value():
     found = fit(launches(4, 4), chip("launch_us", "flag"))
-    assert found.values["flag"] == pytest.approx(CONSTANTS["flag"].nominal) and found.status["flag"] == UNSEEN
+    flag = CONSTANTS["flag"]
+    assert found.values["flag"] == pytest.approx(flag.nominal) and found.status["flag"] == UNSEEN
+    assert found.errors["flag"] == pytest.approx(math.log(flag.high / flag.low))
     assert found.status["launch_us"] == SEEN
 
 
-def test_what_times_say_little_about_stays_near_its_value():
-    rows = [row(30, spread=0.8, launch_us=1, other=20)]
-    value, error, status = launch_us(rows)
-
-    def cost(us):
-        off, from_nominal = math.log(30 / (us + 20)), math.log(us / LAUNCH.nominal)
-        return (off / math.hypot(NOISE, 0.4)) ** 2 + (from_nominal / math.log(LAUNCH.high / LAUNCH.low)) ** 2
-
-    least = min((LAUNCH.nominal + step / 1000 for step in range(4000)), key=cost)
-    assert LAUNCH.nominal < value < 10 and value == pytest.approx(least, rel=0.01) and status == UNSEEN
+def test_times_that_contradict_each_other_count_less():
+    apart = 1.0
+    value, error, status = launch_us(launches(*(3 * math.exp(apart * sign) for sign in (-1, 0, 1))))
+    data, nominal = 3 / (1.4826 * apart) ** 2, 1 / math.log(LAUNCH.high / LAUNCH.low) ** 2
+    between = data / (data + nominal) * math.log(3 / LAUNCH.nominal)  # 0 is the nominal value
+    assert math.log(value / LAUNCH.nominal) == pytest.approx(between, rel=0.02)
+    assert error == pytest.approx((data + nominal) ** -0.5, rel=0.02) and status == UNSEEN
 
 
 def test_misfit_counts_both_directions():

@@ -44,6 +44,8 @@ def journal(path: Path) -> Iterator[JournalStorage]:
             _check(file)
             _cut_half_a_line(file)
             storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldThroughout(str(path))))
+        except OSError:
+            raise
         except Exception as error:
             raise ValueError(f"{path} is no journal of trials ({error}); move it away") from error
         yield storage
