@@ -19,11 +19,6 @@ GRACE = 5.0
 """Seconds that a process gets to end its compiler before it is killed."""
 
 
-def available_cpus() -> int:
-    """The CPUs that this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
 @dataclass
 class _Asked:
     """A task under way; ``lost`` counts the processes that it took down."""
