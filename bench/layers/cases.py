@@ -104,7 +104,11 @@ def _added(columns: Iterable[Sequence[float]]) -> list[float]:
 
 def digest(chip: str) -> str:
     """Of all that a cell's figures depend on: the code that counts them with all that it imports, the configurations in
-    the shipped tables, the compiler's versions, the chip."""
+    the shipped tables, the compiler's versions, the chip.
+
+    After a dash that of the configurations alone: they may change some cells and not others, so that a sample says
+    nothing of the rest.
+    """
     from cold_kernels import tables
 
     from .schemes import machine
@@ -112,8 +116,8 @@ def digest(chip: str) -> str:
     on = machine(chip)
     shipped = [json.loads(path.read_text()) for path in sorted((tables.SHIPPED / chip).glob("bgmv_*.json"))]
     entries = [(table["kernel"], entry["shape"], entry["config"]) for table in shipped for entry in table["entries"]]
-    said = repr((code_digest(__name__), entries, on.model, sorted(on.versions.items())))
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    code = repr((code_digest(__name__), on.model, sorted(on.versions.items())))
+    return "-".join(hashlib.sha256(said.encode()).hexdigest()[:12] for said in (code, repr(entries)))
 
 
 def stored(folder: Path = FOLDER) -> Iterator[tuple[LayerCase, str, dict]]:
@@ -198,6 +202,7 @@ def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, SignedCases
         recount: How many of each chip are counted again.
 
     Raises:
+        ValueError: the shipped tables have other configurations than the cells were counted with.
         AscendError: a scheme does not compile; `ToolchainMissing` without a compiler.
     """
     everything = list(stored(folder))
@@ -208,6 +213,10 @@ def sign(recount: int, folder: Path = FOLDER) -> Iterator[tuple[str, SignedCases
         if mark == now:
             yield chip, SignedCases(len(found), 0, ())
             continue
+        if mark.partition("-")[2] != now.partition("-")[2]:
+            raise ValueError(
+                f"the tables of {chip} have other configurations than its cells were counted with; run grid"
+            )
         small = [cell for cell in found if cell.batch.rows <= SIGNED_ROWS]
         drawn = random.Random(f"sign/{chip}").sample(small, min(recount, len(small)))
         different = tuple(str(cell) for cell in drawn if json.loads(json.dumps(count(cell))) != found[cell])

@@ -115,3 +115,13 @@ def test_cells_are_signed_where_a_sample_has_the_same_figures(tmp_path, monkeypa
     assert not said.different and {mark for _, mark, _ in layer_cases.stored(tmp_path)} == {"after"}
     ((_, said),) = layer_cases.sign(2, tmp_path)
     assert (said.valid, said.recounted) == (2, 0)
+
+
+def test_cells_of_other_tables_are_not_signed(tmp_path, monkeypatch):
+    monkeypatch.setattr(layer_cases, "count", lambda cell: found())
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "code-tables")
+    layer_cases.known([CELL], lambda done, cell: None, tmp_path)
+    monkeypatch.setattr(layer_cases, "digest", lambda chip: "code-others")
+    with pytest.raises(ValueError, match="other configurations than its cells were counted with"):
+        list(layer_cases.sign(1, tmp_path))
+    assert {mark for _, mark, _ in layer_cases.stored(tmp_path)} == {"code-tables"}
