@@ -43,6 +43,19 @@ class Chooser:
         self._warpers = [_warpers(request) for request in requests]
         self._generators = [_generator(request) for request in requests]
 
+    def processed(
+        self, requests: Sequence[tuple[int, Request]], texts: Mapping[int, list[int]], expert: torch.Tensor
+    ) -> torch.Tensor:
+        """The expert's logits ``[requests, V]`` after each request's logits processors; called once a step."""
+        if not any(request.logits_processor for _, request in requests):
+            return expert
+        expert = expert.float().clone()
+        for row, (place, request) in enumerate(requests):
+            for processor in request.logits_processor:
+                ids = torch.tensor([texts[place]], device=expert.device)
+                expert[row] = processor(ids, expert[row : row + 1])[0]
+        return expert
+
     def choose(
         self,
         requests: Sequence[tuple[int, Request]],
@@ -53,10 +66,9 @@ class Chooser:
         """Choose a token for each of the requests that are left, given with their place among all.
 
         Args:
-            texts: Prompt and new tokens by place; looked at by logits processors alone.
-            expert, amateur: Logits ``[requests, V]``; where a request has no amateur, anything.
+            texts: Prompt and new tokens by place; looked at by warpers alone.
+            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur.
         """
-        expert = self._processed(requests, texts, expert)
         if not any(request.contrasts or request.temperature for _, request in requests):
             return _choice(expert.argmax(1), expert, amateur)
         if expert.dtype != amateur.dtype:
@@ -74,16 +86,6 @@ class Chooser:
             places = [requests[row][0] for row in drawing]
             best[rows] = torch.stack([self._draw(place, texts[place], s) for place, s in zip(places, scores)])
         return _choice(best, expert, amateur)
-
-    def _processed(self, requests, texts, expert: torch.Tensor) -> torch.Tensor:
-        if not any(request.logits_processor for _, request in requests):
-            return expert
-        expert = expert.float().clone()
-        for row, (place, request) in enumerate(requests):
-            for processor in request.logits_processor:
-                ids = torch.tensor([texts[place]], device=expert.device)
-                expert[row] = processor(ids, expert[row : row + 1])[0]
-        return expert
 
     def _draw(self, place: int, text: list[int], scores: torch.Tensor) -> torch.Tensor:
         best = scores.argmax()

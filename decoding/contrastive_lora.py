@@ -1,36 +1,18 @@
 """Contrastive LoRA decoding of a stock model: experts are adapters, the amateur is the same model without them."""
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from .adapter import read_adapter
-from .batch import Batch
-from .choice import Chooser, TokenChoice
 from .layers import Injection, linear_layers
+from .loop import Token, decode
 from .request import Request, Result
 from .stopping import Stopping
-
-
-class Token(NamedTuple):
-    """One step of one request, as `ContrastiveLoRA.stream` gives it.
-
-    Args:
-        request: The request's place in the list.
-        token: The new token; None if there was none, and the reason is ``length`` or ``no_token``.
-        finish_reason: As in `Result`; None while the request goes on.
-        expert_logprob, amateur_logprob: None unless the request asks for them, and has an amateur.
-    """
-
-    request: int
-    token: int | None
-    finish_reason: str | None = None
-    expert_logprob: float | None = None
-    amateur_logprob: float | None = None
 
 
 class ContrastiveLoRA:
@@ -88,7 +70,8 @@ class ContrastiveLoRA:
         for place, request in enumerate(requests):
             request.check(f"request {place}", list(self.slots), config.vocab_size, context)
         self._check_usable()
-        return self._steps(requests, Stopping(requests, self.model.generation_config, context))
+        stopping = Stopping(requests, self.model.generation_config, context)
+        return decode(self.model, requests, stopping, self.slots, self._turn)
 
     def remove(self) -> None:
         """Take the adapters out; the model is bit for bit what it was."""
@@ -105,32 +88,10 @@ class ContrastiveLoRA:
             if module.training and isinstance(rate, (int, float)) and rate > 0:
                 raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
 
-    def _steps(self, requests: Sequence[Request], stopping: Stopping) -> Iterator[Token]:
-        left = []
-        for place, request in enumerate(requests):
-            if stopping.most(place) > 0:
-                left.append((place, request))
-            else:
-                yield Token(place, None, "length")
-        batch, chooser = Batch(self.model, left, self.slots), Chooser(requests)
-        while batch.left:
-            with self._lock:
-                if self._injection is None:
-                    raise RuntimeError("the adapters were removed while requests were decoded")
-                expert, amateur = batch.forward(self._injection.rows)
-            choice = chooser.choose(batch.left, batch.texts, expert, amateur)
-            steps = [_step(row, batch, choice, stopping) for row in range(len(batch.left))]
-            batch.append(choice.tokens, [step.finish_reason is None for step in steps])
-            yield from steps
-
-
-def _step(row: int, batch: Batch, choice: TokenChoice, stopping: Stopping) -> Token:
-    place, request = batch.left[row]
-    token = choice.tokens[row]
-    if token < 0:
-        return Token(place, None, "no_token")
-    reason = stopping.reason(place, [*batch.texts[place], token])
-    if not request.logprobs:
-        return Token(place, token, reason)
-    expert, amateur = choice.logprobs(row)
-    return Token(place, token, reason, expert, amateur if request.contrasts else None)
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Injection]:
+        """Around a forward pass: this thread's turn."""
+        with self._lock:
+            if self._injection is None:
+                raise RuntimeError("the adapters were removed while requests were decoded")
+            yield self._injection
