@@ -13,6 +13,8 @@ from .request import Request
 
 EVERYTHING = 2.0**-149
 """The smallest alpha in float32: it lets pass every token whose logit is within 103 of the highest."""
+ROUNDING = 1e-5
+"""By so much, relative to the logits, a token may lie below the mask's cutoff and still count as passing."""
 MIN_TEMPERATURE = 1e-30
 """A temperature by which differences of logits can be divided."""
 
@@ -61,16 +63,19 @@ class Chooser:
         requests: Sequence[tuple[int, Request]],
         texts: Mapping[int, list[int]],
         expert: torch.Tensor,
-        amateur: torch.Tensor,
+        amateur: torch.Tensor | None,
     ) -> TokenChoice:
-        """Choose a token for each of the requests that are left, given with their place among all.
+        """Choose a token for each of the requests, given with their place among all.
 
         Args:
             texts: Prompt and new tokens by place; looked at by warpers alone.
-            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur.
+            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur. None
+                where no amateur could change a choice.
         """
-        if not any(request.contrasts or request.temperature for _, request in requests):
-            return _choice(expert.argmax(1), expert, amateur)
+        if not any(amateur is not None and request.contrasts or request.temperature for _, request in requests):
+            return _choice(expert.argmax(1), expert, expert)
+        if amateur is None:
+            amateur = expert
         if expert.dtype != amateur.dtype:
             amateur = amateur.to(expert.dtype)
         alpha = _by_row([request.alpha or EVERYTHING for _, request in requests], expert)
@@ -86,6 +91,31 @@ class Chooser:
             places = [requests[row][0] for row in drawing]
             best[rows] = torch.stack([self._draw(place, texts[place], s) for place, s in zip(places, scores)])
         return _choice(best, expert, amateur)
+
+    def may_lag(self, request: Request) -> bool:
+        """Whether the request's amateur is asked for only where it can change a choice."""
+        return not (request.logprobs or request.alpha is None or request.warpers or request.stopping_criteria)
+
+    def contested(self, requests: Sequence[tuple[int, Request]], expert: torch.Tensor) -> list[bool]:
+        """Whether more than one token passes the mask of each request that contrasts; in doubt, true.
+
+        Args:
+            expert: Its `processed` logits ``[requests, V]``.
+        """
+        first, second = expert.float().topk(2).values.unbind(1)
+        cutoff = first + _by_row([math.log(request.alpha or EVERYTHING) for _, request in requests], expert)
+        return (second >= cutoff - ROUNDING * (1 + first.abs())).tolist()
+
+    def guess(
+        self, requests: Sequence[tuple[int, Request]], texts: Mapping[int, list[int]], expert: torch.Tensor
+    ) -> list[int]:
+        """What would be chosen if no amateur changed it; generators stay as they are."""
+        drawing = [self._generators[place] for place, request in requests if request.temperature]
+        states = [generator.get_state() for generator in drawing]
+        tokens = self.choose(requests, texts, expert, None).tokens
+        for generator, state in zip(drawing, states, strict=True):
+            generator.set_state(state)
+        return tokens
 
     def _draw(self, place: int, text: list[int], scores: torch.Tensor) -> torch.Tensor:
         best = scores.argmax()

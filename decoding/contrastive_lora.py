@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from .adapter import read_adapter
 from .layers import Injection, linear_layers
 from .loop import Token, decode
+from .packed import PackedRows, packs
+from .padded import PaddedRows
 from .request import Request, Result
 from .stopping import Stopping
 
@@ -71,7 +73,7 @@ class ContrastiveLoRA:
             request.check(f"request {place}", list(self.slots), config.vocab_size, context)
         self._check_usable()
         stopping = Stopping(requests, self.model.generation_config, context)
-        return decode(self.model, requests, stopping, self.slots, self._turn)
+        return decode(self._rows(), requests, stopping, self.slots, self._turn)
 
     def remove(self) -> None:
         """Take the adapters out; the model is bit for bit what it was."""
@@ -87,6 +89,11 @@ class ContrastiveLoRA:
             rate = module.p if isinstance(module, nn.Dropout) else getattr(module, "attention_dropout", None)
             if module.training and isinstance(rate, (int, float)) and rate > 0:
                 raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
+
+    def _rows(self) -> PackedRows | PaddedRows:
+        with self._lock:  # another thread's pass may be packed
+            packed = packs(self.model)
+        return PackedRows(self.model) if packed else PaddedRows(self.model)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Injection]:
