@@ -53,6 +53,8 @@ def _ends(defaults: GenerationConfig) -> set[int | float]:
     ends = set()
     for token in [] if defaults.eos_token_id is None else members(defaults.eos_token_id):
         if number(token) is None:
-            raise ValueError(f"the model's generation config: eos_token_id holds {token!r}; token ids are whole numbers")
+            raise ValueError(
+                f"the model's generation config: eos_token_id holds {token!r}; token ids are whole numbers"
+            )
         ends.add(number(token))
     return ends

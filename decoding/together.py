@@ -77,7 +77,9 @@ class Together:
         self._ids = torch.cat([self._ids, self._ids.new_tensor(column)[:, None]], 1)
         done = self._criteria(self._ids, self.scores if self._keeps_scores else None)
         if done.shape != self._done.shape:
-            raise ValueError(f"stopping_criteria gave {list(done.shape)} values for {len(self.ended)} rows; one for each")
+            raise ValueError(
+                f"stopping_criteria gave {list(done.shape)} values for {len(self.ended)} rows; one for each"
+            )
         self._done |= done
         over = (self._done | ~left).all()
         self.ended = (self._done if self._ends_rows else over.expand_as(self._done)).tolist()
