@@ -80,6 +80,9 @@ def prompt_mask(input_ids: torch.Tensor, given: Mapping[str, Any]) -> torch.Tens
     Raises:
         ValueError: an input that is not understood, or a mask that is not one of padding on the left.
     """
+    for name, value in given.items():
+        if not (value is None or _prepared(name, value)):
+            raise ValueError(f"{name} cannot be honoured; the inputs of contrastive decoding are input_ids and a mask")
     mask = given.get("attention_mask")
     mask = torch.ones_like(input_ids) if mask is None else mask
     if mask.shape != input_ids.shape:
@@ -95,11 +98,8 @@ def prompt_mask(input_ids: torch.Tensor, given: Mapping[str, Any]) -> torch.Tens
                 f"attention_mask has a 0 behind a 1 in row {row}; prompts are padded on the left, with no gaps "
                 "(without a mask, generate makes one of where pad_token_id stands)"
             )
-    for name, value in given.items():
-        if name == "position_ids" and not _counts(value, mask):
-            raise ValueError(f"position_ids cannot be honoured unless they count the 1s of a mask {list(mask.shape)}")
-        if not (value is None or _prepared(name, value)):
-            raise ValueError(f"{name} cannot be honoured; the inputs of contrastive decoding are input_ids and a mask")
+    if not _counts(given.get("position_ids"), mask):
+        raise ValueError(f"position_ids cannot be honoured unless they count the 1s of a mask {list(mask.shape)}")
     return mask
 
 

@@ -70,11 +70,9 @@ def cold_generate(
     check_kept_back(arguments)
     mask, rows = prompt_mask(input_ids, others), len(input_ids)
     adapters = _by_row(adapter, rows, config.num_return_sequences or 1)
-    for processor in logits_processor:
-        if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor) and any(
-            name is not None for name in adapters
-        ):
-            raise ValueError("guidance_scale cannot be honoured beside an adapter: its own pass is the base model's")
+    guided = any(isinstance(each, UnbatchedClassifierFreeGuidanceLogitsProcessor) for each in logits_processor)
+    if guided and adapters != [None] * rows:
+        raise ValueError("guidance_scale cannot be honoured beside an adapter: its own pass is the base model's")
     ends = _ends(stopping_criteria)
     padding = _padding(config, ends)
     together, drawing = _together(model, input_ids, logits_processor, stopping_criteria, config, padding)

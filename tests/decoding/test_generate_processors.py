@@ -22,6 +22,8 @@ from transformers import (
 from transformers.generation.stopping_criteria import EosTokenCriteria
 
 from decoding import Request, cold_generate
+from decoding.choice import Chooser
+from decoding.together import Together
 
 from .tiny import VOCABULARY, prompts
 
@@ -194,6 +196,15 @@ def test_options_and_a_caller_s_own_together(generate, options):
         own = [TopKLogitsWarper(5), Watcher()]
         given = generate(LONG, logits_processor=own, adapter=None, alpha=None, seed=seed, **options)
         assert torch.equal(given, wanted)
+
+
+def test_a_batch_takes_its_steps_together(cold):
+    together = Together(torch.tensor([PROMPT]))
+    requests = [Request(PROMPT, together=together), Request(PROMPT)]
+    assert Chooser(requests[:1]).lockstep and not Chooser(requests[1:]).lockstep
+    for mixed in (requests, requests[::-1], requests[:1] * 2):
+        with pytest.raises(ValueError, match="together belongs to other requests; all requests of a batch are given"):
+            cold.generate(mixed)
 
 
 class Notes(StoppingCriteria):

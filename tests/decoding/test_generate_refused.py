@@ -7,9 +7,9 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from transformers import CompileConfig, DynamicCache, GenerationConfig
 
-from decoding import cold_generate
+from decoding import ContrastiveLoRA, cold_generate
 
-from .tiny import CONTEXT, prompts
+from .tiny import CONTEXT, prompts, tiny_model
 
 PROMPT, OTHER = prompts(6, 6, seed=7)
 IDS = torch.tensor([PROMPT, OTHER])
@@ -44,6 +44,14 @@ OPTIONS = {
     "synced": (dict(synced_gpus=True), "synced_gpus cannot be honoured"),
     "past": (dict(past_key_values=DynamicCache()), "past_key_values cannot be honoured"),
     "embeddings": (dict(inputs_embeds=torch.zeros(2, 6, 32)), "inputs_embeds cannot be honoured"),
+    "embeddings alone": (
+        dict(input_ids=None, inputs_embeds=torch.zeros(2, 6, 32)),
+        "inputs_embeds cannot be honoured; the inputs of contrastive decoding are input_ids and a mask",
+    ),
+    "padding within": (
+        dict(input_ids=torch.tensor([[5, 6, 1, 7]]), pad_token_id=1, eos_token_id=2),
+        "attention_mask has a 0 behind a 1 in row 0; .* generate makes one of where pad_token_id stands",
+    ),
     "positions": (dict(position_ids=torch.arange(6)[None] + 3), "position_ids cannot be honoured unless they count"),
     "one row's positions": (dict(position_ids=torch.arange(6) + IDS.new_tensor([[0], [1]])), "position_ids cannot"),
     "labels": (dict(labels=IDS), "labels cannot be honoured; the inputs of contrastive decoding are input_ids and a"),
@@ -117,3 +125,11 @@ def test_what_changes_nothing_is_let_pass(llama, cold, name):
         return llama.generate(IDS, max_new_tokens=3, do_sample=False, **options)
 
     assert torch.equal(generate(**{name: HARMLESS[name]}), generate())
+
+
+def test_inputs_of_other_families():
+    """A neutral value of this model's own would change its tokens, too: it is an embedding."""
+    model = tiny_model("gpt2")
+    kinds = torch.zeros_like(IDS)
+    with pytest.raises(ValueError, match="token_type_ids cannot be honoured"):
+        model.generate(IDS, token_type_ids=kinds, custom_generate=cold_generate, cold=ContrastiveLoRA(model, {}))
