@@ -62,7 +62,7 @@ class Chooser:
     ) -> torch.Tensor:
         """The expert's logits ``[requests, V]`` after each request's logits processors; called once a step."""
         if self._together is not None:
-            return self._together.processed([place for place, _ in requests], expert)
+            expert = self._together.processed([place for place, _ in requests], expert)
         if not any(request.logits_processor for _, request in requests):
             return expert
         expert = expert.float().clone()

@@ -65,7 +65,7 @@ def check_kept_back(arguments: Mapping[str, Any]) -> None:
         ValueError: the argument, by name.
     """
     for name in ("assistant_model", "synced_gpus"):
-        if arguments.get(name):
+        if arguments.get(name) not in (None, False):
             raise ValueError(f"{name} cannot be honoured; contrastive decoding has its amateur, on one device")
 
 

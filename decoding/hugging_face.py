@@ -65,7 +65,7 @@ def cold_generate(
     if getattr(cold, "model", None) is not model:
         raise ValueError("cold holds the adapters of another model; make a ContrastiveLoRA of this one")
     config, arguments = generation_config, kept_back(model)
-    streamer = others.pop("streamer", None) or arguments.get("streamer")
+    streamer = others.pop("streamer", arguments.get("streamer"))
     check_config(config)
     check_kept_back(arguments)
     mask, rows = prompt_mask(input_ids, others), len(input_ids)
