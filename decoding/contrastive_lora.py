@@ -48,13 +48,14 @@ class ContrastiveLoRA:
             ValueError: a request with a wrong field, before anything runs.
             RuntimeError: after `remove`.
         """
+        steps = self.stream(requests)
         results = [
             Result(
                 expert_logprobs=[] if r.logprobs else None, amateur_logprobs=[] if r.logprobs and r.contrasts else None
             )
             for r in requests
         ]
-        for step in self.stream(requests):
+        for step in steps:
             result = results[step.request]
             result.finish_reason = step.finish_reason
             if step.token is not None:
@@ -69,8 +70,10 @@ class ContrastiveLoRA:
         """As `generate`, giving each token when it is chosen; the last one of a request has its finish reason."""
         config = self.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
-        for place, request in enumerate(requests):
-            request.check(f"request {place}", list(self.slots), config.vocab_size, context)
+        requests = [
+            request.checked(f"request {place}", list(self.slots), config.vocab_size, context)
+            for place, request in enumerate(requests)
+        ]
         self._check_usable()
         stopping = Stopping(requests, self.model.generation_config, context)
         return decode(self._rows(), requests, stopping, self.slots, self._turn)
