@@ -86,8 +86,9 @@ class Compiler:
         return re.sub(r'loc\("dump\.mlir":\d+:\d+\)', "loc(unknown)", printed)
 
     def _run(self, stage: str, command: list, folder: Path) -> tuple[int, str, str]:
-        # An empty PATH: with CANN installed, hivmc would run, and its version would change the module.
-        environment = {**os.environ, "PATH": str(folder)}
+        # An empty PATH: with CANN installed, hivmc would run, and its version would change the module. The tool leaves
+        # scratch folders behind.
+        environment = {**os.environ, "PATH": str(folder), "TMPDIR": str(folder)}
         started = time.monotonic()
         with subprocess.Popen(
             command,

@@ -1,7 +1,10 @@
+import errno
+import os
 import re
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -265,6 +268,19 @@ def test_unwritable_cache(tmp_path, monkeypatch):
     assert compile_add().core_type == "AIV" and cache_folder().is_file()
 
 
+def test_a_failure_on_a_full_disk_says_nothing_of_the_kernel(cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{tempfile.gettempdir()}'"):
+            compile_add(tile=1 << 18)
+    assert not cache.exists()
+    with pytest.raises(UnifiedBufferOverflow):
+        compile_add(tile=1 << 18)
+
+
 DUMP = "// -----// IR Dump Before ConvertHIVMToStandard //\nmodule {{ func.func @{}() {{ return }} }}\n\n"
 END = "error: External hivmc run fails, returning module before running external compiler"
 OVERFLOW = 'loc("k.py":4:0): error: ub overflow, requires 2000000 bits while 1572864 bits available! (tiles)'
@@ -313,6 +329,14 @@ def test_abort_names_the_signal_and_is_not_kept(tmp_path, death):
     with pytest.raises(CompilerDied, match="bishengir-compile was ended by SIGABRT") as caught:
         compile_with(fake(tmp_path, death))
     assert not caught.value.deterministic
+
+
+def test_scratch_files_of_the_compiler_go_with_it(tmp_path):
+    script = '/bin/mkdir "$TMPDIR/left behind"; echo "error: $TMPDIR/left behind" >&2; exit 1'
+    with pytest.raises(CompilationFailed) as caught:
+        compile_with(fake(tmp_path, script))
+    left = Path(caught.value.diagnostics[0].removeprefix("error: "))
+    assert left.name == "left behind" and not left.exists()
 
 
 def test_compiler_time_out(tmp_path):
