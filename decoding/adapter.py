@@ -57,9 +57,7 @@ def read_adapter(
             rank = _by_pattern(config.get("rank_pattern"), module, config["r"])
             alpha = _by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])
             if a.shape[0] != rank:
-                raise ValueError(
-                    f"{adapter}: {module} has rank {a.shape[0]} in {found.held_in} and {rank} in {CONFIG}"
-                )
+                raise ValueError(f"{adapter}: {module} has rank {a.shape[0]} in {found.held_in} and {rank} in {CONFIG}")
             scaling = scalings.get(module, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
             read[module] = LoRA(a, _finite(adapter, f"{module}.lora_B times {scaling}", b * scaling))
     return read

@@ -66,7 +66,7 @@ def cold_generate(
     Raises:
         ValueError: an option of ``generate`` that this loop has not: beams, several sequences, scores.
     """
-    if cold.model is not model:
+    if not cold.serves(model):
         raise ValueError("cold holds the adapters of another model; make a ContrastiveLoRA of this one")
     config = generation_config
     for name, neutral in (("num_beams", 1), ("num_return_sequences", 1), ("return_dict_in_generate", False)):
