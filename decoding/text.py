@@ -69,12 +69,12 @@ class Text:
         """What is left at the end.
 
         Raises:
-            RuntimeError: a tokenizer whose decoding of all tokens does not begin with that of fewer.
+            ValueError: a tokenizer whose decoding of all tokens does not begin with that of fewer.
         """
         whole = self._tokenizer.decode(self._all, skip_special_tokens=True)
         if not whole.startswith(self._told):
             kind = type(self._tokenizer).__name__
-            raise RuntimeError(f"tokenizer {kind} does not decode from left to right; decode the tokens at the end")
+            raise ValueError(f"tokenizer {kind} does not decode from left to right; decode the tokens at the end")
         return self._tell(whole[len(self._told) :])
 
     def _tell(self, piece: str) -> str:
