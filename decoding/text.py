@@ -91,9 +91,9 @@ class Text:
         return piece
 
     def _clean_piece(self) -> str:
-        """Up to the last space: what follows may take it away, or a space before an apostrophe."""
+        """Up to the second space from the end: what follows may take either away, and one beside an apostrophe."""
         whole = self._tokenizer.decode(self._all, skip_special_tokens=True)
-        end = whole.rfind(" ")
+        end = whole.rfind(" ", 0, max(whole.rfind(" "), 0))
         while end > 0 and whole[end - 1] == "'":
             end = whole.rfind(" ", 0, end)
         whole = whole[: max(end, 0)]

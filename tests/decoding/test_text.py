@@ -1,5 +1,6 @@
 """Text piece by piece: whole characters, and joined what the tokenizer decodes."""
 
+import json
 import random
 
 import pytest
@@ -20,6 +21,7 @@ LINES = [
     "Emoji: 😀😃 👩‍👩‍👧 naïve café — straße, Привет мир",
     "  two spaces\n\tand a tab, 한국어 عربى",
 ] * 3
+TRAINING = dict(special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
 TEXTS = [*LINES[:3], " leading", "trailing ", "", "😀", "a\n\n b", "x ' s , y n't  z", "日本語のテキスト"]
 
 
@@ -29,51 +31,37 @@ def byte_level(**options):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return trained(
-        tokenizer, trainers.BpeTrainer(290, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"]), options
-    )
+    return trained(tokenizer, trainers.BpeTrainer(vocab_size=290, initial_alphabet=alphabet, **TRAINING), options)
 
 
 def metaspace(**options):
-    """As of Llama 2 and Mistral: spaces that lead are dropped, and what is not in the vocabulary is bytes."""
-    tokens = [f"<0x{byte:02X}>" for byte in range(256)]
-    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    """As of Llama 2 and Mistral: a space that leads is dropped, and what is not in the vocabulary is bytes."""
+    normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    learned = Tokenizer(models.BPE())
+    learned.normalizer = normalizer
+    learned.train_from_iterator(LINES, trainers.BpeTrainer(vocab_size=90, limit_alphabet=50, show_progress=False))
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *learned.get_vocab()]
+    merges = [tuple(pair) for pair in json.loads(learned.to_str())["model"]["merges"]]
+    vocabulary = {token: place for place, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizer
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    trainer = trainers.BpeTrainer(360, limit_alphabet=60, special_tokens=["<unk>", "<s>", "</s>", *tokens])
-    tokenizer.train_from_iterator(LINES, trainer)
-    vocabulary = tokenizer.get_vocab()
-    merges = [tuple(pair) for pair in merges_of(tokenizer)]
-    tokenizer.model = models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True)
-    # The trainer made the bytes special; only as ordinary tokens do they decode to something.
-    state = [token for token in tokenizer.get_added_tokens_decoder().values() if token.content not in tokens]
-    ordinary = Tokenizer(tokenizer.model)
-    ordinary.normalizer, ordinary.decoder = tokenizer.normalizer, tokenizer.decoder
-    ordinary.add_special_tokens(state)
-    return PreTrainedTokenizerFast(tokenizer_object=ordinary, eos_token="</s>", bos_token="<s>", **options)
-
-
-def merges_of(tokenizer):
-    import json
-
-    return json.loads(tokenizer.to_str())["model"]["merges"]
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", bos_token="<s>", **options)
 
 
 def word_piece(**options):
     """As of BERT, whose tokenizers clean spaces up."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(cleanup=False)
     options = {"clean_up_tokenization_spaces": True, **options}
-    return trained(
-        tokenizer, trainers.WordPieceTrainer(vocab_size=200, special_tokens=["[UNK]", "<s>", "</s>"]), options
-    )
+    return trained(tokenizer, trainers.WordPieceTrainer(vocab_size=200, **TRAINING), options)
 
 
 def trained(tokenizer, trainer, options):
-    trainer.show_progress = False
     tokenizer.train_from_iterator(LINES, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", bos_token="<s>", **options)
 
@@ -119,6 +107,13 @@ def test_any_tokens_at_all(tokenizer):
     draw = random.Random(0)
     for _ in range(150):
         assert_right(tokenizer, [draw.randrange(len(tokenizer)) for _ in range(draw.randrange(40))])
+
+
+def test_spaces_that_later_words_take_away():
+    tokenizer, draw = word_piece(), random.Random(0)
+    for _ in range(300):
+        text = " ".join(draw.choices("' n t s m , . ! x it n't 's don't".split(), k=draw.randrange(1, 12)))
+        assert_right(tokenizer, tokenizer(text, add_special_tokens=False).input_ids)
 
 
 def test_characters_cut_short(tokenizer):
