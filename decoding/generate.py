@@ -18,7 +18,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument(
         "--model", required=True, help="folder, GGUF file, package:NAME that ships one, or a name on the hub"
     )
-    parser.add_argument("--adapter", action="append", default=[], metavar="NAME=FOLDER", help="repeatable")
+    parser.add_argument(
+        "--adapter", action="append", default=[], metavar="NAME=FOLDER", help="or a name on the hub; repeatable"
+    )
     parser.add_argument("--prompt", action="append", required=True, help="repeatable")
     parser.add_argument("--expert", metavar="NAME", help="the adapter that answers; default: the first")
     parser.add_argument("--alpha", type=float, default=0.1, help="default: 0.1")

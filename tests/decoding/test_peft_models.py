@@ -245,3 +245,16 @@ def test_a_forward_that_leads_back_to_the_layers_of_peft():
     layer.forward = types.MethodType(type(layer).forward, layer)
     with pytest.raises(ValueError, match="another forward in model.layers.0 .compiled, or wrapped"):
         ContrastiveLoRA(peft)
+
+
+def test_a_compiled_one():
+    """What was compiled belongs to the layers of PEFT; our passes run as the modules are written."""
+    peft = tuned(tiny_model())
+    wanted = greedy(peft, "default")
+
+    def compiled(*args, **kwargs):
+        raise AssertionError("leads to the layers of PEFT")
+
+    for module in (peft.base_model.model, peft.base_model.model.model.layers[0]):
+        module._compiled_call_impl = compiled
+    assert tokens(ContrastiveLoRA(peft), "default") == wanted

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from decoding import ContrastiveLoRA, Request
 from decoding.loop import Token
@@ -74,7 +74,13 @@ def with_added():
     return tokenizer
 
 
-KINDS = {"byte level": byte_level, "metaspace": metaspace, "word piece": word_piece, "added": with_added}
+KINDS = {
+    "byte level": byte_level,
+    "metaspace": metaspace,
+    "word piece": word_piece,
+    "added": with_added,
+    "bytes": ByT5Tokenizer,
+}
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
@@ -99,7 +105,7 @@ def test_texts(tokenizer, text):
     told = assert_right(tokenizer, tokens)
     if "\ufffd" not in tokenizer.decode(tokens):
         assert not any("\ufffd" in piece for piece in told)
-    assert_right(tokenizer, [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id])
+    assert_right(tokenizer, [tokenizer.eos_token_id, *tokens, tokenizer.eos_token_id])
 
 
 def test_any_tokens_at_all(tokenizer):
