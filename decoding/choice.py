@@ -13,6 +13,8 @@ from .request import Request
 
 EVERYTHING = 2.0**-149
 """The smallest alpha in float32: it lets pass every token whose logit is within 103 of the highest."""
+ROUNDING = 1e-5
+"""By so much, relative to the logits, a token may lie below the mask's cutoff and still count as passing."""
 MIN_TEMPERATURE = 1e-30
 """A temperature by which differences of logits can be divided."""
 
@@ -37,16 +39,32 @@ class TokenChoice:
 
 
 class Chooser:
-    """Chooses for requests that are decoded together; keeps what their draws need."""
+    """Chooses for requests that are decoded together; keeps what their draws need.
+
+    Raises:
+        ValueError: requests of which some alone belong to one `Together`, or in another order than its rows.
+    """
 
     def __init__(self, requests: Sequence[Request]) -> None:
+        self._together = requests[0].together if requests else None
+        if any(request.together is not self._together for request in requests) or (
+            self._together is not None and len(self._together.ended) != len(requests)
+        ):
+            raise ValueError("together belongs to other requests; all requests of a batch are given at once, or none")
         self._warpers = [_warpers(request) for request in requests]
         self._generators = [_generator(request) for request in requests]
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether `processed` and `choose` must be given all requests that are left, once a step."""
+        return self._together is not None
 
     def processed(
         self, requests: Sequence[tuple[int, Request]], texts: Mapping[int, list[int]], expert: torch.Tensor
     ) -> torch.Tensor:
         """The expert's logits ``[requests, V]`` after each request's logits processors; called once a step."""
+        if self._together is not None:
+            expert = self._together.processed([place for place, _ in requests], expert)
         if not any(request.logits_processor for _, request in requests):
             return expert
         expert = expert.float().clone()
@@ -61,31 +79,85 @@ class Chooser:
         requests: Sequence[tuple[int, Request]],
         texts: Mapping[int, list[int]],
         expert: torch.Tensor,
-        amateur: torch.Tensor,
+        amateur: torch.Tensor | None,
     ) -> TokenChoice:
-        """Choose a token for each of the requests that are left, given with their place among all.
+        """Choose a token for each of the requests, given with their place among all.
 
         Args:
             texts: Prompt and new tokens by place; looked at by warpers alone.
-            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur.
+            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur, None
+                where none could change a choice.
         """
-        if not any(request.contrasts or request.temperature for _, request in requests):
-            return _choice(expert.argmax(1), expert, amateur)
-        if expert.dtype != amateur.dtype:
-            amateur = amateur.to(expert.dtype)
-        alpha = _by_row([request.alpha or EVERYTHING for _, request in requests], expert)
-        beta = _by_row([request.beta if request.contrasts else 0.0 for _, request in requests], expert)
+        if self._together is None:
+            return _choice(self._best(requests, texts, expert, amateur), expert, amateur)
+        choose = self._best_of_warped if self._together.warps else self._best
+        choice = _choice(choose(requests, texts, expert, amateur), expert, amateur)
+        self._together.append([place for place, _ in requests], choice.tokens)
+        return choice
+
+    def _best(self, requests, texts, expert, amateur) -> torch.Tensor:
+        """Tokens ``[requests]``, int64, chosen or drawn; of `choose`'s arguments."""
+        if not any(amateur is not None and request.contrasts or request.temperature for _, request in requests):
+            return expert.argmax(1)
+        strengths = _strengths(requests, expert)
+        amateur = expert if amateur is None else amateur.to(expert.dtype)
         drawing = [row for row, (_, request) in enumerate(requests) if request.temperature > 0]
         if len(drawing) < len(requests):
-            best = contrastive_argmax(expert, amateur, alpha, beta)
+            best = contrastive_argmax(expert, amateur, *strengths)
         else:
             best = torch.zeros(len(requests), dtype=torch.int64, device=expert.device)
         if drawing:
             rows = torch.tensor(drawing, device=expert.device)
-            scores = contrastive_score(expert[rows], amateur[rows], alpha[rows], beta[rows])
+            scores = contrastive_score(expert[rows], amateur[rows], *(strength[rows] for strength in strengths))
             places = [requests[row][0] for row in drawing]
             best[rows] = torch.stack([self._draw(place, texts[place], s) for place, s in zip(places, scores)])
-        return _choice(best, expert, amateur)
+        return best
+
+    def _best_of_warped(self, requests, texts, expert, amateur) -> torch.Tensor:
+        """As `_best`, from the scores as `Together` warps them."""
+        scores = expert.float()
+        if any(request.contrasts or request.temperature for _, request in requests):
+            scores = contrastive_score(
+                expert, expert if amateur is None else amateur.to(expert.dtype), *_strengths(requests, expert)
+            )
+        warped = self._together.warped([place for place, _ in requests], scores)
+        best = scores.argmax(1)
+        for row, (place, request) in enumerate(requests):
+            if not scores[row, best[row]].isfinite():  # NaN, infinite, or no token is legal
+                continue
+            if warped[row].isnan().any() or not (warped[row] > -math.inf).any():
+                best[row] = -1
+            elif request.temperature:
+                best[row] = self._draw(place, texts[place], warped[row])
+            else:
+                best[row] = warped[row].argmax()
+        return best
+
+    def may_lag(self, request: Request) -> bool:
+        """Whether the request's amateur is asked for only where it can change a choice."""
+        needs = request.logprobs or request.alpha is None or request.warpers or request.stopping_criteria
+        return not (self.lockstep or needs)
+
+    def contested(self, requests: Sequence[tuple[int, Request]], expert: torch.Tensor) -> list[bool]:
+        """Whether more than one token passes the mask of each request that contrasts; in doubt, true.
+
+        Args:
+            expert: Its `processed` logits ``[requests, V]``.
+        """
+        first, second = expert.float().topk(2).values.unbind(1)
+        cutoff = first + _by_row([math.log(request.alpha or EVERYTHING) for _, request in requests], expert)
+        return (second >= cutoff - ROUNDING * (1 + first.abs())).tolist()
+
+    def guess(
+        self, requests: Sequence[tuple[int, Request]], texts: Mapping[int, list[int]], expert: torch.Tensor
+    ) -> list[int]:
+        """What would be chosen if no amateur changed it; generators stay as they are."""
+        drawing = [self._generators[place] for place, request in requests if request.temperature]
+        states = [generator.get_state() for generator in drawing]
+        tokens = self.choose(requests, texts, expert, None).tokens
+        for generator, state in zip(drawing, states, strict=True):
+            generator.set_state(state)
+        return tokens
 
     def _draw(self, place: int, text: list[int], scores: torch.Tensor) -> torch.Tensor:
         best = scores.argmax()
@@ -101,9 +173,16 @@ class Chooser:
         return drawn[0].to(scores.device)
 
 
-def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor) -> TokenChoice:
+def _choice(tokens: torch.Tensor, expert: torch.Tensor, amateur: torch.Tensor | None) -> TokenChoice:
     legal = (tokens >= 0) & (expert.gather(1, tokens.clamp(0)[:, None])[:, 0] > -math.inf)
-    return TokenChoice(torch.where(legal, tokens, -1).tolist(), expert, amateur)
+    return TokenChoice(torch.where(legal, tokens, -1).tolist(), expert, expert if amateur is None else amateur)
+
+
+def _strengths(requests: Sequence[tuple[int, Request]], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Alpha and beta ``[requests]``, fp32."""
+    alpha = [max(request.alpha or 0.0, EVERYTHING) for _, request in requests]
+    beta = [request.beta if request.contrasts else 0.0 for _, request in requests]
+    return _by_row(alpha, like), _by_row(beta, like)
 
 
 def _by_row(values: list[float], like: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .adapter import LoRA, read_adapter
 from .layers import Injection, linear_layers
 from .loop import Token, decode
+from .packed import PackedRows, packs
+from .padded import PaddedRows
 from .peft_base import PeftBase, holds_peft
 from .request import Request, Result
 from .sources import Source
@@ -107,13 +109,14 @@ class ContrastiveLoRA:
             ValueError: a request with a wrong field, before anything runs.
             RuntimeError: after `remove`.
         """
+        steps = self.stream(requests)
         results = [
             Result(
                 expert_logprobs=[] if r.logprobs else None, amateur_logprobs=[] if r.logprobs and r.contrasts else None
             )
             for r in requests
         ]
-        for step in self.stream(requests):
+        for step in steps:
             result = results[step.request]
             result.finish_reason = step.finish_reason
             if step.token is not None:
@@ -134,10 +137,12 @@ class ContrastiveLoRA:
         config = self.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
         loaded = self._check_usable()
-        for place, request in enumerate(requests):
-            request.check(f"request {place}", list(loaded.slots), config.vocab_size, context)
+        requests = [
+            request.checked(f"request {place}", list(loaded.slots), config.vocab_size, context)
+            for place, request in enumerate(requests)
+        ]
         stopping = Stopping(requests, self.model.generation_config, context)
-        steps = decode(self.model, requests, stopping, loaded.slots, partial(self._turn, loaded))
+        steps = decode(self._rows(), requests, stopping, loaded.slots, partial(self._turn, loaded))
         return steps if tokenizer is None else with_text(steps, tokenizer)
 
     def remove(self) -> None:
@@ -187,6 +192,11 @@ class ContrastiveLoRA:
             if module.training and isinstance(rate, (int, float)) and rate > 0:
                 raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
         return loaded
+
+    def _rows(self) -> PackedRows | PaddedRows:
+        with self._lock:  # another thread's pass may be packed
+            packed = packs(self.model)
+        return PackedRows(self.model) if packed else PaddedRows(self.model)
 
     @contextlib.contextmanager
     def _turn(self, loaded: _Loaded) -> Iterator[Injection]:

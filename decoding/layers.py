@@ -30,27 +30,13 @@ def linear_layers(model: nn.Module) -> dict[str, tuple[int, int]]:
 
 
 class Rows(threading.local):
-    """Each row's adapter slot, -1 for none, while this thread runs a forward pass; None otherwise: hooks do nothing."""
+    """Each token's adapter slot, -1 for none, while this thread runs a forward pass; None otherwise: hooks do nothing."""
 
     slots: torch.Tensor | None = None
+    kept: torch.Tensor | None = None
 
-    def __init__(self) -> None:
-        self._by_token: dict[int, torch.Tensor] = {}
-
-    @contextlib.contextmanager
-    def running(self, slots: torch.Tensor | None) -> Iterator[None]:
-        """Around a forward pass of rows with these slots; None if no row has an adapter."""
-        self.slots, self._by_token = slots, {}
-        try:
-            yield
-        finally:
-            self.slots, self._by_token = None, {}
-
-    def by_token(self, tokens: int) -> torch.Tensor:
-        """The slot of each of ``tokens`` tokens, which are the rows' in order, equally many of each."""
-        if tokens not in self._by_token:
-            self._by_token[tokens] = self.slots.repeat_interleave(tokens // len(self.slots))
-        return self._by_token[tokens]
+    def of(self, tokens: int) -> torch.Tensor:
+        return self.slots if tokens == len(self.slots) else self.slots[self.kept]
 
 
 @dataclass(eq=False)
@@ -79,7 +65,7 @@ class _Group:
             return output
         if self._input is not x or layer not in self._left:
             flat = x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])
-            self._slots = self.rows.by_token(len(flat))
+            self._slots = self.rows.of(len(flat))
             self._shrunk = torch.empty(len(flat), self.a.shape[1], dtype=torch.float32, device=x.device)
             bgmv_shrink(flat.to(self.a.dtype), self.a, self._shrunk, self._slots)
             self._input, self._left = x, set(self.layers)
@@ -98,6 +84,14 @@ class Injection:
         self.rows, adapters = Rows(), list(adapters)
         names = [name for name in linear_layers(model) if any(name in adapter for adapter in adapters)]
         self.groups = [self._group(model, group, adapters) for group in _groups(names, adapters)]
+
+    @contextlib.contextmanager
+    def acting(self, slots, shape, kept=None) -> Iterator[None]:
+        self.rows.slots, self.rows.kept = slots, kept
+        try:
+            yield
+        finally:
+            self.rows.slots = self.rows.kept = None
 
     def remove(self) -> None:
         """Take the hooks out; nothing else of the model was touched."""

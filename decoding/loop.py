@@ -1,14 +1,16 @@
-"""The decode loop: a pass of all rows, a token for each request, until all are done."""
+"""The decode loop: passes over the rows of all requests, and a token for each request, until all are done."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from transformers import PreTrainedModel
+import torch
 
-from .batch import Batch
 from .choice import Chooser, TokenChoice
+from .course import Course
 from .layers import Injection
+from .packed import PackedRows
+from .padded import PaddedRows
 from .request import Request
 from .stopping import Stopping
 
@@ -33,7 +35,7 @@ class Token(NamedTuple):
 
 
 def decode(
-    model: PreTrainedModel,
+    rows: PackedRows | PaddedRows,
     requests: Sequence[Request],
     stopping: Stopping,
     slots: Mapping[str, int],
@@ -42,34 +44,130 @@ def decode(
     """Tokens of the requests as they are chosen.
 
     Args:
+        rows: What runs the passes; without any row.
         requests: All have been checked.
         slots: The adapters' slots, by name.
-        turn: Entered around each pass; gives what tells the injected layers each row's adapter.
+        turn: Entered around each pass; gives what tells the injected layers each token's adapter.
     """
-    left = []
+    loop = _Loop(rows, Chooser(requests), stopping)
     for place, request in enumerate(requests):
         if stopping.most(place) > 0:
-            left.append((place, request))
+            loop.open(place, request, slots.get(request.adapter, -1))
         else:
             yield Token(place, None, "length")
-    batch, chooser = Batch(model, left, slots), Chooser(requests)
-    while batch.left:
-        with turn() as injection:
-            expert, amateur = batch.forward(injection.rows)
-        expert = chooser.processed(batch.left, batch.texts, expert)
-        choice = chooser.choose(batch.left, batch.texts, expert, amateur)
-        steps = [_step(row, batch, choice, stopping) for row in range(len(batch.left))]
-        batch.append(choice.tokens, [step.finish_reason is None for step in steps])
-        yield from steps
+    while loop.courses:
+        # Whatever mode the caller is in by then: keys and values are written to in later steps.
+        with torch.inference_mode(False), torch.no_grad():
+            with turn() as injection:
+                logits = loop.forward(injection)
+            told = loop.choose(logits)
+        yield from told
 
 
-def _step(row: int, batch: Batch, choice: TokenChoice, stopping: Stopping) -> Token:
-    place, request = batch.left[row]
-    token = choice.tokens[row]
-    if token < 0:
-        return Token(place, None, "no_token")
-    reason = stopping.reason(place, [*batch.texts[place], token])
-    if not request.logprobs:
-        return Token(place, token, reason)
-    expert, amateur = choice.logprobs(row)
-    return Token(place, token, reason, expert, amateur if request.contrasts else None)
+class _Loop:
+    def __init__(self, rows: PackedRows | PaddedRows, chooser: Chooser, stopping: Stopping) -> None:
+        self.rows, self.chooser, self.stopping = rows, chooser, stopping
+        self.courses: list[Course] = []
+
+    def open(self, place: int, request: Request, slot: int) -> None:
+        """Begin with a request."""
+        expert = self.rows.open(slot)
+        amateur = self.rows.open(-1) if request.contrasts else None
+        may_lag = self.rows.packs and amateur is not None and self.chooser.may_lag(request)
+        self.courses.append(Course(place, request, request.ids(), expert, amateur, may_lag))
+
+    def forward(self, injection: Injection) -> dict[int, torch.Tensor]:
+        """One pass; logits ``[V]`` by row."""
+        lag = worth_lagging(self.courses)
+        feeds = [feed for course in self.courses for feed in course.feeds(lag and course.lags)]
+        return dict(zip((feed.row for feed in feeds), self.rows.forward(feeds, injection), strict=True))
+
+    def choose(self, logits: dict[int, torch.Tensor]) -> list[Token]:
+        """The tokens that a pass has settled."""
+        told = self._settle([course for course in self.courses if course.open_logits is not None], logits)
+        return told + self._step([course for course in self.courses if course.expert in logits], logits)
+
+    def _settle(self, courses: list[Course], logits: dict[int, torch.Tensor]) -> list[Token]:
+        """Close the open steps, whose amateurs have caught up."""
+        if not courses:
+            return []
+        experts = torch.stack([course.open_logits for course in courses])
+        amateurs = torch.stack([logits.pop(course.amateur) for course in courses])
+        guesses = [course.close() for course in courses]
+        choice = self._choose(courses, experts, amateurs)
+        for course, guess, token in zip(courses, guesses, choice.tokens, strict=True):
+            if token != guess and course.expert in logits:
+                del logits[course.expert]
+                self.rows.take_back(course.expert, 1)
+                course.expert_fed -= 1
+        return [self._tell(course, choice, row) for row, course in enumerate(courses)]
+
+    def _step(self, courses: list[Course], logits: dict[int, torch.Tensor]) -> list[Token]:
+        """The next token of each, or a guess where the amateur is behind and needed."""
+        if not courses:
+            return []
+        experts = torch.stack([logits[course.expert] for course in courses])
+        experts = self.chooser.processed(_asked(courses), _texts(courses), experts)
+        behind = [course.amateur is not None and course.amateur not in logits for course in courses]
+        if any(behind):
+            opened = self._open(courses, behind, experts)
+            courses = [course for course in courses if course.open_logits is None]
+            experts = experts[[row for row, is_open in enumerate(opened) if not is_open]] if any(opened) else experts
+        if not courses:
+            return []
+        amateurs = None
+        if any(course.amateur in logits for course in courses):
+            amateurs = [logits.get(course.amateur, expert) for course, expert in zip(courses, experts, strict=True)]
+            amateurs = torch.stack(amateurs)
+        choice = self._choose(courses, experts, amateurs)
+        return [self._tell(course, choice, row) for row, course in enumerate(courses)]
+
+    def _open(self, courses: list[Course], behind: list[bool], experts: torch.Tensor) -> list[bool]:
+        """Open the step of those whose amateur is behind and needed; tells which."""
+        needed = [both for both in map(all, zip(behind, self.chooser.contested(_asked(courses), experts)))]
+        rows = [row for row, is_needed in enumerate(needed) if is_needed]
+        guesses = {}
+        if rows:
+            asked = [courses[row] for row in rows]
+            guesses = dict(zip(rows, self.chooser.guess(_asked(asked), _texts(asked), experts[rows])))
+        for row, course in enumerate(courses):
+            course.steps += behind[row]
+            if guesses.get(row, -1) >= 0:
+                course.contested += 1
+                ends = self.stopping.reason(course.place, [*course.text, guesses[row]]) is not None
+                course.open(experts[row], guesses[row], ends)
+        return [course.open_logits is not None for course in courses]
+
+    def _choose(self, courses: list[Course], experts: torch.Tensor, amateurs: torch.Tensor | None) -> TokenChoice:
+        return self.chooser.choose(_asked(courses), _texts(courses), experts, amateurs)
+
+    def _tell(self, course: Course, choice: TokenChoice, row: int) -> Token:
+        """A course's new token; where it ends, its rows are free."""
+        token, reason = choice.tokens[row], "no_token"
+        if token >= 0:
+            course.text.append(token)
+            reason = self.stopping.reason(course.place, course.text)
+        if reason is not None:
+            self.courses.remove(course)
+            for each in (course.expert, course.amateur):
+                if each is not None:
+                    self.rows.close(each)
+        if token < 0:
+            return Token(course.place, None, reason)
+        if not course.request.logprobs:
+            return Token(course.place, token, reason)
+        expert, amateur = choice.logprobs(row)
+        return Token(course.place, token, reason, expert, amateur if course.amateur is not None else None)
+
+
+def worth_lagging(courses: Sequence[Course]) -> bool:
+    """Whether amateurs that lag make a pass cheaper."""
+    return True
+
+
+def _asked(courses: Sequence[Course]) -> list[tuple[int, Request]]:
+    return [(course.place, course.request) for course in courses]
+
+
+def _texts(courses: Sequence[Course]) -> dict[int, list[int]]:
+    return {course.place: course.text for course in courses}

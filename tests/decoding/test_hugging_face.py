@@ -1,5 +1,7 @@
 """``generate(custom_generate=cold_generate)``: our loop, with the options of Hugging Face's."""
 
+import math
+
 import pytest
 import torch
 
@@ -45,7 +47,8 @@ def test_tokens_are_those_of_the_loop(cold, generate, strength):
 def test_an_expert_for_each_row(cold, generate):
     names = ["head", None, "mlp"]
     wanted = [alone(cold, prompt, adapter=name)[0] for prompt, name in zip((PROMPT, SHORT, LONG), names)]
-    assert generate(adapter=names)[:, len(LONG) :].tolist() == wanted
+    for kind in (list, tuple):
+        assert generate(adapter=kind(names))[:, len(LONG) :].tolist() == wanted
 
 
 class Repeats(StoppingCriteria):
@@ -125,28 +128,83 @@ def test_without_a_seed_draws_follow_torch_s(generate):
     assert torch.equal(draw(), first) and not torch.equal(first, second)
 
 
-BAD = {
-    "beams": (dict(num_beams=2), "num_beams=2 cannot be honoured; contrastive decoding has 1"),
-    "sequences": (dict(num_return_sequences=2, do_sample=True), "num_return_sequences=2 cannot be honoured"),
-    "dictionary": (dict(return_dict_in_generate=True), "return_dict_in_generate=True cannot be honoured"),
-    "experts": (dict(adapter=["head"]), "adapter names 1 experts for 3 rows"),
-    "expert": (dict(adapter="maths"), "adapter 'maths' is not loaded"),
-    "alpha": (dict(alpha=2.0), "alpha is 2.0"),
-}
+def test_several_draws_of_a_prompt(cold, generate):
+    options = dict(adapter=["head", None, "mlp"], seed=3, do_sample=True, temperature=2.0)
+    drawn = generate(num_return_sequences=2, **options)
+    assert torch.equal(drawn[:, : len(LONG)], PADDED.repeat_interleave(2, 0))
+    twice = {"mask": MASK.repeat_interleave(2, 0), "adapter": ["head", "head", None, None, "mlp", "mlp"]}
+    assert torch.equal(drawn, generate(PADDED.repeat_interleave(2, 0), **{**options, **twice}))
+    assert not torch.equal(drawn[0], drawn[1])
 
 
-@pytest.mark.parametrize("options, complaint", BAD.values(), ids=BAD)
-def test_refusals(generate, options, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        generate(**{"adapter": "head", **options})
+RECORDED = {"greedy": {}, "drawn": SAMPLING["top-k, top-p"] | dict(do_sample=True), "bias": PROCESSING["bias"]}
+
+
+@pytest.mark.parametrize("options", RECORDED.values(), ids=RECORDED)
+def test_a_dictionary_with_scores_and_logits(generate, options):
+    options = dict(options, return_dict_in_generate=True, output_scores=True, output_logits=True)
+    torch.manual_seed(4)
+    wanted = generate(torch.tensor([LONG]), None, **options)
+    given = generate(torch.tensor([LONG]), None, adapter=None, alpha=None, seed=4, **options)
+    assert torch.equal(given.sequences, wanted.sequences) and type(given) is type(wanted)
+    for name in ("scores", "logits"):
+        mine, theirs = torch.stack(given[name]), torch.stack(wanted[name])
+        torch.testing.assert_close(mine, theirs)
+    options = dict(options, adapter=None, seed=1, output_scores=False, output_logits=False)
+    alone = generate(**options)
+    assert torch.equal(alone.sequences, generate(**{**options, "return_dict_in_generate": False}))
+    assert list(alone) == ["sequences"]
+
+
+def test_scores_are_what_the_tokens_are_chosen_from(references, generate):
+    options = dict(return_dict_in_generate=True, output_scores=True, output_logits=True)
+    given = generate(adapter="head", alpha=0.2, beta=1.0, **options)
+    for row, prompt in enumerate((PROMPT, SHORT, LONG)):
+        text = given.sequences[row, len(LONG) - len(prompt) :].tolist()
+        for step in range(NEW):
+            known = text[: len(prompt) + step]
+            torch.testing.assert_close(given.logits[step][row], references["head"].logits(known)[0])
+            wanted = references["head"].scores(known, alpha=0.2, beta=1.0)
+            torch.testing.assert_close(given.scores[step][row], wanted, atol=1e-4, rtol=1e-4)
+
+
+class Streamer(list):
+    """Empty at first, and so false."""
+
+    def put(self, value):
+        self.append(value.tolist())
+
+    def end(self):
+        self.append("end")
+
+
+@pytest.mark.parametrize("name", ["plain", "ends, padded", "criteria"])
+def test_a_streamer(generate, name):
+    wanted, streamer = Streamer(), Streamer()
+    generate(streamer=wanted, **PROCESSING[name])
+    generate(adapter=None, streamer=streamer, **PROCESSING[name])
+    assert streamer == wanted and len(wanted) > 3
+
+
+def test_a_streamer_is_given_tokens_as_they_come(llama, generate):
+    passes, streamer = [], Streamer()
+    handle = llama.register_forward_hook(lambda *_: passes.append(len(streamer)))
+    generate(torch.tensor([LONG]), None, adapter="head", streamer=streamer)
+    handle.remove()
+    assert passes == list(range(1, NEW + 1)) and streamer[-1] == "end"
+
+
+def test_a_row_without_a_legal_token(generate):
+    def bans(ids, scores):
+        if ids.shape[1] == len(LONG) + 2:
+            scores[1:] = -math.inf
+        return scores
+
+    with pytest.raises(RuntimeError, match="row 1: no token is legal after 2 new ones; the processors leave none"):
+        generate(adapter="head", logits_processor=[bans])
 
 
 def test_adapters_of_another_model(generate, folders):
-    with pytest.raises(ValueError, match="cold holds the adapters of another model"):
-        generate(adapter="head", cold=ContrastiveLoRA(tiny_model(), folders))
-
-
-def test_a_streamer(llama, cold):
-    config = GenerationConfig(max_length=12)
-    with pytest.raises(ValueError, match="streamer cannot be honoured; use ContrastiveLoRA.stream"):
-        cold_generate(llama, PADDED, [], [], config, cold, "head", streamer=object())
+    for other in (ContrastiveLoRA(tiny_model(), folders), None):
+        with pytest.raises(ValueError, match="cold holds the adapters of another model"):
+            generate(adapter="head", cold=other)

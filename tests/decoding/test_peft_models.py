@@ -190,10 +190,11 @@ def test_the_model_under_a_peft_model_and_generate():
     assert tokens(under, "two") == greedy(peft, "two")
     cold = ContrastiveLoRA(peft)
     ids = torch.tensor([PROMPT])
-    said = peft.generate(
-        input_ids=ids, custom_generate=cold_generate, cold=cold, adapter="two", max_new_tokens=NEW, do_sample=False
-    )
+    options = dict(input_ids=ids, custom_generate=cold_generate, cold=cold, max_new_tokens=NEW, do_sample=False)
+    said = peft.generate(**options, adapter="two")
     assert said[0, len(PROMPT) :].tolist() == greedy(peft, "two")
+    with pytest.raises(ValueError, match="guidance_scale cannot be honoured with a PeftModel"):
+        peft.generate(**options, guidance_scale=1.5)
 
 
 def test_an_adapter_beside_those_of_the_model(folders, references):

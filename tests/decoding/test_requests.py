@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from transformers import MaxLengthCriteria, StoppingCriteria
+from transformers import MaxLengthCriteria, MinPLogitsWarper, StoppingCriteria
 
 from decoding import ContrastiveLoRA, Request, Result
 
@@ -23,8 +24,14 @@ BAD = {
     "token-below": (dict(input_ids=[3, -1]), f"input_ids holds -1; .* whole numbers from 0 to {VOCABULARY - 1}"),
     "token-above": (dict(input_ids=torch.tensor([VOCABULARY])), f"input_ids holds {VOCABULARY}; "),
     "token-float": (dict(input_ids=torch.tensor([1.5])), "input_ids holds 1.5; token ids are whole numbers"),
-    "token-text": (dict(input_ids="hello"), "input_ids holds 'h'; token ids are whole numbers"),
-    "two dimensions": (dict(input_ids=torch.tensor([PROMPT])), r"input_ids holds \[.*\]; token ids are whole numbers"),
+    "token-text": (dict(input_ids="hello"), "input_ids holds 'hello'; token ids are whole numbers"),
+    "two rows": (dict(input_ids=torch.tensor([PROMPT] * 2)), r"input_ids holds \[.*\]; token ids are whole numbers"),
+    "rows of a list": (dict(input_ids=[PROMPT]), r"input_ids holds \[.*\]; token ids are whole numbers"),
+    "no ids": (dict(input_ids=None), "input_ids holds None; token ids are whole numbers"),
+    "bytes": (dict(input_ids=b"hello"), "input_ids holds b'hello'; token ids are whole numbers"),
+    "a tokenizer's": (dict(input_ids={"input_ids": PROMPT}), "input_ids holds 'input_ids'; token ids are whole"),
+    "token-truth": (dict(input_ids=[3, True]), "input_ids holds True; token ids are whole numbers"),
+    "tokens-truth": (dict(input_ids=torch.tensor([True])), "input_ids holds True; token ids are whole numbers"),
     "adapter": (dict(adapter="maths"), "adapter 'maths' is not loaded; there are 'attention', 'patterned'"),
     "alpha-0": (dict(alpha=0), "alpha is 0; "),
     "alpha-below": (dict(alpha=-0.5), "alpha is -0.5; "),
@@ -38,7 +45,31 @@ BAD = {
     "temperature-below": (dict(temperature=-1.0), "temperature is -1.0; 0 or more"),
     "temperature-infinite": (dict(temperature=INF), "temperature is inf; "),
     "temperature-nan": (dict(temperature=NAN), "temperature is nan; "),
-    "top_k": (dict(top_k=0), "top_k is 0; 1 or more"),
+    "top_k": (dict(top_k=-1), "top_k is -1; 1 or more, or 0 or None for all"),
+    "top_k-fraction": (dict(top_k=2.5), "top_k is 2.5; 1 or more"),
+    "alpha-text": (dict(alpha="0.1"), "alpha is '0.1'; above 0"),
+    "alpha-truth": (dict(alpha=True), "alpha is True; above 0"),
+    "beta-none": (dict(beta=None), "beta is None; 0 or more"),
+    "beta-several": (dict(beta=torch.tensor([0.5, 1.0])), r"beta is tensor\(\[.*\]\); 0 or more"),
+    "beta-truth": (dict(beta=np.bool_(True)), "beta is .*True.*; 0 or more"),
+    "beta-tensor": (dict(beta=torch.tensor(-1.0)), r"beta is tensor\(-1.\); 0 or more"),
+    "length-fraction": (dict(max_new_tokens=5.0), "max_new_tokens is 5.0; 0 or more"),
+    "length-truth": (dict(max_new_tokens=True), "max_new_tokens is True; "),
+    "temperature-text": (dict(temperature="hot"), "temperature is 'hot'; "),
+    "temperature-complex": (dict(temperature=1j), "temperature is 1j; "),
+    "seed-fraction": (dict(seed=1.5), "seed is 1.5; a whole number"),
+    "end-outside": (dict(eos_token_id=VOCABULARY), f"eos_token_id holds {VOCABULARY}; token ids are whole"),
+    "end-below": (dict(eos_token_id=torch.tensor([3, -1])), "eos_token_id holds -1; "),
+    "end-text": (dict(eos_token_id="</s>"), "eos_token_id holds '</s>'; "),
+    "end-fraction": (dict(eos_token_id=torch.tensor(2.0)), "eos_token_id holds 2.0; "),
+    "end-truth": (dict(eos_token_id=False), "eos_token_id holds False; "),
+    "stop-outside": (dict(stop_token_ids=[3, VOCABULARY]), f"stop_token_ids holds {VOCABULARY}; "),
+    "stop-text": (dict(stop_token_ids="END"), "stop_token_ids holds 'END'; "),
+    "a bare processor": (dict(logits_processor=MinPLogitsWarper(0.1)), "logits_processor is <.*MinP.*; a list of what"),
+    "no processor": (dict(logits_processor=["penalty"]), "logits_processor holds 'penalty', which cannot be called"),
+    "a bare warper": (dict(warpers=MinPLogitsWarper(0.1)), "warpers is <.*MinP.*; a list of what is to be called"),
+    "a bare criterion": (dict(stopping_criteria=MaxLengthCriteria(9)), "stopping_criteria is <.*; a list of what"),
+    "logprobs": (dict(logprobs=5), "logprobs is 5; True or False"),
     "top_p-0": (dict(top_p=0.0), "top_p is 0.0; above 0"),
     "top_p-above": (dict(top_p=1.5), "top_p is 1.5; "),
     "top_p-nan": (dict(top_p=NAN), "top_p is nan; "),

@@ -1,0 +1,192 @@
+"""Rows in packed passes: any tokens of any rows in one pass, with neither padding nor copies of the attention cache."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+
+import torch
+from transformers import Cache, PretrainedConfig, PreTrainedModel
+from transformers.cache_utils import CacheLayerMixin, get_layer_types_and_kwargs
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from .feed import Feed
+from .packed_attention import Chunk, Fed, Pair, Singles, plan, written
+from .shelves import Shelves
+
+NAME = "cold_kernels_packed"
+STOCK = "sdpa"
+"""The attention of transformers whose place is taken, for the time of a pass."""
+UNDERSTOOD = {"dropout", "is_causal", "position_ids", "use_cache", "output_attentions", "sliding_window"}
+"""Arguments of an attention that change nothing of what is computed, or are known from the configuration."""
+
+
+FAMILIES = {"llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi", "phi3", "gpt2"}
+
+
+class _Layer(CacheLayerMixin):
+    """A layer's share in a pass; what is kept lies on shelves."""
+
+    def __init__(self, shelves: int) -> None:
+        super().__init__()
+        self.shelves = shelves
+        self.new: Pair | None = None
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None: ...
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_args, **_kwargs) -> Pair:
+        self.new = key_states, value_states
+        return self.new
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return query_length, 0
+
+    def get_seq_length(self) -> int:
+        return 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class _Pass(threading.local):
+    """What this thread's pass attends to; None outside of one."""
+
+    layers: list[_Layer] | None = None
+    work: list[list[Singles | Chunk]] = []
+    attended: set[int] = set()
+
+
+_pass = _Pass()
+
+
+def _attend(module, query, key, value, attention_mask, scaling=None, **others) -> tuple[torch.Tensor, None]:
+    if _pass.layers is None:  # another thread's pass of the base model
+        return ALL_ATTENTION_FUNCTIONS[STOCK](module, query, key, value, attention_mask, scaling=scaling, **others)
+    unknown = [name for name, given in others.items() if name not in UNDERSTOOD and given is not None]
+    layer = _pass.layers[module.layer_idx]
+    if unknown or layer.new is None or key is not layer.new[0] or value is not layer.new[1]:
+        why = f"is given {', '.join(unknown)}" if unknown else "looks at other keys than those that it keeps"
+        raise RuntimeError(f"attention of layer {module.layer_idx} {why}, and cannot be packed")
+    output = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
+    for work in _pass.work[layer.shelves]:
+        work.attend(module.layer_idx, query, layer.new, scaling, output)
+    layer.new = None
+    _pass.attended.add(module.layer_idx)
+    return output[None], None
+
+
+ALL_ATTENTION_FUNCTIONS.register(NAME, _attend)
+ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
+
+
+def windows(config: PretrainedConfig) -> list[int | None] | None:
+    """How far back each layer looks; None where a layer's attention is of another kind, or not by ``sdpa``."""
+    kinds, options = get_layer_types_and_kwargs(config)
+    if config._attn_implementation != STOCK or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        return None
+    return [each.get("sliding_window") for each in options]
+
+
+def packs(model: PreTrainedModel) -> bool:
+    """Whether the model is of a family whose passes have been proven to be packed rightly."""
+    return model.config.model_type in FAMILIES and windows(model.config.get_text_config(decoder=True)) is not None
+
+
+class PackedRows:
+    """Rows of a model whose attention can be packed, each with its keys and values.
+
+    Args:
+        model: The model, with adapters injected.
+    """
+
+    packs = True
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model, self._config = model, model.config.get_text_config(decoder=True)
+        of_layers = windows(self._config)
+        kinds = list(dict.fromkeys(of_layers))
+        self._shelves = [Shelves(window) for window in kinds]
+        self._layers = [_Layer(kinds.index(window)) for window in of_layers]
+        self._slots: dict[int, int] = {}
+        self._lengths: dict[int, int] = {}
+        self._next = 0
+        # A mask of four dimensions is taken as it is; the attention looks at none.
+        self._mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
+
+    def open(self, slot: int) -> int:
+        """A new row, with the adapter of a slot; -1 for the base model."""
+        row, self._next = self._next, self._next + 1
+        self._slots[row], self._lengths[row] = slot, 0
+        for shelves in self._shelves:
+            shelves.open(row, slot < 0)
+        return row
+
+    def close(self, row: int) -> None:
+        """Forget a row."""
+        del self._slots[row], self._lengths[row]
+        for shelves in self._shelves:
+            shelves.close(row)
+
+    def take_back(self, row: int, count: int) -> None:
+        """Forget the last tokens of a row, which came in its last pass."""
+        self._lengths[row] -= count
+        for shelves in self._shelves:
+            shelves.take_back(row, count)
+
+    def forward(self, feeds: Sequence[Feed], injection) -> torch.Tensor:
+        """One pass; logits ``[feeds, V]``."""
+        counts = {feed.row: len(feed.tokens) for feed in feeds}
+        for shelves in self._shelves:
+            shelves.make_room(counts)
+        order = sorted(range(len(feeds)), key=lambda i: self._place(feeds[i]))
+        fed, ids, positions, slots, last = [], [], [], [], []
+        for i in order:
+            row, tokens = feeds[i]
+            fed.append(Fed(row, len(ids), len(tokens)))
+            ids += tokens
+            positions += range(self._lengths[row], self._lengths[row] + len(tokens))
+            slots += [self._slots[row]] * len(tokens)
+            last.append(len(ids) - 1)
+        device = self.model.device
+        kept = torch.tensor(last, device=device)
+        acting = torch.tensor(slots, device=device) if any(slot >= 0 for slot in slots) else None
+        with self._packed(fed), injection.acting(acting, (1, len(ids)), kept):
+            logits = self.model(
+                input_ids=torch.tensor([ids], device=device),
+                attention_mask=self._mask,
+                position_ids=torch.tensor([positions], device=device),
+                past_key_values=Cache(layers=self._layers),
+                use_cache=True,
+                logits_to_keep=kept,
+            ).logits[0]
+        for shelves in self._shelves:
+            written(shelves, fed)
+        for row, count in counts.items():
+            self._lengths[row] += count
+        if order == list(range(len(feeds))):
+            return logits
+        return logits[torch.tensor(order, device=device).argsort()]
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all keys and values, with the room that is set aside."""
+        return sum(shelves.held_bytes for shelves in self._shelves)
+
+    def _place(self, feed: Feed) -> tuple[bool, bool, int, int]:
+        """Rows that are fed a token each come in the order of their shelves."""
+        place = self._shelves[0].places[feed.row]
+        return len(feed.tokens) > 1, self._slots[feed.row] < 0, place.shelf.tokens, place.index
+
+    @contextlib.contextmanager
+    def _packed(self, fed: list[Fed]) -> Iterator[None]:
+        """Around the model's pass: its attention is ours, in this thread."""
+        _pass.work = [plan(shelves, fed, self.model.device) for shelves in self._shelves]
+        _pass.layers, _pass.attended = self._layers, set()
+        self._config._attn_implementation_internal = NAME
+        try:
+            yield
+            if missing := set(range(len(self._layers))) - _pass.attended:
+                raise RuntimeError(f"attention of layer {min(missing)} has not run; the model cannot be packed")
+        finally:
+            self._config._attn_implementation_internal = STOCK
+            _pass.layers, _pass.work = None, []
