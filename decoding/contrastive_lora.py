@@ -55,7 +55,10 @@ class ContrastiveLoRA:
         self._lock = threading.Lock()
         self._held: list[tuple[weakref.ref[_Loaded], Injection]] = []
         sources = {} if self._peft is None else dict(self._peft.adapters)
+        if not isinstance(adapters, Mapping | None):
+            raise ValueError(f"adapters is a {type(adapters).__name__}; give a dictionary of sources by name")
         for name, source in (adapters or {}).items():
+            _check_name(name)
             if name in sources:
                 raise ValueError(f"adapter {name!r} is in the PeftModel already; give this one another name")
             sources[name] = source
@@ -64,7 +67,8 @@ class ContrastiveLoRA:
     @property
     def slots(self) -> dict[str, int]:
         """Places of the loaded adapters in the stacked weights, by name; none after `remove`."""
-        return {} if self._loaded is None else self._loaded.slots
+        loaded = self._loaded
+        return {} if loaded is None else loaded.slots
 
     def serves(self, model: nn.Module) -> bool:
         """Whether ``model``, of transformers', is the one whose adapters these are."""
@@ -78,6 +82,7 @@ class ContrastiveLoRA:
             RuntimeError: after `remove`.
         """
         self._check_usable()
+        _check_name(name)
         self._check_free(name)
         read = self._read(name, source)
         with self._lock:
@@ -93,13 +98,12 @@ class ContrastiveLoRA:
             RuntimeError: after `remove`.
         """
         with self._lock:
-            if self._loaded is None:
-                raise RuntimeError("the adapters have been removed; make a new ContrastiveLoRA")
-            if name not in self.slots:
-                raise ValueError(
-                    f"adapter {name!r} is not loaded; there are {', '.join(map(repr, self.slots)) or 'none'}"
-                )
-            self._loaded = self._load({n: read for n, read in self._loaded.adapters.items() if n != name})
+            adapters = dict(self._current().adapters)
+            if name not in adapters:
+                there = ", ".join(map(repr, adapters)) or "none"
+                raise ValueError(f"adapter {name!r} is not loaded; there are {there}")
+            del adapters[name]
+            self._loaded = self._load(adapters)
             self._sweep()
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
@@ -208,3 +212,8 @@ class ContrastiveLoRA:
                 self._peft.check()
             self._sweep()
             yield loaded.injection
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ValueError(f"an adapter's name is {name!r}; it must be a text (None is the base model)")

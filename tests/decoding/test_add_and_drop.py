@@ -128,6 +128,8 @@ def test_what_cannot_be_added_or_dropped_changes_nothing(model, folders, wanted,
         cold.add("mlp", tmp_path)
     with pytest.raises(ValueError, match="adapter 'mlp' is not loaded; there are 'head'"):
         cold.drop("mlp")
+    with pytest.raises(ValueError, match="an adapter's name is None; it must be a text"):
+        cold.add(None, folders["mlp"])
     assert list(cold.slots) == ["head"] and hooks(model) == before
     assert tokens(cold, "head") == wanted["head"]
 
@@ -153,3 +155,10 @@ def test_threads(model, folders, wanted):
     finally:
         sys.setswitchinterval(interval)
     assert list(cold.slots) == ["head"]
+
+
+def test_adapters_without_names(model, folders):
+    with pytest.raises(ValueError, match="adapters is a list; give a dictionary of sources by name"):
+        ContrastiveLoRA(model, [folders["mlp"]])
+    with pytest.raises(ValueError, match="an adapter's name is None; it must be a text"):
+        ContrastiveLoRA(model, {None: folders["mlp"]})

@@ -168,7 +168,8 @@ def test_merged_adapters():
 def test_it_may_drop_out_in_training_mode_only():
     model = tiny_model(attention_dropout=0.2)
     peft = tuned(model)
-    cold = ContrastiveLoRA(peft.train())
+    cold = ContrastiveLoRA(peft)
+    peft.train()
     with pytest.raises(ValueError, match="in training mode and drops out"):
         tokens(cold, "default")
     peft.eval()
