@@ -1,4 +1,4 @@
-"""Files that are whole or not there: what ends a process in the middle of a write leaves the old one."""
+"""Files that are whole or not there, whatever ends a process in the middle of a write; and room for scratch files."""
 
 import os
 import tempfile
@@ -28,3 +28,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def check_room(size: int = 1 << 24) -> None:
+    """Look for so many bytes of room for scratch files.
+
+    Raises:
+        OSError: there is less; it names the folder.
+    """
+    folder = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, folder) from None

@@ -36,8 +36,8 @@ class Course:
     request: Request
     text: list[int]
     expert: int
-    amateur: int | None
-    may_lag: bool
+    amateur: int | None = None
+    may_lag: bool = False
     expert_fed: int = 0
     amateur_fed: int = 0
     open_logits: torch.Tensor | None = None

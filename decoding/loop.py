@@ -8,6 +8,7 @@ import torch
 
 from .choice import Chooser, TokenChoice
 from .course import Course
+from .lagging import worth_lagging
 from .layers import Injection
 from .packed import PackedRows
 from .padded import PaddedRows
@@ -49,12 +50,11 @@ def decode(
         slots: The adapters' slots, by name.
         turn: Entered around each pass; gives what tells the injected layers each token's adapter.
     """
-    loop = _Loop(rows, Chooser(requests), stopping)
-    for place, request in enumerate(requests):
-        if stopping.most(place) > 0:
-            loop.open(place, request, slots.get(request.adapter, -1))
-        else:
+    going = [(place, request) for place, request in enumerate(requests) if stopping.most(place) > 0]
+    for place in range(len(requests)):
+        if stopping.most(place) <= 0:
             yield Token(place, None, "length")
+    loop = _Loop(rows, Chooser(requests), stopping, going, slots)
     while loop.courses:
         # Whatever mode the caller is in by then: keys and values are written to in later steps.
         with torch.inference_mode(False), torch.no_grad():
@@ -65,20 +65,28 @@ def decode(
 
 
 class _Loop:
-    def __init__(self, rows: PackedRows | PaddedRows, chooser: Chooser, stopping: Stopping) -> None:
+    def __init__(
+        self,
+        rows: PackedRows | PaddedRows,
+        chooser: Chooser,
+        stopping: Stopping,
+        requests: Sequence[tuple[int, Request]],
+        slots: Mapping[str, int],
+    ) -> None:
         self.rows, self.chooser, self.stopping = rows, chooser, stopping
-        self.courses: list[Course] = []
-
-    def open(self, place: int, request: Request, slot: int) -> None:
-        """Begin with a request."""
-        expert = self.rows.open(slot)
-        amateur = self.rows.open(-1) if request.contrasts else None
-        may_lag = self.rows.packs and amateur is not None and self.chooser.may_lag(request)
-        self.courses.append(Course(place, request, request.ids(), expert, amateur, may_lag))
+        self.courses = [
+            Course(place, request, request.ids(), rows.open(slots.get(request.adapter, -1)))
+            for place, request in requests
+        ]
+        # Behind all experts: rows of one adapter are multiplied together where they follow one another.
+        for course in self.courses:
+            if course.request.contrasts:
+                course.amateur = rows.open(-1)
+                course.may_lag = rows.packs and chooser.may_lag(course.request)
 
     def forward(self, injection: Injection) -> dict[int, torch.Tensor]:
         """One pass; logits ``[V]`` by row."""
-        lag = worth_lagging(self.courses)
+        lag = worth_lagging(self.rows, self.courses)
         feeds = [feed for course in self.courses for feed in course.feeds(lag and course.lags)]
         return dict(zip((feed.row for feed in feeds), self.rows.forward(feeds, injection), strict=True))
 
@@ -158,11 +166,6 @@ class _Loop:
             return Token(course.place, token, reason)
         expert, amateur = choice.logprobs(row)
         return Token(course.place, token, reason, expert, amateur if course.amateur is not None else None)
-
-
-def worth_lagging(courses: Sequence[Course]) -> bool:
-    """Whether amateurs that lag make a pass cheaper."""
-    return True
 
 
 def _asked(courses: Sequence[Course]) -> list[tuple[int, Request]]:

@@ -61,7 +61,7 @@ class Compiler:
 
     def _dump(self, linalg: str, chip: str, options: CompileOptions, folder: Path) -> str:
         # triton-ascend's driver removes the same attribute: the compiler finds out by itself.
-        (folder / "kernel.mlir").write_text(re.sub(r', mix_mode\s*=\s*"[^"]*"', "", linalg))
+        (folder / "kernel.mlir").write_text(re.sub(r', mix_mode\s*=\s*"[^"]*"', "", linalg), encoding="utf-8")
         flags = [*driver_flags(chip, options), *_DUMP_FLAGS, "-o", "kernel"]
         command = [self.toolchain.bishengir_compile, "kernel.mlir", *flags]
         code, _, said = self._run("hivm", command, folder)
@@ -77,7 +77,7 @@ class Compiler:
         raise CompilationFailed("hivm", errors or [said.strip()[-2000:] or describe_exit(code)], self.kernel)
 
     def _generic(self, dump: str, folder: Path) -> str:
-        (folder / "dump.mlir").write_text(dump)
+        (folder / "dump.mlir").write_text(dump, encoding="utf-8")
         command = [self.toolchain.bishengir_opt, "dump.mlir", *_GENERIC_FLAGS]
         code, printed, said = self._run("generic", command, folder)
         if code != 0 or not printed:
@@ -86,8 +86,9 @@ class Compiler:
         return re.sub(r'loc\("dump\.mlir":\d+:\d+\)', "loc(unknown)", printed)
 
     def _run(self, stage: str, command: list, folder: Path) -> tuple[int, str, str]:
-        # An empty PATH: with CANN installed, hivmc would run, and its version would change the module.
-        environment = {**os.environ, "PATH": str(folder)}
+        # An empty PATH: with CANN installed, hivmc would run, and its version would change the module. The tool leaves
+        # scratch folders behind.
+        environment = {**os.environ, "PATH": str(folder), "TMPDIR": str(folder)}
         started = time.monotonic()
         with subprocess.Popen(
             command,
@@ -96,7 +97,7 @@ class Compiler:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         ) as process:

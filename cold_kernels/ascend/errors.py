@@ -1,5 +1,6 @@
 """What can go wrong between a Triton function and a simulated program, as types."""
 
+import re
 from collections.abc import Sequence
 
 STAGES = {
@@ -8,6 +9,10 @@ STAGES = {
     "hivm": "Linalg -> HIVM (bishengir-compile)",
     "generic": "HIVM -> generic form (bishengir-opt)",
 }
+
+
+_ESCAPED = re.compile(r"(?:\\[89A-F][0-9A-F])+")
+"""What is not ASCII, as MLIR writes it in a location: the bytes of UTF-8."""
 
 
 class AscendError(RuntimeError):
@@ -42,7 +47,7 @@ class CompilationFailed(AscendError):
         if stage not in STAGES:
             raise ValueError(f"unknown stage {stage!r}: one of {', '.join(STAGES)}")
         self.stage = stage
-        self.diagnostics = list(diagnostics)
+        self.diagnostics = [_ESCAPED.sub(_unescaped, said) for said in diagnostics]
         self.kernel = kernel
         text = "\n".join(self.diagnostics) or "no diagnostics"
         super().__init__(f"{kernel or 'kernel'} does not compile; {STAGES[stage]} says:\n{text}")
@@ -89,6 +94,10 @@ class UnsupportedProgram(AscendError):
 
 class Deadlock(AscendError):
     """The program hangs: something waits for a flag, a lock or a barrier that never comes, or leaves a flag set."""
+
+
+def _unescaped(found: re.Match) -> str:
+    return bytes.fromhex(found.group().replace("\\", "")).decode(errors="replace")
 
 
 def _overflow(stage, diagnostics, kernel, required_bits, available_bits):

@@ -44,23 +44,10 @@ class Program:
             ToolchainMissing: xDSL is not installed.
         """
         try:
-            from xdsl.context import Context
-            from xdsl.dialects import affine, arith, builtin, func, math, memref, scf
-            from xdsl.parser import Parser
+            from .parser import parse
         except ImportError as error:
             raise ToolchainMissing(f"a compiled program is read with xDSL: {error}", INSTALL) from error
-        context = Context(allow_unregistered=True)
-        for dialect in (
-            builtin.Builtin,
-            func.Func,
-            arith.Arith,
-            memref.MemRef,
-            scf.Scf,
-            affine.Affine,
-            math.Math,
-        ):
-            context.load_dialect(dialect)
-        return Parser(context, self.hivm).parse_module()
+        return parse(self.hivm)
 
     @cached_property
     def core_type(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from ..files import check_room
 from ..source import kernel_source
 from . import cache
 from .bishengir import Compiler
@@ -54,6 +55,7 @@ def compile_kernel(
         ValueError: An argument of this function is wrong; nothing was started.
         ToolchainMissing: The compiler is not installed.
         CompilationFailed: The kernel does not compile; `UnifiedBufferOverflow` if its tiles are too large.
+        OSError: The disk with the scratch files is full, so that a failure says nothing of the kernel.
     """
     chip_named(chip)
     if not isinstance(options, CompileOptions):
@@ -87,6 +89,7 @@ def compile_kernel(
             linalg = frontend.lower({**request, "module": source.module}, toolchain, timeout)
             outcome = Compiler(toolchain, source.qualname, timeout).compile(linalg, chip, options)
         except CompilationFailed as error:
+            check_room()
             outcome = error
         cache.store(key, outcome)
     if isinstance(outcome, CompilationFailed):

@@ -117,13 +117,37 @@ class _Lowering:
         context = ir.context()
         ir.load_dialects(context)
         implementation = backend.get_codegen_implementation()
-        module = source.make_ir(self.options, implementation, backend.get_module_map(), context)
+        with _files_named_in_utf8():
+            module = source.make_ir(self.options, implementation, backend.get_module_map(), context)
         self.module = make_ttir(module, self.metadata, self.options)
 
     def to_linalg(self) -> str:
         from triton.backends.ascend.compiler import ttir_to_linalg
 
         return ttir_to_linalg(self.module, self.metadata, self.options, named_ops=True)
+
+
+@contextlib.contextmanager
+def _files_named_in_utf8():
+    """Triton writes the file's name into locations, where a name that is no Unicode ends it: a folder named in another
+    encoding, or any that is not ASCII where Python's file names are."""
+    from triton.compiler import code_generator
+
+    asked = code_generator.get_jit_fn_file_line
+
+    def answer(fn):
+        file, line = asked(fn)
+        try:
+            file.encode()
+        except UnicodeEncodeError:
+            file = os.fsencode(file).decode(errors="backslashreplace")
+        return file, line
+
+    code_generator.get_jit_fn_file_line = answer
+    try:
+        yield
+    finally:
+        code_generator.get_jit_fn_file_line = asked
 
 
 def _decode(value):

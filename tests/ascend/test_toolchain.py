@@ -1,7 +1,10 @@
+import errno
+import os
 import re
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +25,7 @@ from cold_kernels.ascend.errors import (
 from cold_kernels.ascend.frontend import PACKAGE_ROOT, frontend
 from cold_kernels.ascend.installation import find_toolchain, mixed_triton, toolchain_problem, triton_backends
 from cold_kernels.ascend.program import without_locations
+from cold_kernels.ascend.simulator.core.operations import Op
 
 pytestmark = pytest.mark.skipif(toolchain_problem() is not None, reason=str(toolchain_problem()))
 if toolchain_problem() is None:
@@ -54,11 +58,11 @@ def test_operations_carry_their_source_line():
     program = compile_add()
     file = Path(add_offset.fn.__code__.co_filename)
     lines = file.read_text().splitlines()
-    loads = re.findall(r'"hivm\.hir\.load".*loc\((.*)\)', program.hivm)
+    loads = [op.location for op in map(Op, program.entry.walk()) if op.name == "hivm.hir.load"]
     assert loads
     for place in loads:
-        found = re.search(rf'"{re.escape(str(file))}":(\d+):', place)
-        assert "tl.load" in lines[int(found[1]) - 1]
+        where, _, line = place.rpartition(":")
+        assert where == str(file) and "tl.load" in lines[int(line) - 1]
     assert "dump.mlir" not in program.hivm
 
 
@@ -252,6 +256,7 @@ def test_import_brings_no_compiler():
 
 def test_program_without_xdsl(monkeypatch):
     program = compile_add()
+    monkeypatch.delitem(sys.modules, "cold_kernels.ascend.parser", raising=False)
     monkeypatch.setitem(sys.modules, "xdsl.parser", None)
     with pytest.raises(ToolchainMissing, match="read with xDSL"):
         program.module
@@ -261,6 +266,20 @@ def test_unwritable_cache(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("COLD_KERNELS_CACHE", str(tmp_path / "file"))
     assert compile_add().core_type == "AIV" and cache_folder().is_file()
+
+
+def test_a_failure_on_a_full_disk_says_nothing_of_the_kernel(cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            compile_add(tile=1 << 18)
+    assert caught.value.filename == tempfile.gettempdir()
+    assert not cache.exists()
+    with pytest.raises(UnifiedBufferOverflow):
+        compile_add(tile=1 << 18)
 
 
 DUMP = "// -----// IR Dump Before ConvertHIVMToStandard //\nmodule {{ func.func @{}() {{ return }} }}\n\n"
@@ -311,6 +330,14 @@ def test_abort_names_the_signal_and_is_not_kept(tmp_path, death):
     with pytest.raises(CompilerDied, match="bishengir-compile was ended by SIGABRT") as caught:
         compile_with(fake(tmp_path, death))
     assert not caught.value.deterministic
+
+
+def test_scratch_files_of_the_compiler_go_with_it(tmp_path):
+    script = '/bin/mkdir "$TMPDIR/left behind"; echo "error: $TMPDIR/left behind" >&2; exit 1'
+    with pytest.raises(CompilationFailed) as caught:
+        compile_with(fake(tmp_path, script))
+    left = Path(caught.value.diagnostics[0].removeprefix("error: "))
+    assert left.name == "left behind" and not left.exists()
 
 
 def test_compiler_time_out(tmp_path):

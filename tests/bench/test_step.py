@@ -10,8 +10,11 @@ from bench.__main__ import main
 from bench.layers import cases as layer_cases
 from bench.layers import step
 from bench.layers.goals import OURS, PARTS
-from bench.layers.projections import MODELS
+from bench.layers.projections import MODELS, Batch
+from bench.layers.step_model import EAGER, GREEDY, OPTIMISTIC, Contest, held_bytes, kv_bytes
 
+LLAMA = MODELS["Llama-2-7B"]
+BANDWIDTH = 1.8e12 * 0.83
 SCHEMES = {"a peer": {"us": [200.0], "launches": 12}, OURS: {"us": [50.0], "launches": 4}, PARTS: []}
 
 
@@ -30,20 +33,58 @@ def known(monkeypatch):
 
 
 def test_rows_of_a_step(known):
-    step.steps([MODELS["Llama-2-7B"]], [16], [4], "equal")
-    greedy, cold = (cell.batch for cell in known)
-    assert greedy.slots == (0, 0, 0, 0) and cold.slots == (0, 0, 0, 0, -1, -1, -1, -1)
+    step.steps([LLAMA], [16], [4], "equal", [512], Contest())
+    greedy, eager = (cell.batch for cell in known)
+    assert greedy.slots == (0, 0, 0, 0) and eager.slots == (0, 0, 0, 0, -1, -1, -1, -1)
     assert {cell.chip for cell in known} == {"Ascend910B3"}
 
 
 def test_what_a_step_takes(known):
-    model = MODELS["Llama-2-7B"]
-    each = step.steps([model], [16], [4], "distinct")[model.name, 16, 4]
-    base = model.base_bytes / (1.8e12 * 0.83) * 1e6
-    assert each["greedy", "a peer"].us(10.0) == pytest.approx(base + 32 * (200 + 120))
-    assert each["CoLD", OURS].us(10.0) == pytest.approx(base + 32 * (50 + 40) + 30 + 10)
-    faster = (base + 32 * 90 + 40) / (base + 32 * 320) - 1
-    assert step.change(each, "a peer", 10.0) == pytest.approx(faster) and faster < 0
+    each = step.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125))[LLAMA.name, 16, 4, 512]
+    base = LLAMA.base_bytes / BANDWIDTH * 1e6
+    kv = 4 * 2 * 32 * 4096 * 512 * 2 / BANDWIDTH * 1e6
+    greedy, eager = base + kv + 32 * (200 + 120), base + 2 * kv + 32 * (50 + 40) + 30 + 10
+    assert each[GREEDY, "a peer"].us(10.0) == pytest.approx(greedy)
+    assert each[EAGER, OURS].us(10.0) == pytest.approx(eager)
+    assert each[OPTIMISTIC, OURS].us(10.0) == pytest.approx(1.125 * (eager - kv) + kv / 4)
+    assert step.change(each, "a peer", 10.0) == pytest.approx(eager / greedy - 1)
+
+
+def test_an_amateur_is_read_once_a_chunk(known):
+    """By bytes alone, 16 requests of 2048 tokens: twice the reads for eager, and 0.15 of them for optimistic."""
+
+    def ratio(kind, contest):
+        each = step.steps([LLAMA], [16], [16], "distinct", [2048], contest)[LLAMA.name, 16, 16, 2048]
+        of_bytes = [each[k, OURS].base_us + each[k, OURS].kv_us + each[k, OURS].amateur_kv_us for k in (kind, GREEDY)]
+        return of_bytes[0] / of_bytes[1]
+
+    reads = 16 * kv_bytes(LLAMA, 2048) / (LLAMA.base_bytes + 16 * kv_bytes(LLAMA, 2048))
+    assert reads == pytest.approx(0.565, abs=1e-3)
+    assert ratio(EAGER, Contest()) == pytest.approx(1 + reads)
+    assert ratio(OPTIMISTIC, Contest()) == pytest.approx(1 + 0.15 * reads)
+    assert ratio(OPTIMISTIC, Contest(1.0, 0.0)) == pytest.approx(ratio(EAGER, Contest()))
+    assert ratio(OPTIMISTIC, Contest(0.0, 0.0)) == 1
+
+
+def test_all_contested_is_eager(known):
+    each = step.steps([LLAMA], [16], [2], "distinct", [512, 8192], Contest(1.0, 0.0))
+    assert all(found[EAGER, OURS] == found[OPTIMISTIC, OURS] for found in each.values())
+
+
+def test_what_a_card_holds(known):
+    """The bytes that `python -m bench memory` counts, and that table's largest batch of 64 requests."""
+    pytest.importorskip("transformers")
+    from bench.layers import held_tensors
+
+    counted = held_tensors.StepShape(held_tensors.built(*held_tensors.MODELS[LLAMA.name]), 64, 512)
+    parts = held_tensors.held("cold-kernels", counted, 4)
+    ours = held_bytes(EAGER, LLAMA, 64, Batch(8, "distinct", half=True), 512)
+    small = 2 * 4096 * (2 * 32 + 1)  # the norms
+    assert ours + small == sum(parts[name] for name in ("weights", "KV caches", "adapters"))
+    found = step.steps([LLAMA], [64], [32, 64], "distinct", [512, 2048], Contest())
+    fits = [(count, context) for (_, _, count, context), each in found.items() if each[EAGER, OURS].fits]
+    assert fits == [(32, 512), (64, 512)]
+    assert found[LLAMA.name, 64, 64, 512][GREEDY, OURS].held < found[LLAMA.name, 64, 64, 512][EAGER, OURS].held
 
 
 def test_the_command(known, capsys, tmp_path):
@@ -54,7 +95,8 @@ def test_the_command(known, capsys, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert main(["step", "--model", "Qwen2.5-7B", "--requests", "2", "--rank", "16", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["evidence"].startswith("modelled") and len(found["steps"]) == 4
+    assert found["evidence"].startswith("modelled") and len(found["steps"]) == 3 * 3 * 2
+    assert found["contest"] == {"contested": 0.15, "taken_back": 0.02} and found["steps"][-1]["choice_launches"] == 1
     assert found["steps"][0]["us"]["20"] > found["steps"][0]["us"]["5"]
 
 
@@ -63,4 +105,10 @@ def test_bad_input(known, capsys):
     assert "steps.jpg: the name must end in .png" in capsys.readouterr().err
     assert main(["step", "--picture", "no/such/steps.png"]) == 2
     assert "there is no folder no/such" in capsys.readouterr().err
+    assert main(["step", "--context", "512", "--context", "0"]) == 2
+    assert "--context 0: must be 1 or more tokens" in capsys.readouterr().err
+    assert main(["step", "--contested", "15"]) == 2
+    assert "contested 15.0: it must be a share, from 0 to 1" in capsys.readouterr().err
+    assert main(["step", "--taken-back", "0.2"]) == 2
+    assert "taken back 0.2: it must be from 0 to 0.15" in capsys.readouterr().err
     assert not known

@@ -44,3 +44,16 @@ def references(llama, folders):
     from .tiny import Reference
 
     return {name: Reference(llama, folders.get(name)) for name in (None, *folders)}
+
+
+SCHEMES = ("padded", "packed", "lagging")
+"""Passes with padding; packed ones with both rows of each request; packed ones with amateurs that lag."""
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request, monkeypatch):
+    """How passes are run, whatever the model and the number of requests would have chosen."""
+    if request.param == "padded":
+        monkeypatch.setattr("decoding.contrastive_lora.packs", lambda model: False)
+    monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: request.param == "lagging")
+    return request.param

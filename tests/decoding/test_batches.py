@@ -30,6 +30,8 @@ KINDS = {
     "drawn from the base": Request(MIDDLE, temperature=1.0, top_p=0.9, seed=5, logprobs=True),
 }
 NEW = 8
+pytestmark = pytest.mark.usefixtures("scheme")
+padded = pytest.mark.parametrize("scheme", ["padded"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,7 @@ def test_the_same_request_twice_in_a_batch(cold, kinds, alone):
         assert_as_alone(result, alone["drawn"])
 
 
+@padded
 def test_rows_are_those_that_are_needed(cold, passes):
     kinds = [("patterned", 0.5, 5), ("patterned", 0, 3), (None, 0.5, 4), ("head", 1.0, 2)]
     cold.generate([Request(SHORT, adapter=a, beta=b, max_new_tokens=n) for a, b, n in kinds])
@@ -111,6 +114,7 @@ def test_rows_are_those_that_are_needed(cold, passes):
     assert [tuple(ids.shape) for ids in passes] == [(2, len(LONG)), (1, 1)]
 
 
+@padded
 def test_both_rows_of_a_request_get_its_tokens(cold, kinds, passes):
     requests = [kinds["contrast"], kinds["plain"], kinds["strong"], kinds["drawn"]]
     results = cold.generate(requests)
@@ -121,7 +125,7 @@ def test_both_rows_of_a_request_get_its_tokens(cold, kinds, passes):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[::2])
-def test_a_request_that_ends_at_its_token_leaves_the_others(cold, alone, kinds, passes, order):
+def test_a_request_that_ends_at_its_token_leaves_the_others(cold, alone, kinds, passes, order, scheme):
     names = ["contrast", "strong", "plain"]
     full = [alone[name].tokens for name in names]
     ends = [next(i for i, token in enumerate(tokens) if i >= 2 + place) for place, tokens in enumerate(full)]
@@ -130,8 +134,8 @@ def test_a_request_that_ends_at_its_token_leaves_the_others(cold, alone, kinds, 
     for i, result in zip(order, results):
         first = full[i].index(full[i][ends[i]])
         assert (result.tokens, result.finish_reason) == (full[i][: first + 1], "eos")
-    assert len(passes) == max(len(result.tokens) for result in results)
-    assert len(passes[-1]) < len(passes[0])
+    assert scheme == "lagging" or len(passes) == max(len(result.tokens) for result in results)
+    assert passes[-1].numel() < passes[0].numel()
 
 
 def test_no_requests(cold, passes):

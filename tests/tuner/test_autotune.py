@@ -345,6 +345,15 @@ def test_ctrl_c_writes_what_is_there_and_goes_on_later(faked, tmp_path):
     assert len(decided(study_of(tmp_path))) == 10
 
 
+def test_a_spec_in_another_encoding_and_a_folder_with_any_name(faked, tmp_path):
+    folder = tmp_path / "用户"
+    folder.mkdir()
+    text = "# -*- coding: gbk -*-\n# 向量加法\n" + Path(SPEC.partition(":")[0]).read_text()
+    (folder / "加.py").write_bytes(text.encode("gbk"))
+    assert main(["autotune", f"{folder / '加.py'}:tiny_add", "--trials", "2", "--output", str(folder / "表")]) == 0
+    assert table_of(folder / "表")
+
+
 def no_room(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -193,4 +193,7 @@ def _relative(file: str) -> str:
 def source(line: str) -> str:
     """The text of ``file:line``; empty if it is out of reach."""
     file, _, number = line.rpartition(":")
-    return linecache.getline(file, int(number)).strip() if number.isdecimal() else ""
+    try:
+        return linecache.getline(file, int(number)).strip() if number.isdecimal() else ""
+    except UnicodeEncodeError:  # of a locale that has no such file name
+        return ""

@@ -80,9 +80,9 @@ class Group:
     def declaration(self) -> str:
         """Digest of the kernel's files, its space and the cases: what a trial's time means."""
         files = {kernel_source(stage.kernel).file for stage in self.spec.stages}
-        parts = [Path(file).read_text() for file in sorted(files)]
-        parts += [repr(dict(self.spec.space)), *map(str, self.cases)]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        parts = [Path(file).read_bytes() for file in sorted(files)]
+        parts += [said.encode() for said in (repr(dict(self.spec.space)), *map(str, self.cases))]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def groups(spec: KernelSpec, cases: Iterable[Case]) -> list[Group]:

@@ -1,12 +1,11 @@
 """Operations of a compiled program as the translator sees them, and the registry of those that it knows."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatAttr, IntegerAttr, MemRefType
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FileLineColLoc, FloatAttr, IntegerAttr, MemRefType
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, SSAValue
 
 from ...errors import AscendError, UnsupportedProgram
 from .memory import BIT, ELEMENT_TYPES
@@ -77,8 +76,7 @@ class Op:
     @property
     def location(self) -> str:
         """``file:line`` in the Triton source; of nested locations the outermost, which is the kernel's."""
-        places = re.findall(r'"([^"]+)":(\d+)', str(getattr(self.raw, "location", "")))
-        return ":".join(places[-1]) if places else UNKNOWN_PLACE
+        return [UNKNOWN_PLACE, *_places(getattr(self.raw, "location", None))][-1]
 
     def unsupported(self, what: str) -> UnsupportedProgram:
         error = UnsupportedProgram(f"{self!r}: {what} is not simulated")
@@ -87,6 +85,17 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.location}"
+
+
+def _places(location: Attribute | None) -> Iterator[str]:
+    if isinstance(location, FileLineColLoc):
+        yield f"{location.filename.data}:{location.line.data}"
+    elif isinstance(location, ParametrizedAttribute):
+        for part in location.parameters:
+            yield from _places(part)
+    elif isinstance(location, ArrayAttr):
+        for part in location:
+            yield from _places(part)
 
 
 @contextmanager
