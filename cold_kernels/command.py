@@ -50,6 +50,8 @@ def main(
         arguments: What was typed; by default the process's own.
         extra: What brings what the commands need, but for those that name one.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what it cannot encode is escaped, as on stderr
     parser = argparse.ArgumentParser(prog=program, description=description)
     chosen = argparse.Namespace(command=program, extra=extra, needs=(), goes_on="")
     try:

@@ -1,19 +1,17 @@
-"""PEFT LoRA adapters read from their folder. Nothing is unpickled, and nothing is used before it has been checked."""
+"""PEFT LoRA adapters as they are read. Nothing is unpickled, and nothing is used before it has been checked."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from cold_kernels.limits import MAX_RANK
 
-WEIGHTS = "adapter_model.safetensors"
+from .sources import CONFIG, Opened, Source, opened
+
 PREFIX = "base_model.model."
 HONOURED = {"r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern"}
 # Of training, of where modules are found (their names in the file say that), or of who wrote the file.
@@ -35,55 +33,38 @@ class LoRA:
 
 
 def read_adapter(
-    name: str, folder: str | Path, modules: Mapping[str, tuple[int, int]], weights: Mapping[str, torch.Tensor]
+    name: str, source: Source, modules: Mapping[str, tuple[int, int]], weights: Mapping[str, torch.Tensor]
 ) -> dict[str, LoRA]:
-    """The adapter saved in ``folder``, by name of the module that it adapts.
+    """The adapter in ``source``, by name of the module that it adapts, as a copy.
 
     Args:
         name: What messages call the adapter.
+        source: A folder, a name on the hub, or an adapter in memory.
         modules: Input and output size of each module that can be adapted.
         weights: The model's parameters. PEFT saves a copy of those that belong to ``lm_head`` or embeddings; one that
-            was trained, and so differs, cannot be honoured.
+            was trained, and so differs by more than its type's rounding, cannot be honoured.
 
     Raises:
-        FileNotFoundError: no such folder or file in it.
-        ValueError: a file that is broken, unsafe, of a kind that cannot be honoured, or for another model.
+        FileNotFoundError: no such folder or file in it, nor on the hub.
+        ValueError: a source that is broken, unsafe, of a kind that cannot be honoured, or for another model.
     """
-    adapter, folder = f"adapter {name!r}", Path(folder)
-    config = _config(adapter, _inside(adapter, folder, "adapter_config.json"))
-    if not (folder / WEIGHTS).exists() and (folder / "adapter_model.bin").exists():
-        raise ValueError(f"{adapter} holds a pickle, adapter_model.bin, which may run code; save it as {WEIGHTS}")
-    tensors = _tensors(adapter, _inside(adapter, folder, WEIGHTS), modules, weights)
-    read = {}
-    for module, (a, b) in tensors.items():
-        rank = _by_pattern(config.get("rank_pattern"), module, config["r"])
-        alpha = _by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])
-        if a.shape[0] != rank:
-            raise ValueError(
-                f"{adapter}: {module} has rank {a.shape[0]} in {WEIGHTS} and {rank} in adapter_config.json"
-            )
-        scaling = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-        read[module] = LoRA(a, _finite(adapter, f"{module}.lora_B times {scaling}", b * scaling))
+    adapter = f"adapter {name!r}"
+    with opened(adapter, source) as found:
+        check_config(adapter, found.config)
+        config, scalings = found.config, found.scalings or {}
+        read = {}
+        for module, (a, b) in _tensors(adapter, found, modules, weights).items():
+            rank = _by_pattern(config.get("rank_pattern"), module, config["r"])
+            alpha = _by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])
+            if a.shape[0] != rank:
+                raise ValueError(f"{adapter}: {module} has rank {a.shape[0]} in {found.held_in} and {rank} in {CONFIG}")
+            scaling = scalings.get(module, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
+            read[module] = LoRA(a, _finite(adapter, f"{module}.lora_B times {scaling}", b * scaling))
     return read
 
 
-def _inside(adapter: str, folder: Path, name: str) -> Path:
-    """The file, if it lies in the folder; files of Hugging Face's cache are links to the model's own blobs."""
-    file = folder / name
-    if not file.is_file():
-        raise FileNotFoundError(f"{adapter}: no file {file}")
-    real, home = file.resolve(), folder.resolve()
-    allowed = [home] + [place.parent / "blobs" for place in home.parents if place.name == "snapshots"]
-    if not any(real.is_relative_to(place) for place in allowed):
-        raise ValueError(f"{adapter}: {file} leads out of its folder, to {real}")
-    return file
-
-
-def _config(adapter: str, file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{adapter}: {file.name} is not JSON: {error}") from None
+def check_config(adapter: str, config: Any) -> None:
+    """Raise ValueError if a PEFT configuration cannot be honoured; ``adapter`` is what messages call its adapter."""
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, dict) else type(config).__name__
         raise ValueError(f"{adapter} has peft_type {kind!r}; only 'LORA' can be decoded with")
@@ -102,52 +83,67 @@ def _config(adapter: str, file: Path) -> dict[str, Any]:
         values = [config.get(key), *patterns.values()]
         if not all(isinstance(value, (int, float)) and 0 < value < math.inf for value in values):
             raise ValueError(f"{adapter} has {key} {values}; they must be numbers above 0")
-    return config
 
 
 def _tensors(
-    adapter: str, file: Path, modules: Mapping[str, tuple[int, int]], weights: Mapping[str, torch.Tensor]
+    adapter: str, found: Opened, modules: Mapping[str, tuple[int, int]], weights: Mapping[str, torch.Tensor]
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """A and B of each module; sizes are compared with the model's before anything is read."""
     pairs: dict[str, dict[str, torch.Tensor]] = {}
-    try:
-        with safe_open(file, framework="pt") as opened:
-            for key in opened.keys():
-                found = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", key)
-                if not found:
-                    copied = weights.get(key.removeprefix(PREFIX).replace(".base_layer.", "."))
-                    if copied is None or opened.get_slice(key).get_shape() != list(copied.shape):
-                        raise ValueError(f"{adapter} holds {key}, which is no LoRA matrix of a linear layer")
-                    if not torch.equal(opened.get_tensor(key).to(copied), copied):
-                        raise ValueError(f"{adapter} holds {key}, which differs from the model's: it was trained")
-                    continue
-                module, matrix = found.groups()
-                if module not in modules:
-                    raise ValueError(f"{adapter} adapts {module}, which the model does not have as a linear layer")
-                shape = opened.get_slice(key).get_shape()
-                size = modules[module]["AB".index(matrix)]
-                if (
-                    len(shape) != 2
-                    or shape["BA".index(matrix)] != size
-                    or not 0 < shape["AB".index(matrix)] <= MAX_RANK
-                ):
-                    wanted = f"[rank, {size}]" if matrix == "A" else f"[{size}, rank]"
-                    raise ValueError(f"{adapter}: {key} has shape {shape}; it must be {wanted}, rank 1 to {MAX_RANK}")
-                pairs.setdefault(module, {})[matrix] = _finite(adapter, key, opened.get_tensor(key))
-    except SafetensorError as error:
-        raise ValueError(f"{adapter}: {file.name} is broken: {error}") from None
+    for key, shape in found.shapes.items():
+        matched = re.fullmatch(rf"(?:{re.escape(PREFIX)})?(.+)\.lora_([AB])\.weight", key)
+        if not matched:
+            _check_copy(adapter, key, found, weights)
+            continue
+        module, matrix = matched.groups()
+        if module not in modules:
+            raise ValueError(f"{adapter} adapts {module}, which the model does not have as a linear layer")
+        size = modules[module]["AB".index(matrix)]
+        if len(shape) != 2 or shape["BA".index(matrix)] != size or not 0 < shape["AB".index(matrix)] <= MAX_RANK:
+            wanted = f"[rank, {size}]" if matrix == "A" else f"[{size}, rank]"
+            raise ValueError(f"{adapter}: {key} has shape {shape}; it must be {wanted}, rank 1 to {MAX_RANK}")
+        pairs.setdefault(module, {})[matrix] = _finite(adapter, key, found.tensor(key))
     if not pairs:
-        raise ValueError(f"{adapter}: {file.name} holds no LoRA matrices")
+        raise ValueError(f"{adapter}: {found.held_in} holds no LoRA matrices")
     for module, pair in pairs.items():
         if pair.keys() != {"A", "B"} or pair["A"].shape[0] != pair["B"].shape[1]:
             raise ValueError(f"{adapter}: {module} has no pair of matrices A and B of one rank")
     return {module: (pair["A"], pair["B"]) for module, pair in pairs.items()}
 
 
+def _check_copy(adapter: str, key: str, found: Opened, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError unless a tensor is a copy of a weight of the model's."""
+    held = weights.get(key.removeprefix(PREFIX).replace(".base_layer.", "."))
+    if held is None:
+        raise ValueError(f"{adapter} holds {key}, which is no LoRA matrix of a linear layer")
+    shape, own = found.shapes[key], list(held.shape)
+    if shape != own:
+        resized = f"{adapter} holds {key} of shape {shape} and the model's is {own}"
+        raise ValueError(f"{resized}: it was resized for another vocabulary, which cannot be honoured")
+    if not _same_rounded(found.tensor(key), held.detach().cpu()):
+        raise ValueError(f"{adapter} holds {key}, which differs from the model's: it was trained")
+
+
+def _same_rounded(saved: torch.Tensor, held: torch.Tensor) -> bool:
+    """Whether both can be roundings of the same numbers, each to its own type."""
+    if saved.dtype == held.dtype or not (saved.is_floating_point() and held.is_floating_point()):
+        return saved.dtype == held.dtype and torch.equal(saved, held)
+    coarse = max(saved.dtype, held.dtype, key=lambda dtype: torch.finfo(dtype).eps)
+    if torch.equal(saved.to(coarse), held.to(coarse)):
+        return True
+    if torch.promote_types(saved.dtype, held.dtype) in (saved.dtype, held.dtype):
+        return False
+    # Neither type holds the other's numbers, as bfloat16 and float16: a number may have been rounded to both.
+    saved, held = saved.float(), held.float()
+    tiniest = torch.finfo(torch.float16).smallest_normal * torch.finfo(torch.float16).eps
+    unit = torch.finfo(coarse).eps * torch.maximum(saved.abs(), held.abs()) + tiniest
+    return bool(((saved - held).abs() <= unit).all())
+
+
 def _finite(adapter: str, key: str, tensor: torch.Tensor) -> torch.Tensor:
     if not tensor.dtype.is_floating_point:
         raise ValueError(f"{adapter}: {key} is {tensor.dtype}; it must be a floating-point type")
-    wide = tensor.float()
+    wide = tensor.to(torch.float32, copy=True)
     if not wide.isfinite().all():
         raise ValueError(f"{adapter}: {key} holds {wide[~wide.isfinite()][0].item()}; all values must be finite")
     return wide

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +18,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument(
         "--model", required=True, help="folder, GGUF file, package:NAME that ships one, or a name on the hub"
     )
-    parser.add_argument("--adapter", action="append", default=[], metavar="NAME=FOLDER", help="repeatable")
+    parser.add_argument(
+        "--adapter", action="append", default=[], metavar="NAME=FOLDER", help="or a name on the hub; repeatable"
+    )
     parser.add_argument("--prompt", action="append", required=True, help="repeatable")
     parser.add_argument("--expert", metavar="NAME", help="the adapter that answers; default: the first")
     parser.add_argument("--alpha", type=float, default=0.1, help="default: 0.1")
@@ -39,30 +42,61 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--expert {expert} is none of {', '.join(adapters) or 'no adapters'}")
     if options.compare and expert is None:
         raise ValueError("--compare needs an --adapter NAME=FOLDER")
+    for prompt in options.prompt:
+        if any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python passes such bytes on
+            raise ValueError(f"--prompt {prompt!a} is not UTF-8")
     from .contrastive_lora import ContrastiveLoRA
     from .models import load, prompt_ids
 
     with console.status(f"loading {options.model}"):
         model, tokenizer = load(options.model)
         cold = ContrastiveLoRA(model, adapters)
-    for prompt in options.prompt:
+    answers = []
+    for place, prompt in enumerate(options.prompt, 1):
         ids = prompt_ids(tokenizer, prompt, not options.raw)
+        seen = _Expert()
+        requests = _three(ids, options, expert, seen) if options.compare else [_request(ids, options, expert)]
+        try:
+            steps = cold.stream(requests, None if options.compare else tokenizer)  # checked, and not begun
+        except ValueError as error:
+            raise ValueError(f"--prompt {place}: {error}") from error
+        answers.append((prompt, requests, seen, steps))
+    for prompt, requests, seen, steps in answers:
         if options.compare:
-            _compare(cold, tokenizer, prompt, ids, expert, options)
+            _compare(tokenizer, prompt, expert, options, seen, _told(requests, steps))
         else:
-            (tokens,) = _decode(cold, [_request(ids, options, expert)])[0]
-            print(tokenizer.decode(tokens, skip_special_tokens=True))
+            _answer(requests, steps)
     return 0
 
 
-def _compare(cold, tokenizer, prompt, ids, expert, options) -> None:
-    seen = _Expert()
-    requests = [
+def _answer(requests, steps) -> None:
+    """Print an answer: on a terminal as it comes, elsewhere when it is done, or as far as it came."""
+    told, live = [], sys.stdout.isatty()
+    try:
+        for step in steps if live else _told(requests, steps):
+            told.append(step.text)
+            if live:
+                print(step.text, end="", flush=True)
+    finally:
+        if told:
+            print("" if live else "".join(told), flush=True)
+
+
+def _three(ids, options, expert, seen) -> list:
+    return [
         _request(ids, options, None),
         _request(ids, options, expert, beta=0.0),
         _request(ids, options, expert, logprobs=True, logits_processor=[seen]),
     ]
-    tokens, (*_, logprobs) = _decode(cold, requests)
+
+
+def _compare(tokenizer, prompt, expert, options, seen, steps) -> None:
+    tokens, logprobs = ([], [], []), []
+    for step in steps:
+        if step.token is not None:
+            tokens[step.request].append(step.token)
+        if step.expert_logprob is not None:
+            logprobs.append((step.expert_logprob, step.amateur_logprob))
     table = Table(title=escape(prompt), title_justify="left", expand=True)
     for head in ("base model", f"LoRA {expert}", f"CoLD alpha={options.alpha:g} beta={options.beta:g}"):
         table.add_column(head, ratio=1)
@@ -92,20 +126,16 @@ class _Expert:
         return scores
 
 
-def _decode(cold, requests) -> tuple[list[list[int]], list[list[tuple[float | None, float | None]]]]:
-    """New tokens and log-probabilities of each request, with progress on stderr."""
-    tokens, logprobs = [[] for _ in requests], [[] for _ in requests]
+def _told(requests, steps) -> Iterator:
+    """The steps, with progress on stderr."""
     columns = TextColumn("tokens"), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=sum(request.max_new_tokens for request in requests))
-        for step in cold.stream(requests):
+        for step in steps:
             progress.advance(task)
             if step.token is None:
                 print(f"generate: ended with {step.finish_reason}", file=sys.stderr)
-                continue
-            tokens[step.request].append(step.token)
-            logprobs[step.request].append((step.expert_logprob, step.amateur_logprob))
-    return tokens, logprobs
+            yield step
 
 
 def _request(ids, options, adapter, **changed):

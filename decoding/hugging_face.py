@@ -62,7 +62,7 @@ def cold_generate(
         ValueError: an option or an input that this loop has not, by name, or a field as in `Request`; nothing has run.
         RuntimeError: a row for which no token is legal.
     """
-    if getattr(cold, "model", None) is not model:
+    if not isinstance(cold, ContrastiveLoRA) or not cold.serves(model):
         raise ValueError("cold holds the adapters of another model; make a ContrastiveLoRA of this one")
     config, arguments = generation_config, kept_back(model)
     streamer = others.pop("streamer", arguments.get("streamer"))
@@ -73,6 +73,8 @@ def cold_generate(
     guided = any(isinstance(each, UnbatchedClassifierFreeGuidanceLogitsProcessor) for each in logits_processor)
     if guided and adapters != [None] * rows:
         raise ValueError("guidance_scale cannot be honoured beside an adapter: its own pass is the base model's")
+    if guided and model is not cold.model:
+        raise ValueError("guidance_scale cannot be honoured with a PeftModel: its own pass is the active adapter's")
     ends = _ends(stopping_criteria)
     padding = _padding(config, ends)
     together, drawing = _together(model, input_ids, logits_processor, stopping_criteria, config, padding)

@@ -24,6 +24,7 @@ class Token(NamedTuple):
         token: The new token; None if there was none, and the reason is ``length`` or ``no_token``.
         finish_reason: As in `Result`; None while the request goes on.
         expert_logprob, amateur_logprob: None unless the request asks for them, and has an amateur.
+        text: What the token adds to the request's text; None without a tokenizer.
     """
 
     request: int
@@ -31,6 +32,7 @@ class Token(NamedTuple):
     finish_reason: str | None = None
     expert_logprob: float | None = None
     amateur_logprob: float | None = None
+    text: str | None = None
 
 
 def decode(

@@ -18,6 +18,7 @@ def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     Raises:
         FileNotFoundError: no such file, or no such file in the package.
+        ValueError: what is there is no model, is broken, or lacks weights.
     """
     if source.startswith(PACKAGE):
         source = str(_in_package(source.removeprefix(PACKAGE)))
@@ -28,8 +29,19 @@ def load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         found = dict(pretrained_model_name_or_path=str(path.parent), gguf_file=path.name)
     else:
         found = dict(pretrained_model_name_or_path=source)
-    model = AutoModelForCausalLM.from_pretrained(**found, dtype=torch.float32 if "gguf_file" in found else "auto")
-    return model.eval().to(accelerator()), AutoTokenizer.from_pretrained(**found)
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            **found, dtype=torch.float32 if "gguf_file" in found else "auto", output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(**found)
+    except Exception as error:  # every reader of every format has its own
+        if isinstance(error, ImportError) or getattr(error, "errno", None) is not None:
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{source} cannot be loaded as a causal language model: {said}") from error
+    if lacking := sorted(info["missing_keys"]):  # transformers draws them at random
+        raise ValueError(f"{source} lacks {len(lacking)} weights of a {type(model).__name__}, such as {lacking[0]}")
+    return model.eval().to(accelerator()), tokenizer
 
 
 def accelerator() -> torch.device:

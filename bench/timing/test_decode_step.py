@@ -69,7 +69,7 @@ def test_weights_are_held_once(benchmark, name):
 
 def tensors(base, cold):
     yield from base.parameters()
-    for group in cold._injection.groups:
+    for group in cold._loaded.injection.groups:
         yield group.a
         yield from (layer.b for layer in group.layers)
 

@@ -13,7 +13,7 @@ pytest.importorskip("peft")
 from decoding import ContrastiveLoRA
 
 from .damage import CONFIG, WEIGHTS, Q, climb, config, entry, file, huge, pickle, weights
-from .tiny import save_adapter, tiny_model, tuned
+from .tiny import save_adapter, tiny_model
 
 BAD = {
     "no folder": (shutil.rmtree, "no file .*adapter_config.json"),
@@ -122,9 +122,3 @@ def test_a_trained_head(model, tmp_path):
     save_adapter(tmp_path, model, target_modules=["lm_head"])
     weights(lambda tensors: tensors["base_model.model.lm_head.base_layer.weight"][0].add_(1e-3))(tmp_path)
     assert_refused(model, {"bad": tmp_path}, "lm_head.base_layer.weight, which differs from the model's")
-
-
-def test_a_peft_model(model, good):
-    for peft in (tuned(model), tuned(model).base_model.model):
-        with pytest.raises(ValueError, match="model holds PEFT layers; give the base model"):
-            ContrastiveLoRA(peft, {"good": good})
