@@ -123,7 +123,7 @@ def _tensors(
                     continue
                 module, matrix = found.groups()
                 if module not in modules:
-                    raise ValueError(f"{adapter} adapts {module}, which the model does not have as a linear layer")
+                    raise ValueError(f"{adapter} adapts {module}, {modules.lack(module)}")
                 shape = opened.get_slice(key).get_shape()
                 size = modules[module]["AB".index(matrix)]
                 if (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from .layers import Rows
+from .layers import Injection
 from .request import Request
 
 
@@ -32,14 +32,15 @@ class Batch:
         self._mask = self._tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
         self._cache = DynamicCache(config=model.config)
 
-    def forward(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, injection: Injection) -> tuple[torch.Tensor, torch.Tensor]:
         """One pass: logits of experts and amateurs, ``[requests left, V]``; an expert's where it has no amateur.
 
         Args:
-            rows: What tells the injected layers each row's adapter.
+            injection: The adapters in the model's layers.
         """
         positions = (self._mask.cumsum(1) - 1).clamp(0)[:, -self._inputs.shape[1] :]
-        with torch.no_grad(), rows.running(self._slots):
+        slots = None if self._slots is None else self._slots.repeat_interleave(self._inputs.shape[1])
+        with torch.no_grad(), injection.acting(slots, self._inputs.shape, logits_to_keep=1):
             logits = self.model(
                 input_ids=self._inputs,
                 attention_mask=self._mask if self._padded else None,

@@ -53,7 +53,7 @@ def decode(
     batch, chooser = Batch(model, left, slots), Chooser(requests)
     while batch.left:
         with turn() as injection:
-            expert, amateur = batch.forward(injection.rows)
+            expert, amateur = batch.forward(injection)
         expert = chooser.processed(batch.left, batch.texts, expert)
         choice = chooser.choose(batch.left, batch.texts, expert, amateur)
         steps = [_step(row, batch, choice, stopping) for row in range(len(batch.left))]

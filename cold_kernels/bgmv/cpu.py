@@ -26,11 +26,23 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     """``y[t] = scale * a[slots[t]] @ x[t]`` in float32, rows of zeros where the slot is -1."""
     if -1 in slots:
         y.zero_()
-    for slot, rows in _rows_by_slot(slots):
-        product = _row_by_row(_part(x, rows), a[slot])
+    for _, rows, product in shrunk(x, a, slots):
         if scale != 1.0:
             product *= scale
         _write(y, rows, product, add=False)
+
+
+def shrunk(x: torch.Tensor, a: torch.Tensor, slots: tuple[int, ...]) -> list[tuple[int, Rows, torch.Tensor]]:
+    """What `shrink` writes, where no matrix of all rows is wanted: each slot, its rows and their products."""
+    return [(slot, rows, _row_by_row(_part(x, rows), a[slot])) for slot, rows in _rows_by_slot(slots)]
+
+
+def expand_shrunk(
+    b: torch.Tensor, products: list[tuple[int, Rows, torch.Tensor]], ranks: slice, y: torch.Tensor
+) -> None:
+    """`expand` of these ranks of what `shrunk` gives, added to y."""
+    for slot, rows, product in products:
+        _write(y, rows, _together(product[:, ranks], b[slot]), add=True)
 
 
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
@@ -120,4 +132,4 @@ def _of(rows: list[int], count: int) -> Rows:
     if len(rows) == count:
         return None
     first, end = rows[0], rows[-1] + 1
-    return slice(first, end) if end - first == len(rows) else torch.tensor(rows)
+    return slice(first, end) if end - first == len(rows) else torch.tensor(rows, device="cpu")
