@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -32,6 +33,13 @@ class Place:
     own: str
     calls: Sequence[str] | None
     keeps: bool
+
+    def __post_init__(self) -> None:
+        self.most = 1 if self.calls is None else len(self.calls)
+
+    def differs(self, call: int, layout: str) -> bool:
+        """Whether the layout of a call is another than was proven."""
+        return self.calls is not None and layout != self.calls[call] and not self.keeps
 
     def check(self) -> None:
         """Raise RuntimeError if another module stands there by now."""
@@ -78,53 +86,50 @@ class Pass:
             raise ValueError(f"slots has shape {list(slots.shape)}; {rows} rows of {tokens} tokens have one a token")
         self._places, self._slots, self._keep = places, slots, logits_to_keep
         self._calls = [0] * len(places)
-        self._given = {
-            (rows, tokens): Tokens(ROWS, slots),
-            (rows * tokens,): Tokens(TOKENS, slots),
-        }
+        self._given = {(rows, tokens): Tokens(ROWS, slots), (rows * tokens,): Tokens(TOKENS, slots)}
 
     def given(self, place: Place, shape: tuple[int, ...]) -> Tokens:
-        """The tokens that the layer's call is about, whose input has this shape without its last dimension.
+        """The tokens that a layer's call is about, whose input has this shape without its last dimension.
 
         Raises:
             RuntimeError: not all of the pass's tokens once, in an order that is known, or a call too many.
         """
-        found = self._given.get(shape)
-        if place.keeps:
-            found = self._kept.get(shape, found)
-        if found is None:
-            raise RuntimeError(
-                f"{place.name} is given tokens of shape {list(shape)} in a pass of {self.shape[0]} rows of "
-                f"{self.shape[1]} tokens: a part of them, or another order; whose they are is not known, "
-                "so that this layer cannot be adapted"
-            )
-        done, wanted = self._calls[place.index], place.calls
-        if done >= (1 if wanted is None else len(wanted)):
-            raise RuntimeError(
-                f"{place.name} is called more than {_times(done)} in a forward pass; its adapter would act once too "
-                "often: the layer stands in the model twice, or a copy of it beside it"
-            )
-        if wanted is not None and wanted[done] != found.layout and not place.keeps:
-            raise RuntimeError(
-                f"{place.name} is given its tokens as {found.layout} {list(shape)}, and was given them as "
-                f"{wanted[done]} when the adapters were attached; make a new ContrastiveLoRA"
-            )
+        found = (self._kept if place.keeps else self._given).get(shape)
+        done = self._calls[place.index]
+        if found is None or done >= place.most or place.differs(done, found.layout):
+            self._refuse(place, done, shape, found)
         self._calls[place.index] = done + 1
         return found
+
+    def _refuse(self, place: Place, done: int, shape: tuple[int, ...], found: Tokens | None) -> NoReturn:
+        rows, tokens = self.shape
+        if found is None:
+            raise RuntimeError(
+                f"{place.name} is given tokens of shape {list(shape)} in a pass of {rows} rows of {tokens} tokens: a "
+                "part of them, or another order; whose they are is not known, so that it cannot be adapted"
+            )
+        if done >= place.most:
+            raise RuntimeError(
+                f"{place.name} is called more than {_times(done)} in a forward pass, so that its adapter would act too "
+                "often: the layer is called again, or a copy of it"
+            )
+        raise RuntimeError(
+            f"{place.name} is given its tokens as {found.layout} {list(shape)}, and was given them as "
+            f"{place.calls[done]} when the adapters were attached; make a new ContrastiveLoRA"
+        )
 
     def check(self) -> None:
         """Raise RuntimeError unless each layer has had all of its calls."""
         for place, done in zip(self._places, self._calls, strict=True):
-            wanted = 1 if place.calls is None else len(place.calls)
-            if done != wanted:
+            if done != place.most:
                 raise RuntimeError(
-                    f"{place.name} was called {_times(done)} in a forward pass, and not {_times(wanted)}, so that its "
+                    f"{place.name} was called {_times(done)} in a forward pass, not {_times(place.most)}, so that its "
                     f"adapter did not act: {BYPASS}; undo that, and make a new ContrastiveLoRA"
                 )
 
     @functools.cached_property
     def _kept(self) -> dict[tuple[int, ...], Tokens]:
-        """The kept tokens by the shapes in which they may come."""
+        """As `_given`, with the kept tokens alone in both shapes."""
         (rows, tokens), keep = self.shape, self._keep
         by_row = self._slots.view(rows, tokens)
         if isinstance(keep, torch.Tensor):
@@ -134,7 +139,7 @@ class Pass:
         else:
             by_row = by_row[:, -keep:]
         kept = Tokens(KEPT, by_row.reshape(-1))
-        return {tuple(by_row.shape): kept, (by_row.numel(),): kept}
+        return {**self._given, tuple(by_row.shape): kept, (by_row.numel(),): kept}
 
 
 def _times(count: int) -> str:

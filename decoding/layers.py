@@ -34,7 +34,7 @@ class LinearLayers(dict[str, tuple[int, int]]):
         super().__init__((name, _sizes(module)) for name, module in self.modules.items() if self.held_as(module))
 
     def held_as(self, module: nn.Module) -> torch.dtype | None:
-        """The type of a layer's A and B: that of its weight, or of activations if it is quantised; None: not adapted."""
+        """The type of a layer's A and B: its weight's, or if that is quantised its input's; None: not adapted."""
         if not isinstance(module, nn.Linear | Conv1D):
             return None
         weight = getattr(module, "weight", None)
@@ -105,6 +105,10 @@ class Injection:
             self._here.now = now
             try:
                 yield
+            except BaseException:
+                for group in self.groups:
+                    group.forget()
+                raise
             finally:
                 self._here.now = None
         now.check()

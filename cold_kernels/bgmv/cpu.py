@@ -1,6 +1,7 @@
 """BGMV on CPU tensors, by matrix products, with a row's bits independent of the other rows."""
 
 import functools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -32,15 +33,23 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
         _write(y, rows, product, add=False)
 
 
-def shrunk(x: torch.Tensor, a: torch.Tensor, slots: tuple[int, ...]) -> list[tuple[int, Rows, torch.Tensor]]:
-    """What `shrink` writes, where no matrix of all rows is wanted: each slot, its rows and their products."""
+def with_slots_apart(a: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """A ``[L, R, H]``, and each slot's as `shrunk` takes it quickest: with room for a whole number of vectors."""
+    inner = a.shape[2]
+    if a.is_cpu and a.dtype == torch.float32:
+        a = F.pad(a, (0, -inner % (ALIGNMENT // a.element_size())))
+    return a[..., :inner], a.unbind()
+
+
+def shrunk(x: torch.Tensor, a: Sequence[torch.Tensor], slots: tuple[int, ...]) -> list[tuple[int, Rows, torch.Tensor]]:
+    """Each slot that is used, its rows and their products with its A: what `shrink` writes into one matrix."""
     return [(slot, rows, _row_by_row(_part(x, rows), a[slot])) for slot, rows in _rows_by_slot(slots)]
 
 
 def expand_shrunk(
-    b: torch.Tensor, products: list[tuple[int, Rows, torch.Tensor]], ranks: slice, y: torch.Tensor
+    b: Sequence[torch.Tensor], products: list[tuple[int, Rows, torch.Tensor]], ranks: slice, y: torch.Tensor
 ) -> None:
-    """`expand` of these ranks of what `shrunk` gives, added to y."""
+    """Add the products of each slot's B with these ranks of what `shrunk` gives, as `expand` does."""
     for slot, rows, product in products:
         _write(y, rows, _together(product[:, ranks], b[slot]), add=True)
 
@@ -95,7 +104,9 @@ def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     (count, inner), outputs = x.shape, weights.shape[0]
     x, weights = x.float(), weights.float()
     if missing := -inner % (ALIGNMENT // x.element_size()):
-        x, weights = F.pad(x, (0, missing)), F.pad(weights, (0, missing))
+        x = F.pad(x, (0, missing))
+        if weights.shape[1] == inner:
+            weights = F.pad(weights, (0, missing))
     x, weights = x.contiguous(), weights.contiguous()
     if x.data_ptr() % ALIGNMENT:
         x = x.clone()
