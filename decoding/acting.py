@@ -3,10 +3,12 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
 import torch
 from torch import nn
+
+from cold_kernels.bgmv import cpu
+from cold_kernels.devices import in_torch
 
 ROWS, TOKENS, KEPT = "rows", "tokens", "kept"
 """How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row; those alone whose logits are
@@ -37,10 +39,6 @@ class Place:
     def __post_init__(self) -> None:
         self.most = 1 if self.calls is None else len(self.calls)
 
-    def differs(self, call: int, layout: str) -> bool:
-        """Whether the layout of a call is another than was proven."""
-        return self.calls is not None and layout != self.calls[call] and not self.keeps
-
     def check(self) -> None:
         """Raise RuntimeError if another module stands there by now."""
         found = self.parent._modules.get(self.own)
@@ -60,9 +58,9 @@ class Tokens:
     slots: torch.Tensor
 
     @functools.cached_property
-    def listed(self) -> tuple[int, ...]:
-        """The slots, for tensors on the CPU."""
-        return tuple(self.slots.tolist())
+    def by_slot(self) -> tuple[tuple[int, cpu.Rows], ...]:
+        """Each slot that is used and its tokens, for products on the CPU."""
+        return cpu.rows_by_slot(tuple(self.slots.tolist()))
 
 
 class Pass:
@@ -86,37 +84,42 @@ class Pass:
             raise ValueError(f"slots has shape {list(slots.shape)}; {rows} rows of {tokens} tokens have one a token")
         self._places, self._slots, self._keep = places, slots, logits_to_keep
         self._calls = [0] * len(places)
+        self.in_torch = in_torch(slots)
         self._given = {(rows, tokens): Tokens(ROWS, slots), (rows * tokens,): Tokens(TOKENS, slots)}
 
     def given(self, place: Place, shape: tuple[int, ...]) -> Tokens:
-        """The tokens that a layer's call is about, whose input has this shape without its last dimension.
+        """The tokens that a layer is given, whose input has this shape without its last dimension.
 
         Raises:
-            RuntimeError: not all of the pass's tokens once, in an order that is known, or a call too many.
+            RuntimeError: not all of the pass's tokens once, in an order that is known.
         """
         found = (self._kept if place.keeps else self._given).get(shape)
-        done = self._calls[place.index]
-        if found is None or done >= place.most or place.differs(done, found.layout):
-            self._refuse(place, done, shape, found)
-        self._calls[place.index] = done + 1
-        return found
-
-    def _refuse(self, place: Place, done: int, shape: tuple[int, ...], found: Tokens | None) -> NoReturn:
-        rows, tokens = self.shape
         if found is None:
+            rows, tokens = self.shape
             raise RuntimeError(
                 f"{place.name} is given tokens of shape {list(shape)} in a pass of {rows} rows of {tokens} tokens: a "
                 "part of them, or another order; whose they are is not known, so that it cannot be adapted"
             )
+        return found
+
+    def count(self, place: Place, tokens: Tokens) -> None:
+        """Note that a layer is called with these tokens.
+
+        Raises:
+            RuntimeError: a call too many, or another than was proven.
+        """
+        done = self._calls[place.index]
         if done >= place.most:
             raise RuntimeError(
                 f"{place.name} is called more than {_times(done)} in a forward pass, so that its adapter would act too "
                 "often: the layer is called again, or a copy of it"
             )
-        raise RuntimeError(
-            f"{place.name} is given its tokens as {found.layout} {list(shape)}, and was given them as "
-            f"{place.calls[done]} when the adapters were attached; make a new ContrastiveLoRA"
-        )
+        if place.calls is not None and tokens.layout != place.calls[done] and not place.keeps:
+            raise RuntimeError(
+                f"{place.name} is given its tokens as {tokens.layout}, and was given them as {place.calls[done]} when "
+                "the adapters were attached; make a new ContrastiveLoRA"
+            )
+        self._calls[place.index] = done + 1
 
     def check(self) -> None:
         """Raise RuntimeError unless each layer has had all of its calls."""

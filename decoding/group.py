@@ -10,7 +10,6 @@ from torch import nn
 
 from cold_kernels import bgmv_expand, bgmv_shrink
 from cold_kernels.bgmv import cpu
-from cold_kernels.devices import in_torch
 
 from .acting import Pass, Place, Tokens
 
@@ -50,41 +49,46 @@ class Group:
         self._now = self._x = self._low = None
 
     def _add(self, now: Pass, layer: Layer, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        shape = x.shape[:-1]
-        tokens = now.given(layer.place, shape)
-        if not isinstance(output, torch.Tensor) or output.shape[:-1] != shape or output.shape[-1] != layer.outputs:
+        if self._x is not x or self._now is not now or (self._versioned and self._version != x._version):
+            self._shrink(now, layer, x)
+        now.count(layer.place, self._tokens)
+        if (
+            not isinstance(output, torch.Tensor)
+            or output.shape[:-1] != self._shape
+            or output.shape[-1] != layer.outputs
+        ):
             found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            wanted = [*shape, layer.outputs]
+            wanted = [*self._shape, layer.outputs]
             raise RuntimeError(f"{layer.place.name} returns {found} and no tensor {wanted}; it cannot be adapted")
-        if self._x is not x or self._now is not now or self._version != _version(x):
-            self._shrink(now, layer, x, tokens)
         output = output.contiguous()  # as a linear layer returns it
         y = output.view(-1, layer.outputs)
-        if self._in_torch:
+        if now.in_torch:
             cpu.expand_shrunk(layer.by_slot, self._low, layer.ranks, y)
         else:
-            bgmv_expand(self._low[:, layer.ranks], layer.b, y, tokens.slots)
+            bgmv_expand(self._low[:, layer.ranks], layer.b, y, self._tokens.slots)
         self._left -= 1
         if not self._left:
             self.forget()
         return output
 
-    def _shrink(self, now: Pass, layer: Layer, x: torch.Tensor, tokens: Tokens) -> None:
+    def _shrink(self, now: Pass, layer: Layer, x: torch.Tensor) -> None:
         """The input's products with A, for the layers that are given it one after the other."""
-        a = self.a
+        a, shape = self.a, x.shape[:-1]
+        tokens = now.given(layer.place, shape)
         if x.device != a.device or (x.dtype != a.dtype and torch.promote_types(x.dtype, a.dtype) != a.dtype):
             raise RuntimeError(
                 f"{layer.place.name} is given {x.dtype} on {x.device}, and its adapters are {a.dtype} on {a.device}; "
                 "make a new ContrastiveLoRA of the model as it is now"
             )
         flat = (x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])).to(a.dtype)
-        self._in_torch = in_torch(x)
-        if self._in_torch:
-            self._low = cpu.shrunk(flat, self._by_slot, tokens.listed)
+        if now.in_torch:
+            self._low = cpu.shrunk(flat, self._by_slot, tokens.by_slot)
         else:
             self._low = torch.empty(len(flat), a.shape[1], dtype=torch.float32, device=x.device)
             bgmv_shrink(flat, a, self._low, tokens.slots)
-        self._now, self._x, self._version, self._left = now, x, _version(x), len(self.layers)
+        self._versioned = not x.is_inference()
+        self._version = x._version if self._versioned else None
+        self._now, self._x, self._shape, self._tokens, self._left = now, x, shape, tokens, len(self.layers)
 
 
 def _hook(here: Here, add: Callable, layer: Layer) -> Callable:
@@ -95,8 +99,3 @@ def _hook(here: Here, add: Callable, layer: Layer) -> Callable:
         return None if now is None else add(now, layer, args[0] if args else next(iter(named.values())), output)
 
     return hook
-
-
-def _version(x: torch.Tensor) -> int | None:
-    """Counts the writes to a tensor, which inference tensors do not."""
-    return None if x.is_inference() else x._version

@@ -1,7 +1,7 @@
 """BGMV on CPU tensors, by matrix products, with a row's bits independent of the other rows."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     """``y[t] = scale * a[slots[t]] @ x[t]`` in float32, rows of zeros where the slot is -1."""
     if -1 in slots:
         y.zero_()
-    for _, rows, product in shrunk(x, a, slots):
+    for _, rows, product in shrunk(x, a, rows_by_slot(slots)):
         if scale != 1.0:
             product *= scale
         _write(y, rows, product, add=False)
@@ -41,9 +41,11 @@ def with_slots_apart(a: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor,
     return a[..., :inner], a.unbind()
 
 
-def shrunk(x: torch.Tensor, a: Sequence[torch.Tensor], slots: tuple[int, ...]) -> list[tuple[int, Rows, torch.Tensor]]:
-    """Each slot that is used, its rows and their products with its A: what `shrink` writes into one matrix."""
-    return [(slot, rows, _row_by_row(_part(x, rows), a[slot])) for slot, rows in _rows_by_slot(slots)]
+def shrunk(
+    x: torch.Tensor, a: Sequence[torch.Tensor], by_slot: Iterable[tuple[int, Rows]]
+) -> list[tuple[int, Rows, torch.Tensor]]:
+    """Of each slot the rows, by `rows_by_slot`, and their products with its A: what `shrink` writes into one matrix."""
+    return [(slot, rows, _row_by_row(_part(x, rows), a[slot])) for slot, rows in by_slot]
 
 
 def expand_shrunk(
@@ -56,7 +58,7 @@ def expand_shrunk(
 
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
-    for slot, rows in _rows_by_slot(slots):
+    for slot, rows in rows_by_slot(slots):
         _write(y, rows, _together(_part(x, rows), b[slot]), add)
 
 
@@ -130,7 +132,7 @@ def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, Rows], ...]:
+def rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, Rows], ...]:
     """Each slot that is used, and its rows."""
     rows: dict[int, list[int]] = {}
     for row, slot in enumerate(slots):
