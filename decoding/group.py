@@ -11,7 +11,7 @@ from torch import nn
 from cold_kernels import bgmv_expand, bgmv_shrink
 from cold_kernels.bgmv import cpu
 
-from .acting import Pass, Place, Tokens
+from .acting import Pass, Place
 
 
 class Here(threading.local):
@@ -29,7 +29,7 @@ class Layer:
     b: torch.Tensor
 
     def __post_init__(self) -> None:
-        self.outputs, self.by_slot = self.b.shape[1], self.b.unbind()
+        self.outputs, self.weights = self.b.shape[1], cpu.Weights(self.b)
 
 
 class Group:
@@ -37,7 +37,8 @@ class Group:
 
     def __init__(self, here: Here, layers: list[Layer], a: torch.Tensor) -> None:
         self.layers = layers
-        self.a, self._by_slot = cpu.with_slots_apart(a)
+        self._weights = cpu.Weights(a, fill=True)
+        self.a = self._weights.stacked
         self.forget()
         self.handles = [
             layer.place.module.register_forward_hook(_hook(here, self._add, layer), with_kwargs=True)
@@ -52,18 +53,14 @@ class Group:
         if self._x is not x or self._now is not now or (self._versioned and self._version != x._version):
             self._shrink(now, layer, x)
         now.count(layer.place, self._tokens)
-        if (
-            not isinstance(output, torch.Tensor)
-            or output.shape[:-1] != self._shape
-            or output.shape[-1] != layer.outputs
-        ):
+        if not isinstance(output, torch.Tensor) or output.shape != (*self._shape, layer.outputs):
             found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             wanted = [*self._shape, layer.outputs]
             raise RuntimeError(f"{layer.place.name} returns {found} and no tensor {wanted}; it cannot be adapted")
         output = output.contiguous()  # as a linear layer returns it
         y = output.view(-1, layer.outputs)
         if now.in_torch:
-            cpu.expand_shrunk(layer.by_slot, self._low, layer.ranks, y)
+            cpu.expand_shrunk(layer.weights.transposed, self._low, layer.ranks, y)
         else:
             bgmv_expand(self._low[:, layer.ranks], layer.b, y, self._tokens.slots)
         self._left -= 1
@@ -82,7 +79,7 @@ class Group:
             )
         flat = (x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])).to(a.dtype)
         if now.in_torch:
-            self._low = cpu.shrunk(flat, self._by_slot, tokens.by_slot)
+            self._low = cpu.shrunk(flat, self._weights.transposed, tokens.by_slot)
         else:
             self._low = torch.empty(len(flat), a.shape[1], dtype=torch.float32, device=x.device)
             bgmv_shrink(flat, a, self._low, tokens.slots)

@@ -27,18 +27,26 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     """``y[t] = scale * a[slots[t]] @ x[t]`` in float32, rows of zeros where the slot is -1."""
     if -1 in slots:
         y.zero_()
-    for _, rows, product in shrunk(x, a, rows_by_slot(slots)):
+    for _, rows, product in shrunk(x, a.mT, rows_by_slot(slots)):
         if scale != 1.0:
             product *= scale
         _write(y, rows, product, add=False)
 
 
-def with_slots_apart(a: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """A ``[L, R, H]``, and each slot's as `shrunk` takes it quickest: with room for a whole number of vectors."""
-    inner = a.shape[2]
-    if a.is_cpu and a.dtype == torch.float32:
-        a = F.pad(a, (0, -inner % (ALIGNMENT // a.element_size())))
-    return a[..., :inner], a.unbind()
+class Weights:
+    """Each slot's matrix ``[N, K]`` out of ``[L, N, K]``, ready to be multiplied by rows ``[n, K]`` many times.
+
+    Args:
+        stacked: All slots'; kept in its own type, and in its place unless K is to be filled up.
+        fill: Whether rows of K are filled up to whole vectors, as `shrunk` takes them.
+    """
+
+    def __init__(self, stacked: torch.Tensor, fill: bool = False) -> None:
+        inner = stacked.shape[2]
+        if fill and stacked.is_cpu and stacked.dtype == torch.float32:
+            stacked = F.pad(stacked, (0, -inner % (ALIGNMENT // stacked.element_size())))
+        self.stacked = stacked[..., :inner]
+        self.transposed = [matrix.T for matrix in stacked]
 
 
 def shrunk(
@@ -59,7 +67,7 @@ def expand_shrunk(
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
     for slot, rows in rows_by_slot(slots):
-        _write(y, rows, _together(_part(x, rows), b[slot]), add)
+        _write(y, rows, _together(_part(x, rows), b[slot].T), add)
 
 
 def shrink_expand(
@@ -99,36 +107,44 @@ def _write(y: torch.Tensor, rows: Rows, product: torch.Tensor, add: bool) -> Non
 
 
 def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``x @ weights.T`` in float32, a product of its own for each row: [rows, K] times [N, K], for large K.
+    """``x @ weights`` in float32, a product of its own for each row: [rows, K] times [K, N], for large K.
 
-    Each is the same call whatever their number, and with few rows as fast as one for all of them.
+    Each is the same call whatever their number, and with few rows as fast as one for all of them. The weights are the
+    transpose of [N, K], and K may have been filled up.
     """
-    (count, inner), outputs = x.shape, weights.shape[0]
+    (count, inner), outputs = x.shape, weights.shape[1]
     x, weights = x.float(), weights.float()
     if missing := -inner % (ALIGNMENT // x.element_size()):
         x = F.pad(x, (0, missing))
-        if weights.shape[1] == inner:
-            weights = F.pad(weights, (0, missing))
-    x, weights = x.contiguous(), weights.contiguous()
+        if weights.shape[0] == inner:
+            weights = F.pad(weights.T, (0, missing)).T
+    x, weights = x.contiguous(), _transposed(weights)
     if x.data_ptr() % ALIGNMENT:
         x = x.clone()
     if count == 1 and inner * outputs >= BATCHED:
-        return F.linear(x, weights)  # what the batched product does with each row
-    return torch.bmm(x[:, None], weights.T.expand(count, inner + missing, outputs))[:, 0]
+        return torch.mm(x, weights)  # what the batched product does with each row
+    return torch.bmm(x.unsqueeze(1), weights.expand(count, inner + missing, outputs)).squeeze(1)
 
 
 def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``x @ weights.T`` in float32, for small K."""
-    count, outputs = x.shape[0], weights.shape[0]
-    x, weights = x.float().contiguous(), weights.float().contiguous()
-    if count == 1:
-        x = torch.cat((x,) * ROW_MULTIPLE)  # quicker than to pad
-    elif count < MIN_SIZE and (missing := -count % ROW_MULTIPLE):
-        x = F.pad(x, (0, 0, 0, missing))
+    """``x @ weights`` in float32, for small K; the weights are the transpose of [N, K]."""
+    count, outputs = x.shape[0], weights.shape[1]
+    x, weights = x.float().contiguous(), _transposed(weights.float())
+    if count < MIN_SIZE and count % ROW_MULTIPLE:
+        if count == 1:
+            x = torch.cat((x,) * ROW_MULTIPLE)  # quicker than to pad
+        else:
+            x = F.pad(x, (0, 0, 0, -count % ROW_MULTIPLE))
     if outputs < MIN_SIZE:
-        weights = F.pad(weights, (0, 0, 0, MIN_SIZE - outputs))
-    product = torch.mm(x, weights.T)
-    return product if product.shape == (count, outputs) else product[:count, :outputs]
+        weights = F.pad(weights.T, (0, 0, 0, MIN_SIZE - outputs)).T
+        return torch.mm(x, weights)[:count, :outputs]
+    product = torch.mm(x, weights)
+    return product if len(x) == count else product[:count]
+
+
+def _transposed(weights: torch.Tensor) -> torch.Tensor:
+    """The transpose of a matrix that is contiguous, as all are that are multiplied."""
+    return weights if weights.stride() == (1, weights.shape[0]) else weights.T.contiguous().T
 
 
 @functools.lru_cache(maxsize=256)
