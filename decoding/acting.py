@@ -111,8 +111,8 @@ class Pass:
         done = self._calls[place.index]
         if done >= place.most:
             raise RuntimeError(
-                f"{place.name} is called more than {_times(done)} in a forward pass, so that its adapter would act too "
-                "often: the layer is called again, or a copy of it"
+                f"{place.name} is called {done + 1} times in a forward pass, not {place.most}, so that its adapter would "
+                "act too often: the layer is used again, or a copy of it"
             )
         if place.calls is not None and tokens.layout != place.calls[done] and not place.keeps:
             raise RuntimeError(
@@ -126,8 +126,8 @@ class Pass:
         for place, done in zip(self._places, self._calls, strict=True):
             if done != place.most:
                 raise RuntimeError(
-                    f"{place.name} was called {_times(done)} in a forward pass, not {_times(place.most)}, so that its "
-                    f"adapter did not act: {BYPASS}; undo that, and make a new ContrastiveLoRA"
+                    f"{place.name} was called {done} times in a forward pass, not {place.most}, so that its adapter "
+                    f"did not act: {BYPASS}; undo that, and make a new ContrastiveLoRA"
                 )
 
     @functools.cached_property
@@ -143,7 +143,3 @@ class Pass:
             by_row = by_row[:, -keep:]
         kept = Tokens(KEPT, by_row.reshape(-1))
         return {**self._given, tuple(by_row.shape): kept, (by_row.numel(),): kept}
-
-
-def _times(count: int) -> str:
-    return ("never", "once", "twice")[count] if count < 3 else f"{count} times"

@@ -31,6 +31,7 @@ class LinearLayers(dict[str, tuple[int, int]]):
 
     def __init__(self, model: nn.Module) -> None:
         self.modules, self._activations = _by_name(model), _activations(model)
+        self._others = dict(model.named_modules(remove_duplicate=False))
         super().__init__((name, _sizes(module)) for name, module in self.modules.items() if self.held_as(module))
 
     def held_as(self, module: nn.Module) -> torch.dtype | None:
@@ -45,6 +46,9 @@ class LinearLayers(dict[str, tuple[int, int]]):
     def lack(self, name: str) -> str:
         """What there is where a layer cannot be adapted, to end a sentence with."""
         module = self.modules.get(name)
+        if module is None and (other := self._others.get(name)) is not None:
+            first = next(first for first, module in self.modules.items() if module is other)
+            return f"which is {first} as well; adapters act in one place alone"
         if module is None:
             return "which the model does not have as a linear layer"
         if isinstance(module, nn.Linear | Conv1D):
