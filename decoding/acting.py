@@ -111,8 +111,8 @@ class Pass:
         done = self._calls[place.index]
         if done >= place.most:
             raise RuntimeError(
-                f"{place.name} is called {done + 1} times in a forward pass, not {place.most}, so that its adapter would "
-                "act too often: the layer is used again, or a copy of it"
+                f"{place.name} is called {done + 1} times in a forward pass, not {place.most}, so that its adapter "
+                "would act too often: the layer is used again, or a copy of it"
             )
         if place.calls is not None and tokens.layout != place.calls[done] and not place.keeps:
             raise RuntimeError(

@@ -80,10 +80,13 @@ class Injection:
     ) -> None:
         self._here, adapters, linear = Here(), list(adapters), linear_layers(model)
         adapted = {name: linear.modules[name] for name in linear if any(name in adapter for adapter in adapters)}
-        self._places = _places(model, adapted, calls or {})
-        self._through = [module for module in model.modules() if not set(adapted.values()).isdisjoint(module.modules())]
-        stacks = [self._stacks(group, adapters, linear) for group in _groups(list(adapted), adapters)]
-        self.groups = [Group(self._here, layers, a) for layers, a in stacks]
+        places, modules = _places(model, adapted, calls or {}), set(adapted.values())
+        self._places = list(places.values())
+        self._through = [module for module in model.modules() if not modules.isdisjoint(module.modules())]
+        self.groups = [
+            Group(self._here, *_stacks([places[name] for name in group], adapters, linear))
+            for group in _groups(list(adapted), adapters)
+        ]
 
     @contextlib.contextmanager
     def acting(
@@ -102,9 +105,9 @@ class Injection:
         if slots is None:
             yield
             return
-        for place in self._places.values():
+        for place in self._places:
             place.check()
-        now = Pass(list(self._places.values()), slots, shape, logits_to_keep)
+        now = Pass(self._places, slots, shape, logits_to_keep)
         with eager(self._through):
             self._here.now = now
             try:
@@ -123,23 +126,24 @@ class Injection:
             for handle in group.handles:
                 handle.remove()
 
-    def _stacks(
-        self, names: list[str], adapters: list[Mapping[str, LoRA]], linear: LinearLayers
-    ) -> tuple[list[Layer], torch.Tensor]:
-        """The layers of a group with their B, and the A of all."""
-        layers, all_a, first = [], [], 0
-        for name in names:
-            module, rank, (inner, outer) = linear.modules[name], _rank(name, adapters), linear[name]
-            wide = dict(dtype=torch.float32, device="cpu")
-            a, b = torch.zeros(len(adapters), rank, inner, **wide), torch.zeros(len(adapters), outer, rank, **wide)
-            for slot, adapter in enumerate(adapters):
-                if lora := adapter.get(name):
-                    a[slot, : len(lora.a)], b[slot, :, : len(lora.a)] = lora.a, lora.b
-            like = dict(dtype=linear.held_as(module), device=_device(module))
-            all_a.append(a.to(**like))
-            layers.append(Layer(self._places[name], slice(first, first + rank), b.to(**like)))
-            first += rank
-        return layers, torch.cat(all_a, 1)
+
+def _stacks(
+    places: Sequence[Place], adapters: Sequence[Mapping[str, LoRA]], linear: LinearLayers
+) -> tuple[list[Layer], torch.Tensor]:
+    """The layers of a group with their B, and the A of all."""
+    layers, all_a, first = [], [], 0
+    for place in places:
+        rank, (inner, outer) = _rank(place.name, adapters), linear[place.name]
+        wide = dict(dtype=torch.float32, device="cpu")
+        a, b = torch.zeros(len(adapters), rank, inner, **wide), torch.zeros(len(adapters), outer, rank, **wide)
+        for slot, adapter in enumerate(adapters):
+            if lora := adapter.get(place.name):
+                a[slot, : len(lora.a)], b[slot, :, : len(lora.a)] = lora.a, lora.b
+        like = dict(dtype=linear.held_as(place.module), device=_device(place.module))
+        all_a.append(a.to(**like))
+        layers.append(Layer(place, slice(first, first + rank), b.to(**like)))
+        first += rank
+    return layers, torch.cat(all_a, 1)
 
 
 def _by_name(model: nn.Module) -> dict[str, nn.Module]:

@@ -117,9 +117,9 @@ def test_a_flattened_batch(toy, adapters, injected, batch):
 
 @torch.no_grad()
 def test_an_input_by_name_and_one_that_is_not_contiguous(toy, adapters, injected, batch):
-    strided = run(
-        toy, injected, *batch, second=lambda layer, x: layer(input=x.transpose(0, 1).contiguous().transpose(0, 1))
-    )
+    def strided(layer, x):
+        return layer(input=x.transpose(0, 1).contiguous().transpose(0, 1))
+
     assert torch.allclose(run(toy, injected, *batch, second=strided), expected(toy, adapters, *batch), atol=1e-5)
 
 

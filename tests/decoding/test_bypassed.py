@@ -193,10 +193,7 @@ def test_a_layer_that_returns_something_else(model, folders, output):
 @pytest.mark.parametrize(
     "adapted, complaint",
     [
-        (
-            0,
-            "layers.0.mlp.up_proj stands in the model as model.layers.1.mlp.up_proj too; adapters act in one place alone",
-        ),
+        (0, "layers.0.mlp.up_proj stands in the model as model.layers.1.mlp.up_proj too; adapters act in one place"),
         (
             1,
             "adapts model.layers.1.mlp.up_proj, which is model.layers.0.mlp.up_proj as well; adapters act in one place",
