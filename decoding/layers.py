@@ -178,9 +178,7 @@ def _places(model: nn.Module, adapted: Mapping[str, nn.Module], calls: Mapping[s
     for name, module in adapted.items():
         (first, parent, own), *others = stands[module]
         if others:
-            raise ValueError(
-                f"{name} stands in the model as {others[0][0]} too; it cannot be adapted in one place alone"
-            )
+            raise ValueError(f"{name} stands in the model as {others[0][0]} too; adapters act in one place alone")
         expected = calls.get(name)
         keeps = module is head or KEPT in (expected or ())
         places[name] = Place(name, len(places), module, parent, own, expected, keeps)
