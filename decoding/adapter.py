@@ -97,7 +97,7 @@ def _tensors(
             continue
         module, matrix = matched.groups()
         if module not in modules:
-            raise ValueError(f"{adapter} adapts {module}, which the model does not have as a linear layer")
+            raise ValueError(f"{adapter} adapts {module}, {modules.lack(module)}")
         size = modules[module]["AB".index(matrix)]
         if len(shape) != 2 or shape["BA".index(matrix)] != size or not 0 < shape["AB".index(matrix)] <= MAX_RANK:
             wanted = f"[rank, {size}]" if matrix == "A" else f"[{size}, rank]"

@@ -1,97 +1,124 @@
-"""LoRA in a stock model's linear layers: forward hooks that add each row's adapter by the BGMV operators."""
+"""LoRA in a stock model's linear layers: which can be adapted, and the forward hooks that add each row's adapter."""
 
 import contextlib
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from cold_kernels import bgmv_expand, bgmv_shrink
 from cold_kernels.limits import MAX_RANK
 
+from .acting import KEPT, Pass, Place
 from .adapter import LoRA
+from .eager import eager
+from .group import Group, Here, Layer
 
 SHARE_AN_INPUT = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"})
 """Names of sibling layers that are given the same tensor; a wrong guess costs time, not correctness."""
+HELD_AS = (torch.float16, torch.bfloat16, torch.float32)
+"""Types that adapters can be held in."""
+COMPILED = "_orig_mod"
+"""What ``torch.compile`` puts between the names of a module and of its parts."""
 
 
-def linear_layers(model: nn.Module) -> dict[str, tuple[int, int]]:
+class LinearLayers(dict[str, tuple[int, int]]):
+    """Input and output size of each layer that can be adapted, by name.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.modules, self._activations = _by_name(model), _activations(model)
+        self._others = dict(model.named_modules(remove_duplicate=False))
+        super().__init__((name, _sizes(module)) for name, module in self.modules.items() if self.held_as(module))
+
+    def held_as(self, module: nn.Module) -> torch.dtype | None:
+        """The type of a layer's A and B: its weight's, or if that is quantised its input's; None: not adapted."""
+        if not isinstance(module, nn.Linear | Conv1D):
+            return None
+        weight = getattr(module, "weight", None)
+        own = None if weight is None else weight.dtype
+        quantised = own is None or own.itemsize == 1 or not (own.is_floating_point or own.is_complex)
+        return self._activations if quantised else own if own in HELD_AS else None
+
+    def lack(self, name: str) -> str:
+        """What there is where a layer cannot be adapted, to end a sentence with."""
+        module = self.modules.get(name)
+        if module is None and (other := self._others.get(name)) is not None:
+            first = next(first for first, module in self.modules.items() if module is other)
+            return f"which is {first} as well; adapters act in one place alone"
+        if module is None:
+            return "which the model does not have as a linear layer"
+        if isinstance(module, nn.Linear | Conv1D):
+            return f"a {type(module).__name__} of {module.weight.dtype}; adapters are held in {HELD_AS}"
+        return f"a {type(module).__name__}; only torch.nn.Linear, its subclasses and Conv1D can be adapted"
+
+
+def linear_layers(model: nn.Module) -> LinearLayers:
     """Input and output size of each layer that can be adapted, by name."""
-    sizes = {}
-    for name, module in model.named_modules():
-        if isinstance(module, Conv1D):
-            sizes[name] = tuple(module.weight.shape)
-        elif isinstance(module, nn.Linear) and module.weight.is_floating_point():
-            sizes[name] = (module.in_features, module.out_features)
-    return sizes
-
-
-class Rows(threading.local):
-    """Each token's adapter slot, -1 for none, while this thread runs a forward pass; None otherwise: hooks do nothing."""
-
-    slots: torch.Tensor | None = None
-    kept: torch.Tensor | None = None
-
-    def of(self, tokens: int) -> torch.Tensor:
-        return self.slots if tokens == len(self.slots) else self.slots[self.kept]
-
-
-@dataclass(eq=False)
-class _Layer:
-    """One adapted layer: its place among the ranks of its group, and B ``[slots, out, rank]``."""
-
-    module: nn.Module
-    ranks: slice
-    b: torch.Tensor
-
-
-class _Group:
-    """Layers that are given the same tensor: one shrink by all their A, an expand into the output of each."""
-
-    def __init__(self, rows: Rows, layers: list[_Layer], a: torch.Tensor) -> None:
-        self.rows, self.layers, self.a = rows, layers, a
-        self._input: torch.Tensor | None = None
-        self._left: set[_Layer] = set()
-        self.handles = [
-            layer.module.register_forward_hook(lambda _, args, output, layer=layer: self._add(layer, args[0], output))
-            for layer in layers
-        ]
-
-    def _add(self, layer: _Layer, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        if self.rows.slots is None:
-            return output
-        if self._input is not x or layer not in self._left:
-            flat = x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])
-            self._slots = self.rows.of(len(flat))
-            self._shrunk = torch.empty(len(flat), self.a.shape[1], dtype=torch.float32, device=x.device)
-            bgmv_shrink(flat.to(self.a.dtype), self.a, self._shrunk, self._slots)
-            self._input, self._left = x, set(self.layers)
-        self._left.remove(layer)
-        output = output.contiguous()  # as a linear layer returns it
-        bgmv_expand(self._shrunk[:, layer.ranks], layer.b, output.view(-1, output.shape[-1]), self._slots)
-        if not self._left:
-            self._input = self._shrunk = None
-        return output
+    return LinearLayers(model)
 
 
 class Injection:
-    """Adapters in a model's layers, slot i holding the i-th; they act on rows that `Rows` gives a slot to."""
+    """Adapters in a model's layers, slot i holding the i-th; they act on the tokens of a pass within `acting`.
 
-    def __init__(self, model: nn.Module, adapters: Iterable[Mapping[str, LoRA]]) -> None:
-        self.rows, adapters = Rows(), list(adapters)
-        names = [name for name in linear_layers(model) if any(name in adapter for adapter in adapters)]
-        self.groups = [self._group(model, group, adapters) for group in _groups(names, adapters)]
+    Args:
+        calls: The calls that a layer has in a forward pass, each ``rows``, ``tokens`` or ``kept`` as `acting.ROWS` and
+            its kin say, by its name; of layers that are not named, one call is expected.
+
+    Raises:
+        ValueError: a layer that stands in several places of the model, as one of which alone PEFT adapts it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        adapters: Iterable[Mapping[str, LoRA]],
+        calls: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._here, adapters, linear = Here(), list(adapters), linear_layers(model)
+        adapted = {name: linear.modules[name] for name in linear if any(name in adapter for adapter in adapters)}
+        places, modules = _places(model, adapted, calls or {}), set(adapted.values())
+        self._places = list(places.values())
+        self._through = [module for module in model.modules() if not modules.isdisjoint(module.modules())]
+        self.groups = [
+            Group(self._here, *_stacks([places[name] for name in group], adapters, linear))
+            for group in _groups(list(adapted), adapters)
+        ]
 
     @contextlib.contextmanager
-    def acting(self, slots, shape, kept=None) -> Iterator[None]:
-        self.rows.slots, self.rows.kept = slots, kept
-        try:
+    def acting(
+        self, slots: torch.Tensor | None, shape: tuple[int, int], logits_to_keep: int | torch.Tensor = 0
+    ) -> Iterator[None]:
+        """Around a forward pass on this thread, in which adapters act on the tokens.
+
+        Args:
+            slots: Each token's slot, row by row, ``[R * T]`` int64, -1 for none; None if no token has an adapter.
+            shape: R rows and T tokens of each.
+            logits_to_keep: As the model is given it.
+
+        Raises:
+            RuntimeError: a layer did not act on each token as often as it should.
+        """
+        if slots is None:
             yield
-        finally:
-            self.rows.slots = self.rows.kept = None
+            return
+        for place in self._places:
+            place.check()
+        now = Pass(self._places, slots, shape, logits_to_keep)
+        with eager(self._through):
+            self._here.now = now
+            try:
+                yield
+            except BaseException:
+                for group in self.groups:
+                    group.forget()
+                raise
+            finally:
+                self._here.now = None
+        now.check()
 
     def remove(self) -> None:
         """Take the hooks out; nothing else of the model was touched."""
@@ -99,20 +126,63 @@ class Injection:
             for handle in group.handles:
                 handle.remove()
 
-    def _group(self, model: nn.Module, names: list[str], adapters: list[Mapping[str, LoRA]]) -> _Group:
-        layers, all_a, first = [], [], 0
-        for name in names:
-            module, rank = model.get_submodule(name), _rank(name, adapters)
-            like = dict(dtype=module.weight.dtype, device=module.weight.device)
-            inner, outer = linear_layers(module)[""]
-            a, b = torch.zeros(len(adapters), rank, inner), torch.zeros(len(adapters), outer, rank)
-            for slot, adapter in enumerate(adapters):
-                if lora := adapter.get(name):
-                    a[slot, : len(lora.a)], b[slot, :, : len(lora.a)] = lora.a, lora.b
-            all_a.append(a.to(**like))
-            layers.append(_Layer(module, slice(first, first + rank), b.to(**like)))
-            first += rank
-        return _Group(self.rows, layers, torch.cat(all_a, 1))
+
+def _stacks(
+    places: Sequence[Place], adapters: Sequence[Mapping[str, LoRA]], linear: LinearLayers
+) -> tuple[list[Layer], torch.Tensor]:
+    """The layers of a group with their B, and the A of all."""
+    layers, all_a, first = [], [], 0
+    for place in places:
+        rank, (inner, outer) = _rank(place.name, adapters), linear[place.name]
+        wide = dict(dtype=torch.float32, device="cpu")
+        a, b = torch.zeros(len(adapters), rank, inner, **wide), torch.zeros(len(adapters), outer, rank, **wide)
+        for slot, adapter in enumerate(adapters):
+            if lora := adapter.get(place.name):
+                a[slot, : len(lora.a)], b[slot, :, : len(lora.a)] = lora.a, lora.b
+        like = dict(dtype=linear.held_as(place.module), device=_device(place.module))
+        all_a.append(a.to(**like))
+        layers.append(Layer(place, slice(first, first + rank), b.to(**like)))
+        first += rank
+    return layers, torch.cat(all_a, 1)
+
+
+def _by_name(model: nn.Module) -> dict[str, nn.Module]:
+    """The model's modules by the names that they have in a model that is not compiled."""
+    return {
+        ".".join(part for part in name.split(".") if part != COMPILED): module for name, module in model.named_modules()
+    }
+
+
+def _sizes(module: nn.Module) -> tuple[int, int]:
+    return tuple(module.weight.shape) if isinstance(module, Conv1D) else (module.in_features, module.out_features)
+
+
+def _activations(model: nn.Module) -> torch.dtype | None:
+    """What the model computes in, which its quantised layers do not say: the type of its embeddings."""
+    first = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    return next((tensor.dtype for tensor in (*first, *model.parameters()) if tensor.dtype in HELD_AS), None)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(tensor.device for tensors in (module.parameters(), module.buffers()) for tensor in tensors)
+
+
+def _places(model: nn.Module, adapted: Mapping[str, nn.Module], calls: Mapping[str, Sequence[str]]) -> dict[str, Place]:
+    stands: dict[nn.Module, list[tuple[str, nn.Module, str]]] = {module: [] for module in adapted.values()}
+    for name, parent in model.named_modules():
+        for own, module in parent._modules.items():
+            if module in stands:
+                stands[module].append((f"{name}.{own}".lstrip("."), parent, own))
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    places = {}
+    for name, module in adapted.items():
+        (first, parent, own), *others = stands[module]
+        if others:
+            raise ValueError(f"{name} stands in the model as {others[0][0]} too; adapters act in one place alone")
+        expected = calls.get(name)
+        keeps = module is head or KEPT in (expected or ())
+        places[name] = Place(name, len(places), module, parent, own, expected, keeps)
+    return places
 
 
 def _rank(name: str, adapters: list[Mapping[str, LoRA]]) -> int:

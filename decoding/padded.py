@@ -28,8 +28,7 @@ class _Group:
         acting = None
         if any(slot >= 0 for slot in slots):
             acting = self._tensor(slots).repeat_interleave(tokens)
-        kept = torch.arange(1, rows + 1, device=self._inputs.device) * tokens - 1
-        with injection.acting(acting, (rows, tokens), kept):
+        with injection.acting(acting, (rows, tokens), 1):
             return self.model(
                 input_ids=self._inputs,
                 attention_mask=self._mask if self._padded else None,
