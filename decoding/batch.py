@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from transformers import DynamicCache, PreTrainedModel
 
 from .layers import Rows
+from .proof import Proof
 from .request import Request
 
 
@@ -13,16 +13,14 @@ class Batch:
     """Requests that are left, and the state of their rows.
 
     Args:
-        model: The model, with adapters injected.
+        proof: Of the model, with adapters injected.
         requests: Each with its place among all; each gets an expert row and, if it contrasts, an amateur row, which is
             always given the same tokens.
         slots: The adapters' slots, by name.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, requests: Sequence[tuple[int, Request]], slots: Mapping[str, int]
-    ) -> None:
-        self.model, self.left, self._slot_of = model, list(requests), slots
+    def __init__(self, proof: Proof, requests: Sequence[tuple[int, Request]], slots: Mapping[str, int]) -> None:
+        self._proof, self.left, self._slot_of = proof, list(requests), slots
         self.texts = {place: request.ids() for place, request in requests}
         self._lay_out()
         prompts = [self.texts[self.left[i][0]] for i in self._request]
@@ -30,7 +28,7 @@ class Batch:
         self._padded = any(len(ids) < longest for ids in prompts)
         self._inputs = self._tensor([[0] * (longest - len(ids)) + ids for ids in prompts])
         self._mask = self._tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
-        self._cache = DynamicCache(config=model.config)
+        self._cache = proof.forward.new_cache()
 
     def forward(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
         """One pass: logits of experts and amateurs, ``[requests left, V]``; an expert's where it has no amateur.
@@ -39,15 +37,11 @@ class Batch:
             rows: What tells the injected layers each row's adapter.
         """
         positions = (self._mask.cumsum(1) - 1).clamp(0)[:, -self._inputs.shape[1] :]
+        held = self._proof.extent(self._cache)
+        mask = self._mask if self._padded else None
         with torch.no_grad(), rows.running(self._slots):
-            logits = self.model(
-                input_ids=self._inputs,
-                attention_mask=self._mask if self._padded else None,
-                position_ids=positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+            logits = self._proof.forward(self._inputs, self._cache, mask, positions)[:, -1]
+        self._proof.check_grown(self._cache, held, self._inputs.shape[1])
         expert = logits[: len(self.left)]
         return expert, expert if self._amateur is None else logits[self._amateur]
 
@@ -63,13 +57,13 @@ class Batch:
                 return
             rows = self._tensor(kept)
             self._mask = self._mask[rows]
-            self._cache.batch_select_indices(rows)
+            self._cache.reorder_cache(rows)  # which selects, in caches of any kind
             self._lay_out()
         self._inputs = self._tensor(following)[:, None]
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(kept), 1)], 1)
 
     def _tensor(self, values: list) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=self.model.device)
+        return torch.tensor(values, dtype=torch.int64, device=self._proof.forward.model.device)
 
     def _lay_out(self) -> None:
         """Which request each row belongs to, each row's slot, and each request's amateur row."""

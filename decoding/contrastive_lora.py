@@ -5,12 +5,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from torch import nn
 from transformers import PreTrainedModel
 
 from .adapter import read_adapter
+from .kinds import refuse_dropout, refuse_kind
 from .layers import Injection, linear_layers
 from .loop import Token, decode
+from .proof import prove
 from .request import Request, Result
 from .stopping import Stopping
 
@@ -30,10 +31,14 @@ class ContrastiveLoRA:
     """
 
     def __init__(self, model: PreTrainedModel, adapters: Mapping[str, str | Path]) -> None:
-        if any(type(module).__module__.partition(".")[0] == "peft" for module in model.modules()):
+        refuse_kind(model)
+        if any(type(module).__module__.partition(".")[0] == "peft" for module in getattr(model, "modules", list)()):
             raise ValueError("model holds PEFT layers; give the base model, and the adapter's folder in adapters")
         layers, weights = linear_layers(model), dict(model.named_parameters(remove_duplicate=False))
         read = [read_adapter(name, folder, layers, weights) for name, folder in adapters.items()]
+        self._proof = prove(model, layers)
+        for name, adapter in zip(adapters, read, strict=True):
+            self._proof.check_layers(f"adapter {name!r}", adapter)
         self.model = model
         self.slots = {name: slot for slot, name in enumerate(adapters)}
         self._injection: Injection | None = Injection(model, read)
@@ -71,7 +76,7 @@ class ContrastiveLoRA:
             request.check(f"request {place}", list(self.slots), config.vocab_size, context)
         self._check_usable()
         stopping = Stopping(requests, self.model.generation_config, context)
-        return decode(self.model, requests, stopping, self.slots, self._turn)
+        return decode(self._proof, requests, stopping, self.slots, self._turn)
 
     def remove(self) -> None:
         """Take the adapters out; the model is bit for bit what it was."""
@@ -83,10 +88,7 @@ class ContrastiveLoRA:
     def _check_usable(self) -> None:
         if self._injection is None:
             raise RuntimeError("the adapters have been removed; make a new ContrastiveLoRA")
-        for name, module in self.model.named_modules():
-            rate = module.p if isinstance(module, nn.Dropout) else getattr(module, "attention_dropout", None)
-            if module.training and isinstance(rate, (int, float)) and rate > 0:
-                raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
+        refuse_dropout(self.model)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Injection]:

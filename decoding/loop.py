@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from transformers import PreTrainedModel
-
 from .batch import Batch
 from .choice import Chooser, TokenChoice
 from .layers import Injection
+from .proof import Proof
 from .request import Request
 from .stopping import Stopping
 
@@ -31,7 +30,7 @@ class Token(NamedTuple):
 
 
 def decode(
-    model: PreTrainedModel,
+    proof: Proof,
     requests: Sequence[Request],
     stopping: Stopping,
     slots: Mapping[str, int],
@@ -40,6 +39,7 @@ def decode(
     """Tokens of the requests as they are chosen.
 
     Args:
+        proof: Of the model that decodes.
         requests: All have been checked.
         slots: The adapters' slots, by name.
         turn: Entered around each pass; gives what tells the injected layers each row's adapter.
@@ -50,15 +50,25 @@ def decode(
             left.append((place, request))
         else:
             yield Token(place, None, "length")
-    batch, chooser = Batch(model, left, slots), Chooser(requests)
-    while batch.left:
-        with turn() as injection:
-            expert, amateur = batch.forward(injection.rows)
-        expert = chooser.processed(batch.left, batch.texts, expert)
-        choice = chooser.choose(batch.left, batch.texts, expert, amateur)
-        steps = [_step(row, batch, choice, stopping) for row in range(len(batch.left))]
-        batch.append(choice.tokens, [step.finish_reason is None for step in steps])
-        yield from steps
+    batches = [Batch(proof, group, slots) for group in ([left] if proof.pads else _by_length(left))]
+    chooser = Chooser(requests)
+    while any(batch.left for batch in batches):
+        for batch in filter(lambda batch: batch.left, batches):
+            with turn() as injection:
+                expert, amateur = batch.forward(injection.rows)
+            expert = chooser.processed(batch.left, batch.texts, expert)
+            choice = chooser.choose(batch.left, batch.texts, expert, amateur)
+            steps = [_step(row, batch, choice, stopping) for row in range(len(batch.left))]
+            batch.append(choice.tokens, [step.finish_reason is None for step in steps])
+            yield from steps
+
+
+def _by_length(requests: Sequence[tuple[int, Request]]) -> list[list[tuple[int, Request]]]:
+    """Groups of requests whose prompts are as long."""
+    groups: dict[int, list[tuple[int, Request]]] = {}
+    for place, request in requests:
+        groups.setdefault(len(request.ids()), []).append((place, request))
+    return list(groups.values())
 
 
 def _step(row: int, batch: Batch, choice: TokenChoice, stopping: Stopping) -> Token:
