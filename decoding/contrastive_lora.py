@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from .adapter import read_adapter
-from .kinds import refuse_dropout, refuse_kind
+from .kinds import refuse_dropout
 from .layers import Injection, linear_layers
 from .loop import Token, decode
 from .proof import prove
@@ -31,14 +31,13 @@ class ContrastiveLoRA:
     """
 
     def __init__(self, model: PreTrainedModel, adapters: Mapping[str, str | Path]) -> None:
-        refuse_kind(model)
         if any(type(module).__module__.partition(".")[0] == "peft" for module in getattr(model, "modules", list)()):
             raise ValueError("model holds PEFT layers; give the base model, and the adapter's folder in adapters")
         layers, weights = linear_layers(model), dict(model.named_parameters(remove_duplicate=False))
         read = [read_adapter(name, folder, layers, weights) for name, folder in adapters.items()]
-        self._proof = prove(model, layers)
+        self.proof = prove(model, layers)
         for name, adapter in zip(adapters, read, strict=True):
-            self._proof.check_layers(f"adapter {name!r}", adapter)
+            self.proof.check_layers(f"adapter {name!r}", adapter)
         self.model = model
         self.slots = {name: slot for slot, name in enumerate(adapters)}
         self._injection: Injection | None = Injection(model, read)
@@ -76,7 +75,7 @@ class ContrastiveLoRA:
             request.check(f"request {place}", list(self.slots), config.vocab_size, context)
         self._check_usable()
         stopping = Stopping(requests, self.model.generation_config, context)
-        return decode(self._proof, requests, stopping, self.slots, self._turn)
+        return decode(self.proof, requests, stopping, self.slots, self._turn)
 
     def remove(self) -> None:
         """Take the adapters out; the model is bit for bit what it was."""

@@ -10,7 +10,7 @@ from torch import nn
 from .agreement import relative_distance
 
 Layout = Literal["rows", "tokens"]
-"""What a layer is called on: ``[R, T, h]``, or ``[R * T, h]`` in the same order."""
+"""What a layer is called on: ``[R, T, h]``, or any other shape that holds the R * T vectors in the same order."""
 MISPLACED = 0.25
 """Of the distance between tokens: beyond it, an input is another token's."""
 Inputs = Mapping[str, Sequence[torch.Tensor | None]]
@@ -32,7 +32,7 @@ class Watch:
 
     def __enter__(self) -> "Watch":
         self._handles = [
-            layer.register_forward_pre_hook(lambda _, args, name=name: self._keep(name, args))
+            layer.register_forward_hook(lambda _, args, output, name=name: self._keep(name, args, output))
             for name, layer in self._layers.items()
         ]
         return self
@@ -42,13 +42,15 @@ class Watch:
             handle.remove()
 
     def taken(self) -> Inputs:
-        """Each layer's inputs, call by call, since this was asked last; None for one given by keyword."""
+        """Each layer's inputs, call by call, since this was asked last; None for a call that is no linear layer's."""
         inputs, self._inputs = self._inputs, {}
         return {name: inputs.get(name, []) for name in self._layers}
 
-    def _keep(self, name: str, args: tuple) -> None:
+    def _keep(self, name: str, args: tuple, output: object) -> None:
         if threading.get_ident() == self._thread:
-            self._inputs.setdefault(name, []).append(args[0].detach().clone() if args else None)
+            x = args[0].detach() if args else None
+            plain = x is not None and isinstance(output, torch.Tensor) and output.shape[:-1] == x.shape[:-1]
+            self._inputs.setdefault(name, []).append(x.clone() if plain else None)
 
 
 def proven_layouts(
@@ -89,16 +91,16 @@ def proven_layouts(
 def _layout(x: torch.Tensor | None, alone: Sequence[torch.Tensor | None], tokens: int) -> str:
     """The layout that the shapes tell, or what is wrong with them."""
     if x is None or any(row is None for row in alone):
-        return "is given its input by keyword"
+        return "does not map one tensor to one tensor (it is a router, or is given its input by keyword)"
     counts = [row.numel() // row.shape[-1] for row in alone]
     shape = tuple(x.shape[:-1])
     if counts[0] != counts[1] or counts[0] not in (tokens, 1):
         return f"is given {counts[0]} vectors for {tokens} tokens, so only some of the tokens or parts of them"
     if shape == (2, counts[0]):
         return "rows"
-    if shape in ((2 * counts[0],), (1, 2 * counts[0])):
-        return "tokens"
-    return f"is given its tokens in another order (shape {list(x.shape)} for 2 rows of {tokens} tokens)"
+    if shape[-2:] == (counts[0], 2):
+        return f"is given its tokens in another order (shape {list(x.shape)} for 2 rows of {tokens} tokens)"
+    return "tokens" if x.numel() == 2 * alone[0].numel() else f"is given {shape} vectors for 2 rows of {tokens} tokens"
 
 
 def _flat(x: torch.Tensor) -> torch.Tensor:

@@ -100,10 +100,14 @@ class _Probe:
         extents = [[(_length(layer), _age(layer)) for layer in cache.layers] for cache in caches]
         attending = frozenset(i for i, (length, _) in enumerate(extents[0]) if length == FED)
         recurrent = frozenset(i for i, (_, age) in enumerate(extents[0]) if age)
-        step = self._run(lambda: forward(self.texts[1:, FED : FED + 1], caches[1], positions=self._from(FED, 1)))
-        if not attending | recurrent or not self._agrees(step[:, -1], self.whole[1][FED : FED + 1]):
+        second = self.texts[1:]
+        steps = [
+            self._run(lambda: forward(second[:, place : place + 1], caches[1], positions=self._from(place, 1)))[0, -1]
+            for place in range(FED, LENGTH)
+        ]
+        if not attending | recurrent or not self._agrees(torch.stack(steps), self.whole[1][FED:]):
             raise ValueError(
-                f"{self.kind} does not go on from its cache: with {FED} tokens in it, the next one's logits are not "
+                f"{self.kind} does not go on from its cache: with {FED} tokens in it, the next ones' logits are not "
                 f"those of the whole text; {_dropped(self.model)}"
             )
         chunk = self._try(lambda: forward(self.texts[:1, FED:], caches[0], positions=self._from(FED, LENGTH - FED)))

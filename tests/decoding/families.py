@@ -8,7 +8,12 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from .tiny import VOCABULARY
 
-FAMILIES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+ENCODERS = (
+    "bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert", "rembert",
+    "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Encoders, unless their configuration says ``is_decoder``."""
+FAMILIES = (*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *(f"{family}, is_decoder" for family in ENCODERS))
 PAD = 1
 
 WIDTH, HEADS, LAYERS, CONTEXT, WINDOW = 32, 4, 4, 64, 6
@@ -74,6 +79,18 @@ ALSO_IF_NONE = {"head_dim", "num_key_value_heads", "num_query_groups", "num_expe
 UNSET = {"forced_eos_token_id", "forced_bos_token_id"}
 MIXED = dict(layer_types=["linear_attention", "full_attention"] * 2)
 QWEN4 = dict(indexer_n_heads=4, indexer_kv_heads=1, indexer_head_dim=8, indexer_budget=8, indexer_compress_ratio=2)
+UNPRUNED = dict(
+    index_topk=CONTEXT
+)  # keys that the indexer finds equally bad, which are many here, are pruned at random
+DOTS3 = UNPRUNED | dict(
+    swa_num_attention_heads=4,
+    swa_num_key_value_heads=4,
+    swa_q_lora_rank=8,
+    swa_kv_lora_rank=8,
+    swa_head_dim=16,
+    swa_qk_nope_head_dim=8,
+    swa_v_head_dim=8,
+)
 SPECIAL: dict[str, dict[str, Any]] = {
     "bailing_hybrid": dict(layer_group_size=2),
     "bamba": dict(attn_layer_indices=[1, 3]),
@@ -83,6 +100,14 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "gemma3n_text": dict(layer_types=["sliding_attention", "full_attention"] * 2, num_kv_shared_layers=2),
     "gemma4_assistant": dict(text_config=dict(hidden_size_per_layer_input=0, num_kv_shared_layers=LAYERS)),
     "gemma4_unified_assistant": dict(text_config=dict(num_kv_shared_layers=LAYERS)),
+    "blt": dict(encoder_hash_byte_group_vocab=VOCABULARY),
+    "axk2": UNPRUNED,
+    "dots3_note": dict(
+        text_config=DOTS3,
+        vision_config=dict(mlp_layer_types=["dense"] * LAYERS, adapter_in_dim=WIDTH, adapter_out_dim=WIDTH),
+        audio_config=dict(adapter_out_dim=WIDTH),
+    ),
+    "dots3_note_text": DOTS3,
     "gpt_neo": dict(attention_types=[[["global", "local"], 2]]),
     "zaya": dict(num_experts_per_tok=1),
     "cohere_compass_text": dict(rope_parameters={"full_attention": dict(rope_type="default", rope_theta=10000.0)}),
@@ -94,12 +119,18 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "falcon_h1": dict(mamba_d_ssm=64),
     "lfm2_moe": dict(layer_types=["conv", "full_attention"] * 2),
     "mamba2": dict(num_heads=4, head_dim=16, n_groups=1),
-    "xlstm": dict(hidden_size=64, embedding_dim=64),
+    "xlstm": dict(hidden_size=256, embedding_dim=256, num_heads=4),
     "xmod": dict(languages=["en_XX"], default_language="en_XX"),
     "zamba": dict(
         layers_block_type=["linear_attention", "hybrid"] * 2, attention_hidden_size=64, attention_head_dim=16
     ),
-    "zamba2": dict(layers_block_type=["linear_attention", "hybrid"] * 2, num_key_value_heads=HEADS),
+    "zamba2": dict(
+        layers_block_type=["linear_attention", "hybrid"] * 2,
+        num_key_value_heads=HEADS,
+        mamba_headdim=32,
+        attention_hidden_size=64,
+        attention_head_dim=16,
+    ),
     "qwen4_exp_text": QWEN4,
     "qwen4_exp": dict(text_config=QWEN4),
     "reformer": dict(
@@ -115,7 +146,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
 
 def tiny_family(family: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
     """The family's causal model with ``SIZES``, in which every parameter matters and logits lie apart."""
-    config = tiny_config(family, **changes)
+    config = tiny_config(family.removesuffix(", is_decoder"), **changes)
+    if family.endswith(", is_decoder"):
+        config.is_decoder = True
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
