@@ -1,9 +1,13 @@
 """Whether two passes computed the same, judged against how far what they computed for different tokens lies apart."""
 
 import torch
+from torch import nn
 
-STRICT, ROUNDED = 1e-3, 0.1
-"""Of the distance between tokens: how far the same token's vectors may lie apart, by how exactly a device computes."""
+EXACT = 1e-3
+"""Of the distance between tokens: how far the same token's vectors may lie apart where all is float32 on a CPU."""
+ROUNDED, STATED = 0.1, 0.3
+"""The same in narrower types and on devices; and for what went through a cache, where a recurrent state was rounded.
+A pass that lost its cache is more than 0.7 away."""
 FLOOR = 4
 """How many times as far as between a batch and its rows alone, which differ by rounding."""
 
@@ -13,23 +17,31 @@ class Agreement:
 
     Args:
         wanted: Vectors of different tokens ``[N, d]``, which tell how far apart such vectors lie.
+        exact: Whether they were computed in float32 on a CPU.
     """
 
-    def __init__(self, wanted: torch.Tensor) -> None:
-        self.strict = wanted.dtype in (torch.float32, torch.float64) and wanted.device.type == "cpu"
+    def __init__(self, wanted: torch.Tensor, exact: bool) -> None:
+        self.exact = exact
         self._spread = _spread(_plain(wanted))
         self.noise = 0.0
 
     def distance(self, found: torch.Tensor, wanted: torch.Tensor) -> float:
-        """Of vectors ``[N, d]``, in units of the distance between tokens: the largest where the device computes in
-        full float32, else the median, since a router may choose another expert for a token that is near a tie.
+        """Of vectors ``[N, d]``, in units of the distance between tokens: the largest where computation is exact, else
+        the median, since a router may choose another expert for a token that is near a tie.
         """
         apart = (_plain(found) - _plain(wanted)).norm(dim=-1) / self._spread
-        return float(apart.max() if self.strict else apart.median())
+        return float(apart.max() if self.exact else apart.median())
 
-    def agree(self, found: torch.Tensor, wanted: torch.Tensor) -> bool:
-        """Whether they differ by rounding alone; NaN agrees with nothing."""
-        return self.distance(found, wanted) <= max(STRICT if self.strict else ROUNDED, FLOOR * self.noise)
+    def agree(self, found: torch.Tensor, wanted: torch.Tensor, rounded: float = ROUNDED) -> bool:
+        """Whether they differ by rounding alone, by at most ``rounded`` where it is not exact; NaN never agrees."""
+        return self.distance(found, wanted) <= max(EXACT if self.exact else rounded, FLOOR * self.noise)
+
+
+def is_exact(model: nn.Module) -> bool:
+    """Whether the model computes in float32, or wider, on a CPU."""
+    tensors = [*model.parameters(), *model.buffers()]
+    wide = all(tensor.dtype in (torch.float32, torch.float64) for tensor in model.parameters())
+    return wide and all(tensor.device.type == "cpu" for tensor in tensors) and not torch.is_autocast_enabled("cpu")
 
 
 def relative_distance(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from .agreement import STRICT, Agreement
+from .agreement import EXACT, ROUNDED, STATED, Agreement, is_exact
 from .kinds import refuse_dropout, refuse_kind, text_config
 from .layouts import MISPLACED, Layout, Watch, proven_layouts
 from .model_pass import ModelPass
@@ -91,7 +91,7 @@ class _Probe:
         self.model, self.kind, self._watch = model, f"model {type(model).__name__}", watch
         self.texts = _texts(model)
         self.whole = [self._bare(text) for text in self.texts]
-        self.agreement = Agreement(torch.cat(self.whole))
+        self.agreement = Agreement(torch.cat(self.whole), is_exact(model))
         if not all(logits.isfinite().any(-1).all() for logits in self.whole):
             raise ValueError(f"{self.kind} gives logits that are not finite to tokens {self.texts.tolist()}")
 
@@ -105,7 +105,7 @@ class _Probe:
             self._run(lambda: forward(second[:, place : place + 1], caches[1], positions=self._from(place, 1)))[0, -1]
             for place in range(FED, LENGTH)
         ]
-        if not attending | recurrent or not self._agrees(torch.stack(steps), self.whole[1][FED:]):
+        if not attending | recurrent or not self._agrees(torch.stack(steps), self.whole[1][FED:], STATED):
             raise ValueError(
                 f"{self.kind} does not go on from its cache: with {FED} tokens in it, the next ones' logits are not "
                 f"those of the whole text; {_dropped(self.model)}"
@@ -152,7 +152,7 @@ class _Probe:
         both = self._run(lambda: forward(self.texts[:, :FED], cache, positions=self._from(0, FED, 2)))[:, -1]
         calls, refused = proven_layouts(self._watch.taken(), inputs, FED)
         distance = self.agreement.distance(both, alone)
-        if not distance <= (STRICT if self.agreement.strict else MISPLACED):
+        if not distance <= (EXACT if self.agreement.exact else MISPLACED):
             raise ValueError(f"{self.kind} gives a row other logits beside another row than alone: its rows are mixed")
         self.agreement.noise = distance
         step = self._run(lambda: forward(self.texts[:, FED : FED + 1], cache, positions=self._from(FED, 1, 2)))[:, -1]
@@ -163,7 +163,7 @@ class _Probe:
         self._run(lambda: cache.reorder_cache(torch.tensor([1], device=self.model.device)))
         left = self._run(lambda: forward(self.texts[1:, FED + 1 :], cache, positions=self._from(FED + 1, 1)))[:, -1]
         wanted = torch.stack([logits[FED] for logits in self.whole])
-        if not self._agrees(step, wanted) or not self._agrees(left, self.whole[1][-1:]):
+        if not self._agrees(step, wanted, STATED) or not self._agrees(left, self.whole[1][-1:], STATED):
             raise ValueError(f"{self.kind} does not go on from its cache when several rows share it, or one has left")
         return calls, refused
 
@@ -206,8 +206,8 @@ class _Probe:
             )
         return logits[0]
 
-    def _agrees(self, found: torch.Tensor, wanted: torch.Tensor) -> bool:
-        return found.shape == wanted.shape and self.agreement.agree(found, wanted)
+    def _agrees(self, found: torch.Tensor, wanted: torch.Tensor, rounded: float = ROUNDED) -> bool:
+        return found.shape == wanted.shape and self.agreement.agree(found, wanted, rounded)
 
     def _from(self, first: int, count: int, rows: int = 1) -> torch.Tensor:
         return torch.arange(first, first + count, device=self.texts.device).expand(rows, -1)
