@@ -5,11 +5,11 @@ from torch import nn
 
 EXACT = 1e-3
 """Of the distance between tokens: how far the same token's vectors may lie apart where all is float32 on a CPU."""
-ROUNDED, STATED = 0.1, 0.3
-"""The same in narrower types and on devices; and for what went through a cache, where a recurrent state was rounded.
-A pass that lost its cache is more than 0.7 away."""
-FLOOR = 4
-"""How many times as far as between a batch and its rows alone, which differ by rounding."""
+ROUNDED = 0.3
+"""The same in narrower types and on devices, where routers choose other experts near a tie and recurrent states are
+rounded. A pass that lost its cache is more than 0.7 away."""
+CLOSE, FLOOR = 0.015, 4
+"""Where being wrong is silent: that near, or so many times as far as passes that must agree were seen to lie apart."""
 
 
 class Agreement:
@@ -23,18 +23,22 @@ class Agreement:
     def __init__(self, wanted: torch.Tensor, exact: bool) -> None:
         self.exact = exact
         self._spread = _spread(_plain(wanted))
-        self.noise = 0.0
+        self._noise = 0.0
 
-    def distance(self, found: torch.Tensor, wanted: torch.Tensor) -> float:
-        """Of vectors ``[N, d]``, in units of the distance between tokens: the largest where computation is exact, else
-        the median, since a router may choose another expert for a token that is near a tie.
-        """
-        apart = (_plain(found) - _plain(wanted)).norm(dim=-1) / self._spread
-        return float(apart.max() if self.exact else apart.median())
+    def distances(self, found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Of each of the vectors ``[N, d]``, in units of the distance between tokens."""
+        return (_plain(found) - _plain(wanted)).norm(dim=-1) / self._spread
 
-    def agree(self, found: torch.Tensor, wanted: torch.Tensor, rounded: float = ROUNDED) -> bool:
-        """Whether they differ by rounding alone, by at most ``rounded`` where it is not exact; NaN never agrees."""
-        return self.distance(found, wanted) <= max(EXACT if self.exact else rounded, FLOOR * self.noise)
+    def same(self, distances: torch.Tensor) -> bool:
+        """Whether vectors that must agree do, but for rounding; NaN agrees with nothing."""
+        distance = float(distances.max())
+        agree = distance <= (EXACT if self.exact else ROUNDED)
+        self._noise = max(self._noise, distance) if agree else self._noise
+        return agree
+
+    def close(self, distances: torch.Tensor) -> bool:
+        """Whether vectors lie no further apart than those that were seen to be the `same`."""
+        return float(distances.max()) <= (EXACT if self.exact else max(CLOSE, FLOOR * self._noise))
 
 
 def is_exact(model: nn.Module) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from .adapter import read_adapter
-from .kinds import refuse_dropout
+from .kinds import refuse_dropout, refuse_kind
 from .layers import Injection, linear_layers
 from .loop import Token, decode
 from .proof import prove
@@ -33,6 +33,7 @@ class ContrastiveLoRA:
     def __init__(self, model: PreTrainedModel, adapters: Mapping[str, str | Path]) -> None:
         if any(type(module).__module__.partition(".")[0] == "peft" for module in getattr(model, "modules", list)()):
             raise ValueError("model holds PEFT layers; give the base model, and the adapter's folder in adapters")
+        refuse_kind(model)
         layers, weights = linear_layers(model), dict(model.named_parameters(remove_duplicate=False))
         read = [read_adapter(name, folder, layers, weights) for name, folder in adapters.items()]
         self.proof = prove(model, layers)

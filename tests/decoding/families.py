@@ -102,6 +102,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "gemma4_unified_assistant": dict(text_config=dict(num_kv_shared_layers=LAYERS)),
     "blt": dict(encoder_hash_byte_group_vocab=VOCABULARY),
     "axk2": UNPRUNED,
+    "deepseek_v32": UNPRUNED,
+    "glm_moe_dsa": UNPRUNED,
     "dots3_note": dict(
         text_config=DOTS3,
         vision_config=dict(mlp_layer_types=["dense"] * LAYERS, adapter_in_dim=WIDTH, adapter_out_dim=WIDTH),

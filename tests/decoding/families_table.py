@@ -5,6 +5,7 @@ Exit code 0 if no family is decoded wrongly, 1 if one is.
 
 import sys
 import warnings
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from os import sched_getaffinity
@@ -15,7 +16,7 @@ from .sweep import Outcome, outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 BEGIN, END = "<!-- python -m tests.decoding.families_table -->", "<!-- end -->"
-HEAD = "| family | verdict | rows of several lengths | layers that cannot be adapted, or why it is refused |\n|---|---|---|---|"
+COLUMNS = ("family", "verdict", "rows of several lengths", "layers that cannot be adapted, or why it is refused")
 
 
 def main() -> int:
@@ -23,7 +24,9 @@ def main() -> int:
     with ProcessPoolExecutor(len(sched_getaffinity(0)), get_context("spawn"), initializer=_hush) as pool:
         outcomes = dict(zip(FAMILIES, pool.map(outcome, FAMILIES), strict=True))
     before, after = PAGE.read_text().split(BEGIN)[0], PAGE.read_text().split(END)[1]
-    table = "\n".join([HEAD, *(row(family, found) for family, found in outcomes.items())])
+    table = "\n".join(
+        [_line(COLUMNS), _line("---" for _ in COLUMNS), *(row(family, found) for family, found in outcomes.items())]
+    )
     PAGE.write_text(f"{before}{BEGIN}\n\n{_counts(outcomes)}\n\n{table}\n\n{END}{after}")
     wrong = [f"{family}: {found.reason}" for family, found in outcomes.items() if found.verdict == "wrong"]
     print("\n".join(wrong) or _counts(outcomes))
@@ -37,7 +40,11 @@ def row(family: str, found: Outcome) -> str:
     for layer, reason in found.left_out:
         grouped.setdefault(reason, []).append(f"`{layer}`")
     left_out = "; ".join(f"{_some(layers)}: {reason}" for reason, layers in grouped.items())
-    return f"| {family} | {found.verdict} | {together} | {found.reason or left_out} |".replace("  ", " ")
+    return _line((family, found.verdict, together, found.reason or left_out))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _some(layers: list[str]) -> str:
@@ -46,7 +53,9 @@ def _some(layers: list[str]) -> str:
 
 def _counts(outcomes: dict[str, Outcome]) -> str:
     verdicts = [found.verdict for found in outcomes.values()]
-    counted = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts, reverse=True)))
+    counted = ", ".join(
+        f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts, reverse=True))
+    )
     return f"{len(outcomes)} families: {counted}."
 
 
