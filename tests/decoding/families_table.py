@@ -15,7 +15,7 @@ from .families import FAMILIES
 from .sweep import Outcome, outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
-BEGIN, END = "<!-- python -m tests.decoding.families_table -->", "<!-- end -->"
+BEGIN, END = "<!-- written by python -m tests.decoding.families_table -->", "<!-- end -->"
 COLUMNS = ("family", "verdict", "rows of several lengths", "layers that cannot be adapted, or why it is refused")
 
 
