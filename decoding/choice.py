@@ -85,8 +85,8 @@ class Chooser:
 
         Args:
             texts: Prompt and new tokens by place; looked at by warpers alone.
-            expert, amateur: Logits ``[requests, V]``, the expert's `processed`; anything where there is no amateur, None
-                where none could change a choice.
+            expert: Its `processed` logits ``[requests, V]``.
+            amateur: Its logits; anything for a request without amateur, None where no amateur could change a choice.
         """
         if self._together is None:
             return _choice(self._best(requests, texts, expert, amateur), expert, amateur)

@@ -12,11 +12,13 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .adapter import LoRA, read_adapter
+from .kinds import refuse_dropout
 from .layers import Injection, linear_layers
 from .loop import Token, decode
-from .packed import PackedRows, packs
+from .packed import PackedRows
 from .padded import PaddedRows
 from .peft_base import PeftBase, holds_peft
+from .proof import prove
 from .request import Request, Result
 from .sources import Source
 from .stopping import Stopping
@@ -52,6 +54,7 @@ class ContrastiveLoRA:
     def __init__(self, model: PreTrainedModel | Any, adapters: Mapping[str, Source] | None = None) -> None:
         self._peft = PeftBase(model) if holds_peft(model) else None
         self.model: PreTrainedModel = model if self._peft is None else self._peft.bare
+        self.proof = prove(self.model, linear_layers(self.model))
         self._lock = threading.Lock()
         self._held: list[tuple[weakref.ref[_Loaded], Injection]] = []
         sources = {} if self._peft is None else dict(self._peft.adapters)
@@ -158,14 +161,15 @@ class ContrastiveLoRA:
             self._held.clear()
 
     def _read(self, name: str, source: Source) -> dict[str, LoRA]:
-        return read_adapter(
-            name, source, linear_layers(self.model), dict(self.model.named_parameters(remove_duplicate=False))
-        )
+        weights = dict(self.model.named_parameters(remove_duplicate=False))
+        read = read_adapter(name, source, linear_layers(self.model), weights)
+        self.proof.check_layers(f"adapter {name!r}", read)
+        return read
 
     def _load(self, adapters: dict[str, dict[str, LoRA]]) -> _Loaded:
         """Adapters put into the model's layers, beside what streams under way hold there."""
         slots = {name: slot for slot, name in enumerate(adapters)}
-        loaded = _Loaded(adapters, slots, Injection(self.model, adapters.values()))
+        loaded = _Loaded(adapters, slots, Injection(self.model, adapters.values(), self.proof.calls))
         self._held.append((weakref.ref(loaded), loaded.injection))
         return loaded
 
@@ -191,16 +195,11 @@ class ContrastiveLoRA:
         if self._peft is not None:
             self._peft.check()
             self._peft.follow()
-        for name, module in self.model.named_modules():
-            rate = module.p if isinstance(module, nn.Dropout) else getattr(module, "attention_dropout", None)
-            if module.training and isinstance(rate, (int, float)) and rate > 0:
-                raise ValueError(f"the model is in training mode and drops out in {name}; call model.eval()")
+        refuse_dropout(self.model)
         return loaded
 
     def _rows(self) -> PackedRows | PaddedRows:
-        with self._lock:  # another thread's pass may be packed
-            packed = packs(self.model)
-        return PackedRows(self.model) if packed else PaddedRows(self.model)
+        return PackedRows(self.proof.forward) if self.proof.packs else PaddedRows(self.proof)
 
     @contextlib.contextmanager
     def _turn(self, loaded: _Loaded) -> Iterator[Injection]:

@@ -1,6 +1,13 @@
 """What a row is given in a pass."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
+
+import torch
+
+Acting = Callable[[torch.Tensor | None, tuple[int, int], int | torch.Tensor], AbstractContextManager[None]]
+"""What is entered around a model's pass, as `Injection.acting`."""
 
 
 class Feed(NamedTuple):

@@ -88,7 +88,7 @@ class _Loop:
         """One pass; logits ``[V]`` by row."""
         lag = worth_lagging(self.rows, self.courses)
         feeds = [feed for course in self.courses for feed in course.feeds(lag and course.lags)]
-        return dict(zip((feed.row for feed in feeds), self.rows.forward(feeds, injection), strict=True))
+        return dict(zip((feed.row for feed in feeds), self.rows.forward(feeds, injection.acting), strict=True))
 
     def choose(self, logits: dict[int, torch.Tensor]) -> list[Token]:
         """The tokens that a pass has settled."""

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import torch
-from transformers import Cache, PretrainedConfig, PreTrainedModel
+from transformers import Cache, PreTrainedConfig
 from transformers.cache_utils import CacheLayerMixin, get_layer_types_and_kwargs
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .feed import Feed
+from .feed import Acting, Feed
+from .kinds import text_config
+from .model_pass import ModelPass
 from .packed_attention import Chunk, Fed, Pair, Singles, plan, written
 from .shelves import Shelves
 
@@ -84,7 +86,7 @@ ALL_ATTENTION_FUNCTIONS.register(NAME, _attend)
 ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
 
 
-def windows(config: PretrainedConfig) -> list[int | None] | None:
+def windows(config: PreTrainedConfig) -> list[int | None] | None:
     """How far back each layer looks; None where a layer's attention is of another kind, or not by ``sdpa``."""
     kinds, options = get_layer_types_and_kwargs(config)
     if config._attn_implementation != STOCK or not set(kinds) <= {"full_attention", "sliding_attention"}:
@@ -92,22 +94,24 @@ def windows(config: PretrainedConfig) -> list[int | None] | None:
     return [each.get("sliding_window") for each in options]
 
 
-def packs(model: PreTrainedModel) -> bool:
-    """Whether the model is of a family whose passes have been proven to be packed rightly."""
-    return model.config.model_type in FAMILIES and windows(model.config.get_text_config(decoder=True)) is not None
+def may_pack(forward: ModelPass) -> bool:
+    """Whether the model is of a family that has been seen to be right in packed passes, also of long texts."""
+    config = text_config(forward.model)
+    known = config.model_type in FAMILIES and forward.positions and forward.takes_mask
+    return known and windows(config) is not None
 
 
 class PackedRows:
     """Rows of a model whose attention can be packed, each with its keys and values.
 
     Args:
-        model: The model, with adapters injected.
+        forward: How the model is called, which may have adapters injected.
     """
 
     packs = True
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model, self._config = model, model.config.get_text_config(decoder=True)
+    def __init__(self, forward: ModelPass) -> None:
+        self._forward, self._config = forward, text_config(forward.model)
         of_layers = windows(self._config)
         kinds = list(dict.fromkeys(of_layers))
         self._shelves = [Shelves(window) for window in kinds]
@@ -115,13 +119,17 @@ class PackedRows:
         self._slots: dict[int, int] = {}
         self._lengths: dict[int, int] = {}
         self._next = 0
-        self.weights_bytes = sum(weight.nbytes for weight in model.parameters())
+        self.weights_bytes = sum(weight.nbytes for weight in forward.model.parameters())
         # A mask of four dimensions is taken as it is; the attention looks at none.
-        self._mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
+        self._mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self._forward.model.device
 
     @property
     def on_cpu(self) -> bool:
-        return self.model.device.type == "cpu"
+        return self._device.type == "cpu"
 
     def open(self, slot: int) -> int:
         """A new row, with the adapter of a slot; -1 for the base model."""
@@ -143,7 +151,7 @@ class PackedRows:
         for shelves in self._shelves:
             shelves.take_back(row, count)
 
-    def forward(self, feeds: Sequence[Feed], injection) -> torch.Tensor:
+    def forward(self, feeds: Sequence[Feed], acting: Acting) -> torch.Tensor:
         """One pass; logits ``[feeds, V]``."""
         counts = {feed.row: len(feed.tokens) for feed in feeds}
         for shelves in self._shelves:
@@ -159,25 +167,18 @@ class PackedRows:
             last.append(len(ids) - 1)
         for _ in range(self._missing(len(ids))):
             ids, positions, slots = [*ids, 0], [*positions, 0], [*slots, -1]
-        device = self.model.device
-        kept = torch.tensor(last, device=device)
-        acting = torch.tensor(slots, device=device) if any(slot >= 0 for slot in slots) else None
-        with self._packed(fed), injection.acting(acting, (1, len(ids)), kept):
-            logits = self.model(
-                input_ids=torch.tensor([ids], device=device),
-                attention_mask=self._mask,
-                position_ids=torch.tensor([positions], device=device),
-                past_key_values=Cache(layers=self._layers),
-                use_cache=True,
-                logits_to_keep=kept,
-            ).logits[0]
+        kept, slots = self._tensor(last), self._tensor(slots) if any(slot >= 0 for slot in slots) else None
+        with self._packed(fed), acting(slots, (1, len(ids)), kept):
+            logits = self._forward(
+                self._tensor([ids]), Cache(layers=self._layers), self._mask, self._tensor([positions]), kept
+            )[0]
         for shelves in self._shelves:
             written(shelves, fed)
         for row, count in counts.items():
             self._lengths[row] += count
         if order == list(range(len(feeds))):
             return logits
-        return logits[torch.tensor(order, device=device).argsort()]
+        return logits[self._tensor(order).argsort()]
 
     def bytes_read(self, tokens: int) -> int:
         """Bytes of keys and values that an attention of one row of so many tokens reads."""
@@ -189,6 +190,9 @@ class PackedRows:
         """Bytes of all keys and values, with the room that is set aside."""
         return sum(shelves.held_bytes for shelves in self._shelves)
 
+    def _tensor(self, values: list) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=self._device)
+
     def _place(self, feed: Feed) -> tuple[bool, bool, int, int]:
         """Rows that are fed a token each come in the order of their shelves."""
         place = self._shelves[0].places[feed.row]
@@ -196,13 +200,13 @@ class PackedRows:
 
     def _missing(self, tokens: int) -> int:
         """Tokens to add to a pass, of no row, with which it is faster."""
-        few = FEW <= tokens < FASTER and self.on_cpu and self.model.dtype == torch.float32
+        few = FEW <= tokens < FASTER and self.on_cpu and self._forward.model.dtype == torch.float32
         return FASTER - tokens if few else 0
 
     @contextlib.contextmanager
     def _packed(self, fed: list[Fed]) -> Iterator[None]:
         """Around the model's pass: its attention is ours, in this thread."""
-        _pass.work = [plan(shelves, fed, self.model.device) for shelves in self._shelves]
+        _pass.work = [plan(shelves, fed, self._device) for shelves in self._shelves]
         _pass.layers, _pass.attended = self._layers, set()
         self._config._attn_implementation_internal = NAME
         try:

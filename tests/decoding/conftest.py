@@ -53,7 +53,10 @@ SCHEMES = ("padded", "packed", "lagging")
 @pytest.fixture(params=SCHEMES)
 def scheme(request, monkeypatch):
     """How passes are run, whatever the model and the number of requests would have chosen."""
+    from decoding import ContrastiveLoRA
+    from decoding.padded import PaddedRows
+
     if request.param == "padded":
-        monkeypatch.setattr("decoding.contrastive_lora.packs", lambda model: False)
+        monkeypatch.setattr(ContrastiveLoRA, "_rows", lambda cold: PaddedRows(cold.proof))
     monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: request.param == "lagging")
     return request.param

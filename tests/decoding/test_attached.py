@@ -90,6 +90,7 @@ def test_hooks_of_others_stay(model, folders):
     model.model.layers[0].mlp.up_proj.register_forward_hook(lambda *_: seen.append(1))
     cold = ContrastiveLoRA(model, folders)
     cold.remove()
+    seen.clear()
     outputs(model)
     assert len(seen) == 2
 

@@ -47,9 +47,9 @@ def steps(monkeypatch):
         counts["right"] -= 1
         return take_back(rows, row, count)
 
-    def running(rows, feeds, injection):
+    def running(rows, feeds, acting):
         counts["tokens"] += sum(len(feed.tokens) for feed in feeds if rows._slots[feed.row] < 0)
-        return forward(rows, feeds, injection)
+        return forward(rows, feeds, acting)
 
     monkeypatch.setattr(Course, "close", closing)
     monkeypatch.setattr(PackedRows, "take_back", taking)

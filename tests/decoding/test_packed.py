@@ -11,28 +11,28 @@ pytest.importorskip("peft")
 
 from decoding import shelves
 from decoding.feed import Feed
-from decoding.packed import FAMILIES, PackedRows, packs
+from decoding.model_pass import ModelPass
+from decoding.packed import FAMILIES, PackedRows
+from decoding.proof import prove
 
 from .tiny import CONTEXT, VOCABULARY, prompts, tiny_model
 
 LENGTHS = (3, 14, 9, 9, 1, 20)
 
 
-class Bare:
-    """No adapters."""
-
-    @contextlib.contextmanager
-    def acting(self, slots, shape, logits_to_keep):
-        assert slots is None or bool((slots == -1).all())
-        assert shape[0] == 1 and len(logits_to_keep) <= shape[1]
-        yield
+@contextlib.contextmanager
+def bare(slots, shape, logits_to_keep):
+    """No adapters act."""
+    assert slots is None
+    assert shape[0] == 1 and len(logits_to_keep) <= shape[1]
+    yield
 
 
 class Rows:
     """Packed rows beside their texts; every pass is compared."""
 
     def __init__(self, model):
-        self.model, self.rows, self.texts = model, PackedRows(model), {}
+        self.model, self.rows, self.texts = model, PackedRows(ModelPass(model)), {}
 
     def open(self, text):
         row = self.rows.open(-1)
@@ -45,7 +45,7 @@ class Rows:
         for row, more in tokens.items():
             self.texts[row] += more
         feeds = [Feed(row, more or self.texts[row]) for row, more in tokens.items()]
-        for row, found in zip(tokens, self.rows.forward(feeds, Bare()), strict=True):
+        for row, found in zip(tokens, self.rows.forward(feeds, bare), strict=True):
             wanted = self.model(input_ids=torch.tensor([self.texts[row]]), use_cache=False).logits[0, -1]
             torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
@@ -70,7 +70,7 @@ def block(request, monkeypatch):
 @pytest.mark.parametrize("family", sorted(FAMILIES & {"llama", "mistral", "gemma3_text", "gpt2", "qwen3", "phi3"}))
 def test_any_tokens_of_any_rows(block, family):
     model = tiny_model(family)
-    assert packs(model)
+    assert prove(model, ()).packs
     draw, rows = random.Random(block), Rows(model)
     rows.feed({rows.open(text): [] for text in prompts(*LENGTHS)})
     for step in range(40):
@@ -120,18 +120,18 @@ def test_an_attention_that_is_not_understood(monkeypatch):
     attention = type(model.model.layers[0].self_attn)
     forward = attention.forward
     monkeypatch.setattr(attention, "forward", lambda self, **more: forward(self, softcap=3.0, **more))
-    rows = PackedRows(model)
+    rows = PackedRows(ModelPass(model))
     with pytest.raises(RuntimeError, match="attention of layer 0 is given softcap, and cannot be packed"):
-        rows.forward([Feed(rows.open(-1), [3, 4])], Bare())
+        rows.forward([Feed(rows.open(-1), [3, 4])], bare)
     assert model.config._attn_implementation == "sdpa"
 
 
 def test_a_layer_whose_attention_is_left_out(monkeypatch):
     model = tiny_model()
     monkeypatch.setattr(model.model.layers[1], "forward", lambda hidden_states, **_: hidden_states, raising=False)
-    rows = PackedRows(model)
+    rows = PackedRows(ModelPass(model))
     with pytest.raises(RuntimeError, match="attention of layer 1 has not run; the model cannot be packed"):
-        rows.forward([Feed(rows.open(-1), [3, 4])], Bare())
+        rows.forward([Feed(rows.open(-1), [3, 4])], bare)
 
 
 @pytest.mark.parametrize("tokens", [8, 15])

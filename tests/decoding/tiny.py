@@ -85,6 +85,8 @@ def save_adapter(folder: Path, model: PreTrainedModel, seed: int = 1, **config) 
 class Reference:
     """PEFT's model with and without its adapter, a pass for each: no cache, one text at a time, no padding."""
 
+    options = dict(use_cache=False)
+
     @quiet
     def __init__(self, model: PreTrainedModel, folder: Path | None = None) -> None:
         self.model = copy.deepcopy(model)
@@ -95,11 +97,11 @@ class Reference:
     def logits(self, ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Expert's and amateur's, of the next token."""
         ids = torch.tensor([ids])
-        expert = self.model(input_ids=ids, use_cache=False).logits[0, -1]
+        expert = self.model(input_ids=ids, **self.options).logits[0, -1]
         if not isinstance(self.model, PeftModel):
             return expert, expert
         with self.model.disable_adapter():
-            return expert, self.model(input_ids=ids, use_cache=False).logits[0, -1]
+            return expert, self.model(input_ids=ids, **self.options).logits[0, -1]
 
     def scores(self, ids: list[int], alpha: float | None = 0.1, beta: float = 0.5, processors=()) -> torch.Tensor:
         """Of the next token: -inf where it is not valid."""
