@@ -1,6 +1,7 @@
 """One forward pass as adapted layers see it: whose tokens each is given, and whether each acted on all of them."""
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,8 @@ from cold_kernels.bgmv import cpu
 from cold_kernels.devices import in_torch
 
 ROWS, TOKENS, KEPT = "rows", "tokens", "kept"
-"""How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row; those alone whose logits are
-kept, in one of these two shapes."""
+"""How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row, or any other shape in which they
+have been proven to be; those alone whose logits are kept, in one of these shapes."""
 BYPASS = "torch.compile, a captured graph, a fused or merged layer, or a copy runs in its place"
 
 
@@ -93,9 +94,11 @@ class Pass:
         Raises:
             RuntimeError: not all of the pass's tokens once, in an order that is known.
         """
+        rows, tokens = self.shape
         found = (self._kept if place.keeps else self._given).get(shape)
+        if found is None and TOKENS in (place.calls or ()) and math.prod(shape) == rows * tokens:
+            found = self._given[rows * tokens,]
         if found is None:
-            rows, tokens = self.shape
             raise RuntimeError(
                 f"{place.name} is given tokens of shape {list(shape)} in a pass of {rows} rows of {tokens} tokens: a "
                 "part of them, or another order; whose they are is not known, so that it cannot be adapted"

@@ -15,7 +15,7 @@ from .adapter import LoRA, read_adapter
 from .kinds import refuse_dropout
 from .layers import Injection, linear_layers
 from .loop import Token, decode
-from .packed import PackedRows
+from .packed import PackedRows, attends_as_stock
 from .padded import PaddedRows
 from .peft_base import PeftBase, holds_peft
 from .proof import prove
@@ -54,7 +54,7 @@ class ContrastiveLoRA:
     def __init__(self, model: PreTrainedModel | Any, adapters: Mapping[str, Source] | None = None) -> None:
         self._peft = PeftBase(model) if holds_peft(model) else None
         self.model: PreTrainedModel = model if self._peft is None else self._peft.bare
-        self.proof = prove(self.model, linear_layers(self.model))
+        self.proof = prove(self.model)
         self._lock = threading.Lock()
         self._held: list[tuple[weakref.ref[_Loaded], Injection]] = []
         sources = {} if self._peft is None else dict(self._peft.adapters)
@@ -199,7 +199,9 @@ class ContrastiveLoRA:
         return loaded
 
     def _rows(self) -> PackedRows | PaddedRows:
-        return PackedRows(self.proof.forward) if self.proof.packs else PaddedRows(self.proof)
+        with self._lock:  # another thread's pass may be packed
+            packs = self.proof.packs and attends_as_stock(self.model)
+        return PackedRows(self.proof.forward) if packs else PaddedRows(self.proof)
 
     @contextlib.contextmanager
     def _turn(self, loaded: _Loaded) -> Iterator[Injection]:

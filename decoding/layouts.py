@@ -2,15 +2,16 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from .agreement import relative_distance
 
-Layout = Literal["rows", "tokens"]
-"""What a layer is called on: ``[R, T, h]``, or any other shape that holds the R * T vectors in the same order."""
+Layout = Literal["rows", "tokens", "kept"]
+"""What a layer is called on: ``[R, T, h]``; any other shape that holds the R * T vectors in the same order; vectors of
+those tokens alone whose logits are kept."""
 MISPLACED = 0.25
 """Of the distance between tokens: beyond it, an input is another token's."""
 Inputs = Mapping[str, Sequence[torch.Tensor | None]]
@@ -73,7 +74,7 @@ def proven_layouts(
             refused[name] = "is called for only some of the tokens"
         else:
             calls = [_layout(x, [a, b], tokens) for x, a, b in zip(inputs, first, second)]
-            wrong = next((call for call in calls if call not in ("rows", "tokens")), None)
+            wrong = next((call for call in calls if call not in get_args(Layout)), None)
             if wrong is not None:
                 refused[name] = wrong
                 continue
@@ -97,10 +98,12 @@ def _layout(x: torch.Tensor | None, alone: Sequence[torch.Tensor | None], tokens
     if counts[0] != counts[1] or counts[0] not in (tokens, 1):
         return f"is given {counts[0]} vectors for {tokens} tokens, so only some of the tokens or parts of them"
     if shape == (2, counts[0]):
-        return "rows"
+        return "rows" if counts[0] == tokens else "kept"
     if shape[-2:] == (counts[0], 2):
         return f"is given its tokens in another order (shape {list(x.shape)} for 2 rows of {tokens} tokens)"
-    return "tokens" if x.numel() == 2 * alone[0].numel() else f"is given {shape} vectors for 2 rows of {tokens} tokens"
+    if x.numel() != 2 * alone[0].numel():
+        return f"is given {shape} vectors for 2 rows of {tokens} tokens"
+    return "tokens" if counts[0] == tokens else "kept"
 
 
 def _flat(x: torch.Tensor) -> torch.Tensor:

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import torch
-from transformers import Cache, PreTrainedConfig
+from transformers import Cache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, get_layer_types_and_kwargs
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .feed import Acting, Feed
+from .growth import dropped
 from .kinds import text_config
 from .model_pass import ModelPass
 from .packed_attention import Chunk, Fed, Pair, Singles, plan, written
@@ -58,7 +59,8 @@ class _Layer(CacheLayerMixin):
 class _Pass(threading.local):
     """What this thread's pass attends to; None outside of one."""
 
-    layers: list[_Layer] | None = None
+    model: PreTrainedModel | None = None
+    layers: list[_Layer] = []
     work: list[list[Singles | Chunk]] = []
     attended: set[int] = set()
 
@@ -67,13 +69,15 @@ _pass = _Pass()
 
 
 def _attend(module, query, key, value, attention_mask, scaling=None, **others) -> tuple[torch.Tensor, None]:
-    if _pass.layers is None:  # another thread's pass of the base model
+    if _pass.model is None:  # another thread's pass of the base model
         return ALL_ATTENTION_FUNCTIONS[STOCK](module, query, key, value, attention_mask, scaling=scaling, **others)
+    layer, which = _pass.layers[module.layer_idx], f"attention of layer {module.layer_idx}"
+    if layer.new is None:
+        raise RuntimeError(f"{which} is not given the cache; {dropped(_pass.model)}")
     unknown = [name for name, given in others.items() if name not in UNDERSTOOD and given is not None]
-    layer = _pass.layers[module.layer_idx]
-    if unknown or layer.new is None or key is not layer.new[0] or value is not layer.new[1]:
+    if unknown or key is not layer.new[0] or value is not layer.new[1]:
         why = f"is given {', '.join(unknown)}" if unknown else "looks at other keys than those that it keeps"
-        raise RuntimeError(f"attention of layer {module.layer_idx} {why}, and cannot be packed")
+        raise RuntimeError(f"{which} {why}, and cannot be packed")
     output = query.new_zeros(query.shape[2], query.shape[1], value.shape[3])
     for work in _pass.work[layer.shelves]:
         work.attend(module.layer_idx, query, layer.new, scaling, output)
@@ -86,10 +90,15 @@ ALL_ATTENTION_FUNCTIONS.register(NAME, _attend)
 ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
 
 
+def attends_as_stock(model: PreTrainedModel) -> bool:
+    """Whether the model's attention is the one whose place a packed pass takes."""
+    return text_config(model)._attn_implementation == STOCK
+
+
 def windows(config: PreTrainedConfig) -> list[int | None] | None:
-    """How far back each layer looks; None where a layer's attention is of another kind, or not by ``sdpa``."""
+    """How far back each layer looks; None where a layer's attention is of another kind."""
     kinds, options = get_layer_types_and_kwargs(config)
-    if config._attn_implementation != STOCK or not set(kinds) <= {"full_attention", "sliding_attention"}:
+    if not set(kinds) <= {"full_attention", "sliding_attention"}:
         return None
     return [each.get("sliding_window") for each in options]
 
@@ -98,7 +107,7 @@ def may_pack(forward: ModelPass) -> bool:
     """Whether the model is of a family that has been seen to be right in packed passes, also of long texts."""
     config = text_config(forward.model)
     known = config.model_type in FAMILIES and forward.positions and forward.takes_mask
-    return known and windows(config) is not None
+    return known and attends_as_stock(forward.model) and windows(config) is not None
 
 
 class PackedRows:
@@ -207,7 +216,7 @@ class PackedRows:
     def _packed(self, fed: list[Fed]) -> Iterator[None]:
         """Around the model's pass: its attention is ours, in this thread."""
         _pass.work = [plan(shelves, fed, self._device) for shelves in self._shelves]
-        _pass.layers, _pass.attended = self._layers, set()
+        _pass.model, _pass.layers, _pass.attended = self._forward.model, self._layers, set()
         self._config._attn_implementation_internal = NAME
         try:
             yield
@@ -215,4 +224,4 @@ class PackedRows:
                 raise RuntimeError(f"attention of layer {min(missing)} has not run; the model cannot be packed")
         finally:
             self._config._attn_implementation_internal = STOCK
-            _pass.layers, _pass.work = None, []
+            _pass.model, _pass.layers, _pass.work = None, [], []

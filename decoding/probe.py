@@ -14,6 +14,7 @@ from .kinds import text_config
 from .layouts import Inputs, Layout, Watch, proven_layouts
 from .model_pass import ModelPass
 from .packed import PackedRows, may_pack
+from .values import members, whole
 
 LENGTH, FED = 7, 5
 """Tokens of a text, and how many of them are fed at first; the others go on from the cache."""
@@ -94,6 +95,9 @@ class Probe:
             if name in calls and len(seen) != len(calls[name]):
                 del calls[name]
                 refused[name] = "is called more often in some passes than in others"
+            elif name in calls and any(x is None or x.numel() != 2 * x.shape[-1] for x in seen):
+                del calls[name]
+                refused[name] = "is given other tokens than a pass's own, such as all that are in the cache"
         self._run(lambda: cache.reorder_cache(torch.tensor([1], device=self.model.device)))
         left = self._run(lambda: self._fed(forward, cache, [1], FED + 1, 1))
         found, wanted = torch.cat([step, left]), torch.cat([self._wanted(FED), self.whole[1][-1:]])
@@ -197,12 +201,8 @@ def _nothing(*_: object) -> AbstractContextManager[None]:
 def _texts(model: PreTrainedModel) -> torch.Tensor:
     """Two texts ``[2, LENGTH]`` of tokens that differ, none of which has a meaning of its own to the model."""
     configs = (model.config, text_config(model), getattr(model, "generation_config", None))
-    special = {
-        value
-        for config in configs
-        for name, value in (vars(config) if config else {}).items()
-        if name.endswith("token_id")
-    }
+    named = [pair for config in configs if config is not None for pair in vars(config).items()]
+    special = {whole(token) for name, value in named if name.endswith("token_id") for token in members(value)}
     ids = [token for token in range(text_config(model).vocab_size) if token not in special] or [0]
     drawn = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0)).tolist()
     return torch.tensor([ids[drawn[i % len(ids)]] for i in range(2 * LENGTH)], device=model.device).view(2, LENGTH)

@@ -8,6 +8,7 @@ from transformers import Cache, PreTrainedModel
 
 from .growth import Extent, check_grown, extent
 from .kinds import refuse_dropout, refuse_kind
+from .layers import linear_layers
 from .layouts import Layout, Watch
 from .model_pass import ModelPass
 from .probe import FED, Probe
@@ -55,18 +56,18 @@ class Proof:
         check_grown(self.forward.model, cache, before, fed, self.attending, self.recurrent)
 
 
-def prove(model: PreTrainedModel, layers: Iterable[str]) -> Proof:
+def prove(model: PreTrainedModel) -> Proof:
     """Run the model a few times, as it is, and see what holds.
 
     Args:
         model: A causal language model without adapters.
-        layers: Names of its linear layers.
 
     Raises:
         ValueError: it is of a kind that cannot be decoded with; the model is as it was.
     """
     refuse_kind(model)
     refuse_dropout(model)
+    layers = linear_layers(model)
     with torch.no_grad(), Watch(model, layers) as watch, torch.compiler.set_stance("force_eager"):
         probe = Probe(model, watch)
         probe.check_causal()

@@ -35,7 +35,8 @@ def main() -> int:
 
 def row(family: str, found: Outcome) -> str:
     """The family's line of the table."""
-    together = "" if found.verdict != "right" else "together" if found.pads else "one length at a time"
+    together = "packed" if found.packs else "padded" if found.pads else "one length at a time"
+    together = together if found.verdict == "right" else ""
     grouped: dict[str, list[str]] = {}
     for layer, reason in found.left_out:
         grouped.setdefault(reason, []).append(f"`{layer}`")

@@ -37,6 +37,7 @@ class Outcome:
         adapted: How many layers the adapter was on.
         left_out: Layers of the family that cannot be adapted, as a name without numbers and the reason.
         pads: Whether rows of several lengths go together.
+        packs: Whether they are packed.
     """
 
     verdict: str
@@ -44,6 +45,7 @@ class Outcome:
     adapted: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
     pads: bool = True
+    packs: bool = False
 
 
 @quiet
@@ -71,7 +73,7 @@ def outcome(family: str, **changes) -> Outcome:
         cold = ContrastiveLoRA(model, {"expert": folder})
     wrong = next(filter(None, itertools.starmap(_wrong, _decoded(cold, FamilyReference(model, peft)))), "")
     names = {(_plain(name), reason) for name, reason in proof.refused.items()}
-    return Outcome("wrong" if wrong else "right", wrong, len(adapted), tuple(sorted(names)), proof.pads)
+    return Outcome("wrong" if wrong else "right", wrong, len(adapted), tuple(sorted(names)), proof.pads, proof.packs)
 
 
 class FamilyReference(Reference):

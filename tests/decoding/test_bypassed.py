@@ -16,6 +16,8 @@ from .tiny import prompts, quiet, save_adapter, tiny_model
 
 PROMPT, OTHER = prompts(6, 10, seed=5)
 NEW = 4
+padded = pytest.mark.parametrize("scheme", ["padded"], indirect=True)
+"""Shapes are told, which padded passes have of the requests alone."""
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_passes_of_two_compiled_models_overlap(model, folders, wanted):
 
     model.compile(backend="eager")
     cold, other = (ContrastiveLoRA(model, {"patterned": folders["patterned"]}) for _ in range(2))
-    one, two = (each._injection.acting(torch.zeros(3, dtype=torch.int64), (1, 3)) for each in (cold, other))
+    one, two = (each._loaded.injection.acting(torch.zeros(3, dtype=torch.int64), (1, 3)) for each in (cold, other))
     one.__enter__()
     two.__enter__()
     for each in (one, two):  # left in the order in which they were entered
@@ -156,12 +158,21 @@ def hooks_cleared(model):
         (hooks_cleared, "model.layers.1.self_attn.o_proj was called 0 times in a forward pass"),
     ],
 )
-def test_a_layer_that_is_passed_by(model, folders, bypass, complaint):
+@padded
+def test_a_layer_that_is_passed_by(model, folders, scheme, bypass, complaint):
     cold = ContrastiveLoRA(model, {"patterned": folders["patterned"]})
     bypass(model)
     with pytest.raises(RuntimeError, match=complaint):
         tokens(cold)
     assert len(cold.generate([Request(PROMPT, max_new_tokens=NEW)])[0].tokens) == NEW  # the base model is as it is
+
+
+def test_a_copied_block_in_packed_passes(model, folders):
+    """Its attention has a configuration of its own, and would not be the packed one."""
+    cold = ContrastiveLoRA(model, {"patterned": folders["patterned"]})
+    model.model.layers[0] = copy.deepcopy(model.model.layers[0])
+    with pytest.raises(RuntimeError, match="attention of layer 0 has not run; the model cannot be packed"):
+        tokens(cold)
 
 
 @quiet
@@ -176,14 +187,16 @@ def test_peft_put_into_the_model_afterwards(model, folders, wanted):
     assert tokens(cold) == wanted
 
 
-def test_a_copy_in_the_place_of_a_layer_has_its_adapters(model, folders, wanted):
+@padded
+def test_a_copy_in_the_place_of_a_layer_has_its_adapters(model, folders, wanted, scheme):
     cold = ContrastiveLoRA(model, {"patterned": folders["patterned"]})
     model.model.layers[0] = copy.deepcopy(model.model.layers[0])
     assert tokens(cold) == wanted
 
 
 @pytest.mark.parametrize("output", [(torch.zeros(1),), torch.zeros(4, 10, 47), torch.zeros(10, 4, 48)])
-def test_a_layer_that_returns_something_else(model, folders, output):
+@padded
+def test_a_layer_that_returns_something_else(model, folders, scheme, output):
     cold = ContrastiveLoRA(model, {"patterned": folders["patterned"]})
     model.model.layers[1].mlp.up_proj.register_forward_hook(lambda *_: output, prepend=True)
     with pytest.raises(RuntimeError, match=r"model.layers.1.mlp.up_proj returns .* and no tensor \[4, 10, 48\]"):

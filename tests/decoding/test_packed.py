@@ -70,7 +70,7 @@ def block(request, monkeypatch):
 @pytest.mark.parametrize("family", sorted(FAMILIES & {"llama", "mistral", "gemma3_text", "gpt2", "qwen3", "phi3"}))
 def test_any_tokens_of_any_rows(block, family):
     model = tiny_model(family)
-    assert prove(model, ()).packs
+    assert prove(model).packs
     draw, rows = random.Random(block), Rows(model)
     rows.feed({rows.open(text): [] for text in prompts(*LENGTHS)})
     for step in range(40):

@@ -76,7 +76,9 @@ def tokens(cold):
 
 
 def stacks(cold):
-    return [tensor for group in cold._injection.groups for tensor in (group.a, *(layer.b for layer in group.layers))]
+    return [
+        tensor for group in cold._loaded.injection.groups for tensor in (group.a, *(layer.b for layer in group.layers))
+    ]
 
 
 @pytest.mark.parametrize("kind", [Float8, Integer8, Packed])
