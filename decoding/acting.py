@@ -12,8 +12,8 @@ from cold_kernels.bgmv import cpu
 from cold_kernels.devices import in_torch
 
 ROWS, TOKENS, KEPT = "rows", "tokens", "kept"
-"""How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row, or any other shape in which they
-have been proven to be; those alone whose logits are kept, in one of these shapes."""
+"""How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row, or in another shape as has been
+proven; those alone whose logits are kept, in one of these shapes."""
 BYPASS = "torch.compile, a captured graph, a fused or merged layer, or a copy runs in its place"
 
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .adapter import LoRA, read_adapter
 from .kinds import refuse_dropout
 from .layers import Injection, linear_layers
+from .longrope import switches_while
 from .loop import Token, decode
 from .packed import PackedRows, attends_as_stock
 from .padded import PaddedRows
@@ -149,7 +150,10 @@ class ContrastiveLoRA:
             for place, request in enumerate(requests)
         ]
         stopping = Stopping(requests, self.model.generation_config, context)
-        steps = decode(self._rows(), requests, stopping, loaded.slots, partial(self._turn, loaded))
+        lengths = [(len(r.ids()), len(r.ids()) + stopping.most(place)) for place, r in enumerate(requests)]
+        anew = switches_while(config, lengths)
+        rows = self._rows(may_pack=anew is None)
+        steps = decode(rows, requests, stopping, loaded.slots, partial(self._turn, loaded), anew)
         return steps if tokenizer is None else with_text(steps, tokenizer)
 
     def remove(self) -> None:
@@ -198,9 +202,9 @@ class ContrastiveLoRA:
         refuse_dropout(self.model)
         return loaded
 
-    def _rows(self) -> PackedRows | PaddedRows:
+    def _rows(self, may_pack: bool) -> PackedRows | PaddedRows:
         with self._lock:  # another thread's pass may be packed
-            packs = self.proof.packs and attends_as_stock(self.model)
+            packs = may_pack and self.proof.packs and attends_as_stock(self.model)
         return PackedRows(self.proof.forward) if packs else PaddedRows(self.proof)
 
     @contextlib.contextmanager

@@ -46,6 +46,11 @@ class Course:
     contested: int = 0
 
     @property
+    def rows(self) -> tuple[int, ...]:
+        """The expert's row, and the amateur's if it has one."""
+        return (self.expert,) if self.amateur is None else (self.expert, self.amateur)
+
+    @property
     def pending(self) -> int:
         """Tokens that the amateur would be given now."""
         return len(self.text) - (self.open_logits is not None) - self.amateur_fed

@@ -41,6 +41,7 @@ def decode(
     stopping: Stopping,
     slots: Mapping[str, int],
     turn: Callable[[], AbstractContextManager[Injection]],
+    anew_after: int | None = None,
 ) -> Iterator[Token]:
     """Tokens of the requests as they are chosen.
 
@@ -49,6 +50,7 @@ def decode(
         requests: All have been checked.
         slots: The adapters' slots, by name.
         turn: Entered around each pass; gives what tells the injected layers each token's adapter.
+        anew_after: Tokens beyond which a text is fed from its beginning again, once; in padded rows alone.
     """
     going = [(place, request) for place, request in enumerate(requests) if stopping.most(place) > 0]
     for place in range(len(requests)):
@@ -58,6 +60,8 @@ def decode(
     while loop.courses:
         # Whatever mode the caller is in by then: keys and values are written to in later steps.
         with torch.inference_mode(False), torch.no_grad():
+            if anew_after is not None:
+                loop.feed_anew(anew_after)
             with turn() as injection:
                 logits = loop.forward(injection)
             told = loop.choose(logits)
@@ -83,6 +87,14 @@ class _Loop:
             if course.request.contrasts:
                 course.amateur = rows.open(-1)
                 course.may_lag = rows.packs and chooser.may_lag(course.request)
+
+    def feed_anew(self, after: int) -> None:
+        """Forget what the rows of texts have been fed that have just grown longer than so many tokens."""
+        for course in self.courses:
+            if 0 < course.expert_fed <= after < len(course.text):
+                course.expert_fed = course.amateur_fed = 0
+                for row in course.rows:
+                    self.rows.restart(row)
 
     def forward(self, injection: Injection) -> dict[int, torch.Tensor]:
         """One pass; logits ``[V]`` by row."""
@@ -157,9 +169,8 @@ class _Loop:
             reason = self.stopping.reason(course.place, course.text)
         if reason is not None:
             self.courses.remove(course)
-            for each in (course.expert, course.amateur):
-                if each is not None:
-                    self.rows.close(each)
+            for each in course.rows:
+                self.rows.close(each)
         if token < 0:
             return Token(course.place, None, reason)
         if not course.request.logprobs:

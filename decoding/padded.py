@@ -66,7 +66,11 @@ class PaddedRows:
 
     def close(self, row: int) -> None:
         """Forget a row."""
+        self.restart(row)
         del self._slots[row]
+
+    def restart(self, row: int) -> None:
+        """Forget a row's tokens, which are fed again; those of all rows of its group must be."""
         for group in self._groups:
             group.left.discard(row)
         self._groups = [group for group in self._groups if group.left]

@@ -57,6 +57,6 @@ def scheme(request, monkeypatch):
     from decoding.padded import PaddedRows
 
     if request.param == "padded":
-        monkeypatch.setattr(ContrastiveLoRA, "_rows", lambda cold: PaddedRows(cold.proof))
+        monkeypatch.setattr(ContrastiveLoRA, "_rows", lambda cold, may_pack: PaddedRows(cold.proof))
     monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: request.param == "lagging")
     return request.param
