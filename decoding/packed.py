@@ -20,14 +20,34 @@ from .shelves import Shelves
 NAME = "cold_kernels_packed"
 STOCK = "sdpa"
 """The attention of transformers whose place is taken, for the time of a pass."""
-UNDERSTOOD = {"dropout", "is_causal", "position_ids", "use_cache", "output_attentions", "sliding_window"}
+UNDERSTOOD = {
+    "dropout",
+    "is_causal",
+    "position_ids",
+    "use_cache",
+    "output_attentions",
+    "output_router_logits",
+    "sliding_window",
+}
 """Arguments of an attention that change nothing of what is computed, or are known from the configuration."""
 
 
 FEW, FASTER = 8, 16
 """MKL multiplies 16 rows in float32 faster than 8 to 15: 60 weights of 1707 x 640 took 56 ms for 8 rows, 66 for 12, 72
 for 14 and 50 for 16 (CPU time, one thread, AVX-512)."""
-FAMILIES = {"llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi", "phi3", "gpt2"}
+FAMILIES = frozenset((
+    "afmoe", "apertus", "arcee", "aria_text", "beam", "bert", "bert-generation", "biogpt", "bitnet", "cohere",
+    "cohere2", "cohere2_moe", "cohere_compass_text", "ctrl", "cwm", "dbrx", "doge", "dots1", "electra",
+    "emu3_text_model", "ernie", "ernie4_5", "ernie4_5_moe", "exaone4", "exaone_moe", "flex_olmo", "gemma",
+    "gemma3_text", "gemma4_text", "gemma4_unified_text", "glm", "glm4", "glm4_moe", "gpt2", "gpt_bigcode", "gpt_neox",
+    "granite", "granitemoe", "granitemoeshared", "helium", "hunyuan_v1_dense", "hunyuan_v1_moe", "hy_v3",
+    "hyperclovax", "internlm3", "iquestcoder", "jais2", "kolibri1", "laguna", "lfm2", "llama", "mellum", "minimax_m2",
+    "minimax_m3_vl_text", "ministral", "ministral3", "mistral", "mixtral", "modernbert-decoder", "nanochat",
+    "nemotron", "olmo", "olmo2", "olmo3", "olmoe", "opt", "persimmon", "phi", "phi3", "phi4_multimodal", "phimoe",
+    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "roc_bert", "seed_oss", "smollm3", "solar_open", "stablelm",
+    "starcoder2",
+))  # fmt: skip
+"""Types of models that the sweep over families has seen to be right in packed passes, also beyond their windows."""
 
 
 class _Layer(CacheLayerMixin):

@@ -38,8 +38,8 @@ def greedy(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> I
     run = _Pass(expert, prompts)
     while True:
         tokens = run.logits.argmax(-1)
-        run(tokens[:, None])
         yield tokens
+        run(tokens[:, None])
 
 
 def two_models(expert: PeftModel, base: PreTrainedModel, prompts: torch.Tensor) -> Iterator[torch.Tensor]:
