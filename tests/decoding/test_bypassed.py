@@ -70,13 +70,15 @@ COMPILED = [compiled_whole, compiled_forward, compiled_layer, compiled_copy_of_a
 
 
 @pytest.mark.parametrize("compile_it", COMPILED)
-def test_compiled_and_called_before(model, folders, wanted, compile_it):
-    base = logits(model)
+def test_compiled_and_called_before(model, folders, references, compile_it):
     compile_it(model)
-    assert torch.equal(logits(model), base)
+    (base,) = ContrastiveLoRA(model, {}).generate([Request(PROMPT, max_new_tokens=1)])  # a pass of the same shape
     cold = ContrastiveLoRA(model, {"patterned": folders["patterned"]})
-    assert tokens(cold) == wanted
-    assert torch.equal(logits(model), base)
+    (expert,) = cold.generate([Request(PROMPT, "patterned", beta=0, max_new_tokens=1, logprobs=True)])
+    logits = references["patterned"].logits(PROMPT)[0]
+    assert expert.tokens == [int(logits.argmax())]
+    assert expert.expert_logprobs == pytest.approx([float(logits.log_softmax(0).max())], abs=1e-4)
+    assert cold.generate([Request(PROMPT, max_new_tokens=1)])[0] == base
 
 
 @pytest.mark.parametrize("compile_it", COMPILED[:3])
