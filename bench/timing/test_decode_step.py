@@ -11,9 +11,16 @@ from decoding import ContrastiveLoRA, Request
 
 from .decode_models import MODELS, adapted
 from .decode_peers import ALPHA, BETA, PEERS
+from .side_by_side import side_by_side
 
 PROMPT, ROUNDS = 32, 12
 REQUESTS = [1, 2, 4, 8, 16, 32]
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch):
+    """A token a request in every pass; ``python -m bench generation`` times amateurs that lag."""
+    monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: False)
 
 
 @functools.cache
@@ -27,9 +34,9 @@ def models(name):
     return base, expert, ContrastiveLoRA(base, {"expert": folder})
 
 
-def ours(cold, prompts, beta):
+def ours(cold, prompts, beta, adapter="expert"):
     """One step a call."""
-    requests = [Request(ids, "expert", ALPHA, beta, max_new_tokens=1000, eos_token_id=()) for ids in prompts.tolist()]
+    requests = [Request(ids, adapter, ALPHA, beta, max_new_tokens=1000, eos_token_id=()) for ids in prompts.tolist()]
     tokens = cold.stream(requests)
     return lambda: [next(tokens) for _ in requests]
 
@@ -88,13 +95,17 @@ def test_where_the_time_goes(benchmark, name, requests):
         part: sum(time for key, time in inclusive.items() if key in keys)
         for part, keys in {
             "linear layers": ("aten::linear",),
-            "LoRA shrink": ("cold_kernels::bgmv_shrink",),
-            "LoRA expand": ("cold_kernels::bgmv_expand",),
             "attention": ("aten::scaled_dot_product_attention",),
             "score and choice": ("cold_kernels::contrastive_argmax", "cold_kernels::contrastive_score"),
         }.items()
     }
     parts["all operators"] = sum(event.self_cpu_time_total for event in profile.key_averages()) / 5
+    plain, bare = (ours(cold, torch.full((requests, PROMPT), 5), 0.0, adapter) for adapter in ("expert", None))
+    for run in (plain, bare):
+        run()
+    times = side_by_side(plain, {"base": bare}, 20, 1)
+    parts["LoRA, of a plain step"] = 1e6 * (times.median - times.medians["base"])
+    parts["plain step"] = 1e6 * times.median
     benchmark.extra_info |= {f"{part}_microseconds": round(time) for part, time in parts.items()}
     benchmark.pedantic(step, rounds=3)
     print(f"\n{name}, {requests}: " + ", ".join(f"{part} {time:.0f} us" for part, time in parts.items()), end="")
