@@ -8,6 +8,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 RATES = ("dropout", "attention_dropout", "activation_dropout", "hidden_dropout", "layerdrop", "router_jitter_noise")
 """Attributes by which modules drop out, or draw, while they are in training mode."""
 
+WRONG_WHEN_LONG = {
+    "moshi": "its cache drops tokens that its attention mask still reaches, once a text is longer than the window"
+}
+"""Why types of models are refused that are right only as far as a short proof reaches."""
+
 
 def refuse_kind(model: Any) -> None:
     """Raise ValueError where no causal language model with its weights on one device is given."""
@@ -19,6 +24,8 @@ def refuse_kind(model: Any) -> None:
     kind = type(model).__name__
     if getattr(model.config, "is_encoder_decoder", False):
         raise ValueError(f"model is an encoder-decoder, {kind}; give a decoder-only model (AutoModelForCausalLM)")
+    if reason := WRONG_WHEN_LONG.get(model.config.model_type):
+        raise ValueError(f"model {kind} cannot be decoded with a cache: {reason}")
     away = [name for name, tensor in model.named_parameters() if tensor.is_meta]
     if away:
         raise ValueError(f"model's weight {away[0]} is on the meta device (offloaded, or never loaded); load it whole")

@@ -37,7 +37,7 @@ FEW, FASTER = 8, 16
 for 14 and 50 for 16 (CPU time, one thread, AVX-512)."""
 FAMILIES = frozenset((
     "afmoe", "apertus", "arcee", "aria_text", "beam", "bert", "bert-generation", "biogpt", "bitnet", "cohere",
-    "cohere2", "cohere2_moe", "cohere_compass_text", "ctrl", "cwm", "dbrx", "doge", "dots1", "electra",
+    "cohere2", "cohere2_moe", "cohere_compass_text", "ctrl", "cwm", "dbrx", "dots1", "electra",
     "emu3_text_model", "ernie", "ernie4_5", "ernie4_5_moe", "exaone4", "exaone_moe", "flex_olmo", "gemma",
     "gemma3_text", "gemma4_text", "gemma4_unified_text", "glm", "glm4", "glm4_moe", "gpt2", "gpt_bigcode", "gpt_neox",
     "granite", "granitemoe", "granitemoeshared", "helium", "hunyuan_v1_dense", "hunyuan_v1_moe", "hy_v3",
@@ -95,6 +95,8 @@ def _attend(module, query, key, value, attention_mask, scaling=None, **others) -
     if layer.new is None:
         raise RuntimeError(f"{which} is not given the cache; {dropped(_pass.model)}")
     unknown = [name for name, given in others.items() if name not in UNDERSTOOD and given is not None]
+    if attention_mask is not None and attention_mask.numel() != 1:
+        raise RuntimeError(f"{which} is given a mask of its own, and cannot be packed")
     if unknown or key is not layer.new[0] or value is not layer.new[1]:
         why = f"is given {', '.join(unknown)}" if unknown else "looks at other keys than those that it keeps"
         raise RuntimeError(f"{which} {why}, and cannot be packed")
@@ -149,7 +151,7 @@ class PackedRows:
         self._lengths: dict[int, int] = {}
         self._next = 0
         self.weights_bytes = sum(weight.nbytes for weight in forward.model.parameters())
-        # A mask of four dimensions is taken as it is; the attention looks at none.
+        # A mask of four dimensions is taken as it is; what is made of it is told from it by its size.
         self._mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
 
     @property

@@ -5,7 +5,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import Cache, PreTrainedModel
+from transformers.cache_utils import (
+    DummyLayer,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionAndFullAttentionLayer,
+    LinearAttentionAndSlidingWindowAttentionLayer,
+    LinearAttentionLayer,
+)
 
 from .agreement import Agreement, is_exact
 from .feed import Feed
@@ -18,6 +26,15 @@ from .values import members, whole
 
 LENGTH, FED = 7, 5
 """Tokens of a text, and how many of them are fed at first; the others go on from the cache."""
+PLAIN = (
+    DummyLayer,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionLayer,
+    LinearAttentionAndFullAttentionLayer,
+    LinearAttentionAndSlidingWindowAttentionLayer,
+)
+"""Layers of a cache in which a token counts for as much wherever it stands."""
 
 
 class Probe:
@@ -136,10 +153,10 @@ class Probe:
     def pads(self, forward: ModelPass, cache: Cache) -> bool:
         """Whether a short row that is padded on the left has the logits that it has alone, also a step later.
 
-        A token that is wrong with one text and right with the other was near a tie. A cache of the family's own kind
-        keeps blocks of tokens, longer than these texts, which padding shifts.
+        A token that is wrong with one text and right with the other was near a tie. Caches that keep blocks of tokens
+        or an index of them choose among more tokens than these texts have, and padding takes part in the choice.
         """
-        if not forward.takes_mask or any(type(layer).__module__ != DynamicCache.__module__ for layer in cache.layers):
+        if not forward.takes_mask or not all(type(layer) in PLAIN for layer in cache.layers):
             return False
         found = [self._try(lambda: self._padded(forward, row)) for row in range(len(self.texts))]
         return all(each is not None for each in found) and self.agreement.close(torch.minimum(*found))

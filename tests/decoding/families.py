@@ -16,7 +16,7 @@ ENCODERS = (
 FAMILIES = (*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *(f"{family}, is_decoder" for family in ENCODERS))
 PAD = 1
 
-WIDTH, HEADS, LAYERS, CONTEXT, WINDOW = 32, 4, 4, 64, 6
+WIDTH, HEADS, LAYERS, CONTEXT, WINDOW = 32, 4, 4, 64, 10
 SIZES = (
     (VOCABULARY, ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size", "n_words")),
     (WIDTH, (
@@ -56,7 +56,8 @@ SIZES = (
         "global_head_dim", "d_rel", "router_hidden_size", "attention_head_dim", "zero_expert_num", "hc_lowrank",
     )),
     (8, ("qk_rope_head_dim",)),
-    (4, ("index_topk", "chunk_size", "mamba_chunk_size", "max_window_layers", "rel_extent")),
+    (8, ("index_topk",)),
+    (4, ("chunk_size", "mamba_chunk_size", "max_window_layers", "rel_extent")),
     (16, ("qk_head_dim",)),
     (16, ("mamba_d_head", "mamba_headdim", "mamba_head_dim")),
     (CONTEXT, (
@@ -79,10 +80,9 @@ ALSO_IF_NONE = {"head_dim", "num_key_value_heads", "num_query_groups", "num_expe
 UNSET = {"forced_eos_token_id", "forced_bos_token_id"}
 MIXED = dict(layer_types=["linear_attention", "full_attention"] * 2)
 QWEN4 = dict(indexer_n_heads=4, indexer_kv_heads=1, indexer_head_dim=8, indexer_budget=8, indexer_compress_ratio=2)
-UNPRUNED = dict(
-    index_topk=CONTEXT
-)  # keys that the indexer finds equally bad, which are many here, are pruned at random
-DOTS3 = UNPRUNED | dict(
+# With its keys pruned, the stock model has other tokens with its cache than without.
+DOTS3 = dict(
+    index_topk=CONTEXT,
     swa_num_attention_heads=4,
     swa_num_key_value_heads=4,
     swa_q_lora_rank=8,
@@ -101,9 +101,6 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "gemma4_assistant": dict(text_config=dict(hidden_size_per_layer_input=0, num_kv_shared_layers=LAYERS)),
     "gemma4_unified_assistant": dict(text_config=dict(num_kv_shared_layers=LAYERS)),
     "blt": dict(encoder_hash_byte_group_vocab=VOCABULARY),
-    "axk2": UNPRUNED,
-    "deepseek_v32": UNPRUNED,
-    "glm_moe_dsa": UNPRUNED,
     "dots3_note": dict(
         text_config=DOTS3,
         vision_config=dict(mlp_layer_types=["dense"] * LAYERS, adapter_in_dim=WIDTH, adapter_out_dim=WIDTH),

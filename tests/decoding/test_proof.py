@@ -165,6 +165,10 @@ KINDS = {
     "offloaded": (offloaded, "is moved about by accelerate .'model.layers.0'.; load it whole on one device"),
     "NaN": (not_a_number, "gives logits that are not finite"),
     "recurrent": (lambda: tiny_family("rwkv"), "RwkvForCausalLM takes no past_key_values"),
+    "window": (
+        lambda: tiny_family("moshi"),
+        "MoshiForCausalLM cannot be decoded with a cache: .*longer than the window",
+    ),
     "checkpointing": (checkpointing, "drops the cache: call model.eval()"),
     "dropout": (lambda: tiny_model(attention_dropout=0.1).train(), "is in training mode and drops out in .*self_attn"),
     "layers left out": (lambda: tiny_family("opt", layerdrop=0.1, dropout=0.0).train(), "drops out in .*model.eval"),
@@ -196,6 +200,7 @@ SHOWN = {
     "mamba2": (True, False),
     "mamba": (False, False),
     "bart": (False, False),
+    "glm_moe_dsa": (False, True),
     "roberta, is_decoder": (False, False),
 }
 
