@@ -4,8 +4,8 @@ from cold_kernels.lazy import lazy_exports
 
 _HOMES = {
     "ContrastiveLoRA": "contrastive_lora",
-    "Request": "request",
-    "Result": "request",
+    "Request": "requests.request",
+    "Result": "requests.request",
     "cold_generate": "hugging_face",
 }
 

@@ -4,7 +4,7 @@ import sys
 
 from cold_kernels import command
 
-COMMANDS = {"generate": "decoding.generate", "example-adapter": "decoding.example_adapter"}
+COMMANDS = {"generate": "decoding.commands.generate", "example-adapter": "decoding.commands.example_adapter"}
 
 
 def main(arguments: list[str] | None = None) -> int:

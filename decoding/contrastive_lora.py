@@ -11,18 +11,18 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .adapter import LoRA, read_adapter
-from .kinds import refuse_dropout
-from .layers import Injection, linear_layers
-from .longrope import switches_while
-from .loop import Token, decode
-from .packed import PackedRows, attends_as_stock
-from .padded import PaddedRows
-from .peft_base import PeftBase, holds_peft
-from .proof import prove
-from .request import Request, Result
-from .sources import Source
-from .stopping import Stopping
+from .adapters.adapter import LoRA, read_adapter
+from .adapters.peft_base import PeftBase, holds_peft
+from .adapters.sources import Source
+from .layers.injection import Injection, linear_layers
+from .loop.decode import Token, decode
+from .model.kinds import refuse_dropout
+from .model.longrope import switches_while
+from .packed.rows import PackedRows, attends_as_stock
+from .padded.rows import PaddedRows
+from .proof.proof import prove
+from .requests.request import Request, Result
+from .requests.stopping import Stopping
 from .text import with_text
 
 

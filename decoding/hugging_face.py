@@ -20,10 +20,10 @@ from transformers.generation.stopping_criteria import EosTokenCriteria
 
 from .contrastive_lora import ContrastiveLoRA
 from .generate_options import BEHIND, check_config, check_kept_back, kept_back, prompt_mask
-from .loop import Token
-from .request import Request
-from .together import Together
-from .values import members, whole
+from .loop.decode import Token
+from .requests.request import Request
+from .requests.together import Together
+from .requests.values import members, whole
 
 
 def cold_generate(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from transformers import PreTrainedTokenizerBase
 
-from .loop import Token
+from .loop.decode import Token
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 """What decoders put for bytes that are no character, or not yet."""

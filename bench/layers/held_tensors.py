@@ -57,7 +57,7 @@ class StepShape:
     @functools.cached_property
     def modules(self) -> list[tuple[int, int]]:
         """Input and output size of the linear modules of all layers, q to down; the head is not adapted."""
-        from decoding.layers import linear_layers
+        from decoding.layers.injection import linear_layers
 
         return [size for name, size in linear_layers(self.model).items() if ".layers." in name]
 
@@ -123,7 +123,7 @@ def gather_all(step: StepShape) -> "Held":
 
 def shrink_apart(step: StepShape) -> "Held":
     """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each of at most three slices."""
-    from decoding.layers import SHARE_AN_INPUT
+    from decoding.layers.injection import SHARE_AN_INPUT
 
     buffers = [meta(step.rows, step.rank, dtype="float32") for _ in max(SHARE_AN_INPUT, key=len)]
     return {**weights_once(step), "LoRA activations": buffers}

@@ -127,7 +127,7 @@ class Timed:
         draw = random.Random(SEED)
         if self._tokenizer is None:
             return [[draw.randrange(2, self._base.config.vocab_size) for _ in range(length)] for _ in range(requests)]
-        from decoding.example_adapter import problem
+        from decoding.commands.example_adapter import problem
         from decoding.models import prompt_ids
 
         prompts: list[list[int]] = []
@@ -141,13 +141,14 @@ class Timed:
         return prompts
 
     def _by_us(self, prompts: list[list[int]], new: int, beta: float, lag: bool | None, way: Generation) -> None:
-        from decoding import Request, lagging, loop
+        from decoding import Request
+        from decoding.loop import decode, lagging
 
         tokens: list[list[int]] = [[] for _ in prompts]
         arrived: list[list[float]] = [[] for _ in prompts]
         requests = [Request(ids, "expert", self.alpha, beta, max_new_tokens=new, eos_token_id=()) for ids in prompts]
         rule = lagging.worth_lagging if lag is None else lambda rows, courses: lag
-        with mock.patch.object(loop, "worth_lagging", rule):
+        with mock.patch.object(decode, "worth_lagging", rule):
             start = time.process_time()
             for step in self._cold.stream(requests):
                 tokens[step.request].append(step.token)

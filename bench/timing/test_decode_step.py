@@ -20,7 +20,7 @@ REQUESTS = [1, 2, 4, 8, 16, 32]
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
     """A token a request in every pass; ``python -m bench generation`` times amateurs that lag."""
-    monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: False)
+    monkeypatch.setattr("decoding.loop.decode.worth_lagging", lambda rows, courses: False)
 
 
 @functools.cache

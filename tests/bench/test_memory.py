@@ -15,8 +15,8 @@ from bench.__main__ import main
 from bench.layers.held_tensors import MODELS, MOST, SCHEMES, StepShape, built, counted, held, largest_batch, meta
 from bench.layers.memory import BATCHES, CARDS
 from cold_kernels import bgmv_shrink_expand, lora_row_order
-from decoding.adapter import LoRA
-from decoding.layers import Injection, linear_layers
+from decoding.adapters.adapter import LoRA
+from decoding.layers.injection import Injection, linear_layers
 
 TINY = dict(
     hidden_size=8, intermediate_size=12, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,

@@ -54,9 +54,9 @@ SCHEMES = ("padded", "packed", "lagging")
 def scheme(request, monkeypatch):
     """How passes are run, whatever the model and the number of requests would have chosen."""
     from decoding import ContrastiveLoRA
-    from decoding.padded import PaddedRows
+    from decoding.padded.rows import PaddedRows
 
     if request.param == "padded":
         monkeypatch.setattr(ContrastiveLoRA, "_rows", lambda cold, may_pack: PaddedRows(cold.proof))
-    monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: request.param == "lagging")
+    monkeypatch.setattr("decoding.loop.decode.worth_lagging", lambda rows, courses: request.param == "lagging")
     return request.param

@@ -7,8 +7,8 @@ pytest.importorskip("transformers")
 
 from torch import nn
 
-from decoding.adapter import LoRA
-from decoding.layers import Injection
+from decoding.adapters.adapter import LoRA
+from decoding.layers.injection import Injection
 
 HIDDEN, VOCABULARY = 6, 11
 

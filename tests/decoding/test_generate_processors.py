@@ -22,8 +22,8 @@ from transformers import (
 from transformers.generation.stopping_criteria import EosTokenCriteria
 
 from decoding import Request, cold_generate
-from decoding.choice import Chooser
-from decoding.together import Together
+from decoding.requests.choice import Chooser
+from decoding.requests.together import Together
 
 from .tiny import VOCABULARY, prompts
 

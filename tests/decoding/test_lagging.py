@@ -10,9 +10,9 @@ pytest.importorskip("peft")
 from transformers import RepetitionPenaltyLogitsProcessor
 
 from decoding import Request
-from decoding.course import MOST_BEHIND, Course
-from decoding.lagging import worth_lagging
-from decoding.packed import PackedRows
+from decoding.loop.course import MOST_BEHIND, Course
+from decoding.loop.lagging import worth_lagging
+from decoding.packed.rows import PackedRows
 
 from .tiny import VOCABULARY, prompts
 
@@ -27,7 +27,7 @@ def lag(monkeypatch):
     """Sets whether amateurs lag."""
 
     def to(value):
-        monkeypatch.setattr("decoding.loop.worth_lagging", lambda rows, courses: value)
+        monkeypatch.setattr("decoding.loop.decode.worth_lagging", lambda rows, courses: value)
 
     return to
 
@@ -173,7 +173,7 @@ def test_when_lagging_pays(on_cpu):
 
 
 def test_contested_in_doubt(cold):
-    from decoding.choice import Chooser
+    from decoding.requests.choice import Chooser
 
     request = Request([1], "a", alpha=0.1)
     logits = torch.full((1, VOCABULARY), -50.0)

@@ -9,11 +9,11 @@ import torch
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
-from decoding import shelves
-from decoding.feed import Feed
-from decoding.model_pass import ModelPass
-from decoding.packed import FAMILIES, PackedRows
-from decoding.proof import prove
+from decoding.model.feed import Feed
+from decoding.model.model_pass import ModelPass
+from decoding.packed import shelves
+from decoding.packed.rows import FAMILIES, PackedRows
+from decoding.proof.proof import prove
 
 from .tiny import CONTEXT, VOCABULARY, prompts, tiny_model
 

@@ -12,7 +12,7 @@ from transformers import AutoModel, BertConfig, BertForMaskedLM, LlamaForSequenc
 from transformers import T5ForConditionalGeneration as T5
 
 from decoding import ContrastiveLoRA, Request
-from decoding.proof import prove
+from decoding.proof.proof import prove
 
 from .families import tiny_family
 from .sweep import texts

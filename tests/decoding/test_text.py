@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from decoding import ContrastiveLoRA, Request
-from decoding.loop import Token
+from decoding.loop.decode import Token
 from decoding.text import with_text
 
 from .tiny import prompts, save_adapter, tiny_model

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from transformers import Cache, PreTrainedModel
 
-from .growth import Extent, check_grown, extent
-from .kinds import refuse_dropout, refuse_kind
-from .layers import linear_layers
+from ..layers.injection import linear_layers
+from ..model.growth import Extent, check_grown, extent
+from ..model.kinds import refuse_dropout, refuse_kind
+from ..model.model_pass import ModelPass
 from .layouts import Layout, Watch
-from .model_pass import ModelPass
 from .probe import FED, Probe
 
 

@@ -9,8 +9,8 @@ from transformers.pytorch_utils import Conv1D
 
 from cold_kernels.limits import MAX_RANK
 
+from ..adapters.adapter import LoRA
 from .acting import KEPT, Pass, Place
-from .adapter import LoRA
 from .eager import eager
 from .group import Group, Here, Layer
 

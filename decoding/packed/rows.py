@@ -10,11 +10,11 @@ from transformers.cache_utils import CacheLayerMixin, get_layer_types_and_kwargs
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .feed import Acting, Feed
-from .growth import dropped
-from .kinds import text_config
-from .model_pass import ModelPass
-from .packed_attention import Chunk, Fed, Pair, Singles, plan, written
+from ..model.feed import Acting, Feed
+from ..model.growth import dropped
+from ..model.kinds import text_config
+from ..model.model_pass import ModelPass
+from .attention import Chunk, Fed, Pair, Singles, plan, written
 from .shelves import Shelves
 
 NAME = "cold_kernels_packed"

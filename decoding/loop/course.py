@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .feed import Feed
-from .request import Request
+from ..model.feed import Feed
+from ..requests.request import Request
 
 MOST_BEHIND = 64
 """Tokens by which an amateur lags at most once it has had its prompt, so that no pass becomes much longer."""

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import torch
 
-from .choice import Chooser, TokenChoice
+from ..layers.injection import Injection
+from ..packed.rows import PackedRows
+from ..padded.rows import PaddedRows
+from ..requests.choice import Chooser, TokenChoice
+from ..requests.request import Request
+from ..requests.stopping import Stopping
 from .course import Course
 from .lagging import worth_lagging
-from .layers import Injection
-from .packed import PackedRows
-from .padded import PaddedRows
-from .request import Request
-from .stopping import Stopping
 
 
 class Token(NamedTuple):

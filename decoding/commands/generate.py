@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     for prompt in options.prompt:
         if any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python passes such bytes on
             raise ValueError(f"--prompt {prompt!a} is not UTF-8")
-    from .contrastive_lora import ContrastiveLoRA
-    from .models import load, prompt_ids
+    from ..contrastive_lora import ContrastiveLoRA
+    from ..models import load, prompt_ids
 
     with console.status(f"loading {options.model}"):
         model, tokenizer = load(options.model)
@@ -139,7 +139,7 @@ def _told(requests, steps) -> Iterator:
 
 
 def _request(ids, options, adapter, **changed):
-    from .request import Request
+    from ..requests.request import Request
 
     names = ("alpha", "beta", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
     return Request(ids, adapter=adapter, **{**{name: getattr(options, name) for name in names}, **changed})

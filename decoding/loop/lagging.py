@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from ..packed.rows import PackedRows
+from ..padded.rows import PaddedRows
 from .course import Course
-from .packed import PackedRows
-from .padded import PaddedRows
 
 READS = 0.1
 """Bytes of keys and values that the amateurs of a pass would read, as a share of the weights' bytes, from which on."""

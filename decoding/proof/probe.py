@@ -15,14 +15,14 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
+from ..model.feed import Feed
+from ..model.growth import dropped, extent
+from ..model.kinds import text_config
+from ..model.model_pass import ModelPass
+from ..packed.rows import PackedRows, may_pack
+from ..requests.values import members, whole
 from .agreement import Agreement, is_exact
-from .feed import Feed
-from .growth import dropped, extent
-from .kinds import text_config
 from .layouts import Inputs, Layout, Watch, proven_layouts
-from .model_pass import ModelPass
-from .packed import PackedRows, may_pack
-from .values import members, whole
 
 LENGTH, FED = 7, 5
 """Tokens of a text, and how many of them are fed at first; the others go on from the cache."""

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from peft import LoraConfig, get_peft_model
     from rich.progress import track
 
-    from .models import load, prompt_ids
+    from ..models import load, prompt_ids
 
     torch.manual_seed(options.seed)
     draw = random.Random(options.seed)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from .feed import Acting, Feed
+from ..model.feed import Acting, Feed
+from ..proof.proof import Proof
 from .growing_cache import GrowingCache
-from .proof import Proof
 
 
 class _Group:

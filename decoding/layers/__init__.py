@@ -1,0 +1,1 @@
+"""Adapters in a stock model's linear layers."""

@@ -1,0 +1,1 @@
+"""Passes and choices, until all requests are done."""

@@ -1,0 +1,1 @@
+"""How a model is called, and what it must be."""

@@ -1,0 +1,1 @@
+"""Passes of any tokens of any rows."""

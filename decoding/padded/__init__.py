@@ -1,0 +1,1 @@
+"""Passes of rows that are padded."""

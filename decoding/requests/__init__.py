@@ -1,0 +1,1 @@
+"""What is asked for, chosen, and given back."""
