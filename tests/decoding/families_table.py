@@ -35,7 +35,7 @@ def main() -> int:
 
 def row(family: str, found: Outcome) -> str:
     """The family's line of the table."""
-    together = "" if found.verdict != "right" else "together" if found.pads else "one length at a time"
+    together = "" if not found.verdict.startswith("right") else "together" if found.pads else "one length at a time"
     grouped: dict[str, list[str]] = {}
     for layer, reason in found.left_out:
         grouped.setdefault(reason, []).append(f"`{layer}`")
