@@ -3,7 +3,9 @@
 import inspect
 
 import torch
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import Cache, PreTrainedModel
+
+from .growing_cache import GrowingCache
 
 CACHE_ARGUMENTS = ("past_key_values", "cache_params")
 
@@ -25,9 +27,9 @@ class ModelPass:
         self.positions = positions and self.takes_positions
         self._keeps = "logits_to_keep" in taken
 
-    def new_cache(self) -> Cache:
+    def new_cache(self) -> GrowingCache:
         """An empty cache of this model's layers."""
-        return DynamicCache(config=self.model.config)
+        return GrowingCache(self.model.config)
 
     def __call__(
         self,

@@ -1,31 +1,11 @@
 """Keys and values of rows of any lengths, kept together as far as their lengths are alike, and written in place."""
 
-import functools
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 
-BLOCK = 64
-"""Tokens. Room is set aside in whole blocks."""
-GROWTH = 1.25
-"""Room for more tokens than a row has is at most so much more, or a block."""
-EMPTY = 0.75
-"""A shelf that is used less than so far is copied into one that fits."""
-
-
-@functools.cache
-def room(tokens: int) -> int:
-    """Tokens for which room is set aside, for a row of so many."""
-    size = BLOCK
-    while size < tokens:
-        size = max(size + BLOCK, int(size * GROWTH) // BLOCK * BLOCK)
-    return size
-
-
-def room_of_window(window: int) -> int:
-    """Tokens for which room is set aside where a query sees so many: some more, so that they are moved seldom."""
-    return -(-(window + window // 16) // BLOCK) * BLOCK
+from ..model.room import EMPTY, room, room_of_window
 
 
 class Shelf:

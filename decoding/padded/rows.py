@@ -6,7 +6,6 @@ import torch
 
 from ..model.feed import Acting, Feed
 from ..proof.proof import Proof
-from .growing_cache import GrowingCache
 
 
 class _Group:
@@ -14,7 +13,7 @@ class _Group:
 
     def __init__(self, proof: Proof, rows: list[int], prompts: list[list[int]]) -> None:
         self.rows, self.left = rows, set(rows)
-        self._proof, self._cache = proof, GrowingCache(proof.forward.model.config)
+        self._proof, self._cache = proof, proof.forward.new_cache()
         longest = max(map(len, prompts))
         self._mask = self._tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
         self._padded = any(len(ids) < longest for ids in prompts)

@@ -8,14 +8,13 @@ import torch
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import (
     DummyLayer,
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
     LinearAttentionAndFullAttentionLayer,
     LinearAttentionAndSlidingWindowAttentionLayer,
     LinearAttentionLayer,
 )
 
 from ..model.feed import Feed
+from ..model.growing_cache import GrowingLayer, GrowingSlidingLayer
 from ..model.growth import dropped, extent
 from ..model.kinds import text_config
 from ..model.model_pass import ModelPass
@@ -28,8 +27,8 @@ LENGTH, FED = 7, 5
 """Tokens of a text, and how many of them are fed at first; the others go on from the cache."""
 PLAIN = (
     DummyLayer,
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
+    GrowingLayer,
+    GrowingSlidingLayer,
     LinearAttentionLayer,
     LinearAttentionAndFullAttentionLayer,
     LinearAttentionAndSlidingWindowAttentionLayer,
@@ -115,7 +114,7 @@ class Probe:
             elif name in calls and any(x is None or x.numel() != 2 * x.shape[-1] for x in seen):
                 del calls[name]
                 refused[name] = "is given other tokens than a pass's own, such as all that are in the cache"
-        self._run(lambda: cache.reorder_cache(torch.tensor([1], device=self.model.device)))
+        self._run(lambda: cache.keep([1]))
         left = self._run(lambda: self._fed(forward, cache, [1], FED + 1, 1))
         found, wanted = torch.cat([step, left]), torch.cat([self._wanted(FED), self.whole[1][-1:]])
         if not self.agreement.same(self.agreement.distances(found, wanted)):

@@ -80,9 +80,7 @@ ALSO_IF_NONE = {"head_dim", "num_key_value_heads", "num_query_groups", "num_expe
 UNSET = {"forced_eos_token_id", "forced_bos_token_id"}
 MIXED = dict(layer_types=["linear_attention", "full_attention"] * 2)
 QWEN4 = dict(indexer_n_heads=4, indexer_kv_heads=1, indexer_head_dim=8, indexer_budget=8, indexer_compress_ratio=2)
-# With its keys pruned, the stock model has other tokens with its cache than without.
 DOTS3 = dict(
-    index_topk=CONTEXT,
     swa_num_attention_heads=4,
     swa_num_key_value_heads=4,
     swa_q_lora_rank=8,

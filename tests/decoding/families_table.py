@@ -36,7 +36,7 @@ def main() -> int:
 def row(family: str, found: Outcome) -> str:
     """The family's line of the table."""
     together = "packed" if found.packs else "padded" if found.pads else "one length at a time"
-    together = together if found.verdict == "right" else ""
+    together = together if found.verdict.startswith("right") else ""
     grouped: dict[str, list[str]] = {}
     for layer, reason in found.left_out:
         grouped.setdefault(reason, []).append(f"`{layer}`")

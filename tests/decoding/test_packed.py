@@ -9,9 +9,9 @@ import torch
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+from decoding.model import room as rooms
 from decoding.model.feed import Feed
 from decoding.model.model_pass import ModelPass
-from decoding.packed import shelves
 from decoding.packed.rows import FAMILIES, PackedRows
 from decoding.proof.proof import prove
 
@@ -61,10 +61,10 @@ class Rows:
 @pytest.fixture(params=[64, 4])
 def block(request, monkeypatch):
     """Room that is set aside at once; little of it is moved often."""
-    monkeypatch.setattr(shelves, "BLOCK", request.param)
-    shelves.room.cache_clear()
+    monkeypatch.setattr(rooms, "BLOCK", request.param)
+    rooms.room.cache_clear()
     yield request.param
-    shelves.room.cache_clear()
+    rooms.room.cache_clear()
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES & {"llama", "mistral", "gemma3_text", "gpt2", "qwen3", "phi3"}))
@@ -105,14 +105,14 @@ def test_room_is_at_most_a_quarter_more_or_a_block_a_row(block, lengths, most):
         used = sum(map(len, rows.texts.values()))
         blocks = block * len(rows.texts)
         # What a row has left is given back when a quarter of its shelf stands empty.
-        assert rows.rows.held_bytes <= token * (1.25 * used + blocks) / shelves.EMPTY
+        assert rows.rows.held_bytes <= token * (1.25 * used + blocks) / rooms.EMPTY
 
 
 def test_room():
     for tokens in range(1, 3000, 7):
-        assert tokens <= shelves.room(tokens) <= max(1.25 * tokens, tokens + shelves.BLOCK)
+        assert tokens <= rooms.room(tokens) <= max(1.25 * tokens, tokens + rooms.BLOCK)
     for window in range(1, 3000, 7):
-        assert window < shelves.room_of_window(window) + 1 <= 1.07 * window + shelves.BLOCK + 1
+        assert window < rooms.room_of_window(window) + 1 <= 1.07 * window + rooms.BLOCK + 1
 
 
 def test_an_attention_that_is_not_understood(monkeypatch):

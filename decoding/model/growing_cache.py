@@ -6,7 +6,7 @@ import torch
 from transformers import DynamicCache, PretrainedConfig
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from ..packed.shelves import EMPTY, room, room_of_window
+from .room import EMPTY, room, room_of_window
 
 
 class _Kept:
