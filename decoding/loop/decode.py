@@ -144,8 +144,8 @@ class _Loop:
 
     def _open(self, courses: list[Course], behind: list[bool], experts: torch.Tensor) -> list[bool]:
         """Open the step of those whose amateur is behind and needed; tells which."""
-        needed = [both for both in map(all, zip(behind, self.chooser.contested(_asked(courses), experts)))]
-        rows = [row for row, is_needed in enumerate(needed) if is_needed]
+        contested = self.chooser.contested(_asked(courses), experts)
+        rows = [row for row, (is_behind, changes) in enumerate(zip(behind, contested)) if is_behind and changes]
         guesses = {}
         if rows:
             asked = [courses[row] for row in rows]
