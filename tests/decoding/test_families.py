@@ -38,7 +38,8 @@ def family(request, tmp_path_factory):
     return Family(request.param, tmp_path_factory.mktemp(request.param))
 
 
-def test_contrastive_tokens_are_those_of_two_passes_without_cache_or_padding(family):
+@pytest.mark.parametrize("scheme", ["padded", "packed"], indirect=True)
+def test_contrastive_tokens_are_those_of_two_passes_without_cache_or_padding(family, scheme):
     tokens = family.tokens(adapter="expert")
     assert tokens == [family.reference.greedy(prompt, NEW) for prompt in PROMPTS]
     assert tokens != family.tokens(adapter="expert", beta=0)
