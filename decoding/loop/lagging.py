@@ -6,8 +6,9 @@ from ..packed.rows import PackedRows
 from ..padded.rows import PaddedRows
 from .course import Course
 
-READS = 0.1
-"""Bytes of keys and values that the amateurs of a pass would read, as a share of the weights' bytes, from which on."""
+READS, READS_ON_CPU = 0.1, 0.5
+"""Bytes of keys and values that the amateurs of a pass would read, as a share of the weights' bytes, from which on. On
+devices by what ``python -m bench step`` models; on the CPU, where an attention of its own costs more, as measured."""
 FEWEST, MOST = 2, 6
 """Requests, on the CPU, whose passes are the slower for twice the tokens, however short their contexts."""
 
@@ -24,4 +25,5 @@ def worth_lagging(rows: PackedRows | PaddedRows, courses: Sequence[Course]) -> b
         return False
     if rows.on_cpu and FEWEST <= len(contexts) <= MOST:
         return True
-    return sum(map(rows.bytes_read, contexts)) >= READS * rows.weights_bytes
+    share = READS_ON_CPU if rows.on_cpu else READS
+    return sum(map(rows.bytes_read, contexts)) >= share * rows.weights_bytes

@@ -168,6 +168,7 @@ def test_when_lagging_pays(on_cpu):
     assert not worth_lagging(rows, courses(1, 500))
     assert worth_lagging(rows, courses(4, 50)) == on_cpu
     assert not worth_lagging(rows, courses(32, 500))
+    assert worth_lagging(rows, courses(32, 5000)) != on_cpu
     assert worth_lagging(rows, courses(32, 50_000))
     assert not worth_lagging(rows, courses(32, 50_000, may=False))
 
