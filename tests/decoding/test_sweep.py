@@ -20,7 +20,7 @@ SAMPLE = {
     "bloom": "right",
     "mixtral": "right",
     "deepseek_v3": "right",
-    "glm_moe_dsa": "right with a cache",
+    "glm_moe_dsa": "right",
     "llama4_text": "right",
     "gemma3n_text": "right",
     "jamba": "right",
