@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..model.room import EMPTY, room, room_of_window
+from ..model.room import BLOCK, EMPTY, room, room_of_window
 
 
 class Shelf:
@@ -130,6 +130,7 @@ class Shelves:
                 wanted = min(wanted, most)
             moving.setdefault((self._kinds[row], wanted), []).append(row)
         for key, rows in moving.items():
+            rows += self._followers(rows, key[1])
             self._move(rows, self._shelves.setdefault(key, Shelf(key[1])))
 
     def take_back(self, row: Hashable, count: int) -> None:
@@ -143,6 +144,17 @@ class Shelves:
     def held_bytes(self) -> int:
         """Bytes of all tensors."""
         return sum(shelf.held_bytes for shelf in self._shelves.values())
+
+    def _followers(self, rows: list[Hashable], tokens: int) -> list[Hashable]:
+        """Rows that will soon move where these move to; together they are copied once, not one after the other."""
+        shelves = {id(place.shelf): place.shelf for row in rows if (place := self.places.get(row))}
+        near = [shelf for shelf in shelves.values() if room(shelf.tokens + 1) == tokens]
+        return [
+            row
+            for shelf in near
+            for row in shelf.rows
+            if row not in rows and self.places[row].held >= shelf.tokens - BLOCK
+        ]
 
     def _move(self, rows: list[Hashable], target: Shelf) -> None:
         first = len(target.rows)
