@@ -35,12 +35,13 @@ class Shelf:
             self._allocate(len(self.rows))
 
     def leave(self, place: int) -> None:
-        """Take a row out; the last one moves to its place."""
+        """Take a row out; the last one moves to its place, and what it leaves is zeros again: a row may hold NaN."""
         last = len(self.rows) - 1
-        if place < last:
-            for pair in self._tensors.values():
-                for tensor in pair:
+        for pair in self._tensors.values():
+            for tensor in pair:
+                if place < last:
                     tensor[place] = tensor[last]
+                tensor[last].zero_()
         self.rows[place] = self.rows[last]
         self.rows.pop()
         if len(self.rows) < EMPTY * self._allocated:

@@ -108,6 +108,22 @@ def test_room_is_at_most_a_quarter_more_or_a_block_a_row(block, lengths, most):
         assert rows.rows.held_bytes <= token * (1.25 * used + blocks) / rooms.EMPTY
 
 
+def test_a_row_of_nan_leaves_nothing_to_who_comes_after():
+    rows = Rows(tiny_model())
+    *others, last = (rows.open(text) for text in prompts(20, 9, 6, 8, 12))
+    rows.feed(dict.fromkeys([*others, last], []))
+    (shelves,) = rows.rows._shelves
+    place = shelves.places[last]
+    for pair in place.shelf._tensors.values():
+        for tensor in pair:
+            tensor[place.index] = torch.nan
+    rows.close(last)
+    new = rows.open(prompts(4)[0])
+    rows.feed({new: []})
+    assert shelves.places[new].index == place.index
+    rows.feed({row: [7] for row in (*others, new)})
+
+
 def test_room():
     for tokens in range(1, 3000, 7):
         assert tokens <= rooms.room(tokens) <= max(1.25 * tokens, tokens + rooms.BLOCK)
