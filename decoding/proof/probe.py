@@ -121,17 +121,6 @@ class Probe:
             raise ValueError(f"{self.kind} does not go on from its cache when several rows share it, or one has left")
         return calls, refused
 
-    def chunks(self, forward: ModelPass) -> bool:
-        """Whether the rest of a text goes on from the cache at once."""
-
-        def passes(row: int) -> torch.Tensor:
-            cache = forward.new_cache()
-            self._fed(forward, cache, [row], 0, FED)
-            return self._fed(forward, cache, [row], FED, LENGTH - FED)
-
-        found = self._try(lambda: torch.cat([passes(row) for row in range(len(self.texts))]))
-        return found is not None and self.agreement.close(self.agreement.distances(found, self._wanted(LENGTH - 1)))
-
     def packs(self, forward: ModelPass) -> bool:
         """Whether packed passes give what passes of each text alone do: of both texts, and of a token and several."""
         if not may_pack(forward):

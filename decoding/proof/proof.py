@@ -24,7 +24,6 @@ class Proof:
         refused: For each linear layer that cannot be adapted, why not, to follow its name.
         pads: Whether a short row may be padded on the left beside a longer one; else only rows of one length go
             together.
-        chunks: Whether several tokens at once may go on from the cache.
         packs: Whether tokens of many rows may be packed into one.
         attending: Layers of the cache that hold every token, by index.
         recurrent: Layers that hold a state instead, or beside it; no token of it can be taken back.
@@ -34,7 +33,6 @@ class Proof:
     calls: Mapping[str, tuple[Layout, ...]]
     refused: Mapping[str, str]
     pads: bool
-    chunks: bool
     packs: bool
     attending: Sequence[int]
     recurrent: Sequence[int]
@@ -77,5 +75,5 @@ def prove(model: PreTrainedModel) -> Proof:
         recurrent = tuple(layer for layer, (_, age) in enumerate(held) if age)
         probe.check_cache(forward, caches)
         calls, refused = probe.together(forward, inputs)
-        pads, chunks, packs = probe.pads(forward, caches[0]), probe.chunks(forward), probe.packs(forward)
-    return Proof(forward, calls, refused, pads, chunks, packs, attending, recurrent)
+        pads, packs = probe.pads(forward, caches[0]), probe.packs(forward)
+    return Proof(forward, calls, refused, pads, packs, attending, recurrent)
