@@ -17,6 +17,7 @@ class Work:
         global_bytes: What it moves to or from global memory.
         drains: Whether the scalar unit waits, before issuing it, until the vector pipe is idle.
         blocks: Whether the scalar unit waits for its end.
+        fallback: Why the scalar unit does it element by element, empty where it does not.
     """
 
     pipe: str
@@ -24,6 +25,7 @@ class Work:
     global_bytes: int = 0
     drains: bool = False
     blocks: bool = False
+    fallback: str = ""
 
 
 @functools.cache
@@ -33,6 +35,7 @@ def work(
     global_bytes: int = 0,
     drains: bool = False,
     blocks: bool = False,
+    fallback: str = "",
 ) -> Work:
     """The one `Work` of these figures; counts of zero are left out."""
-    return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks)
+    return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks, fallback)
