@@ -239,6 +239,14 @@ def _read_bit(element: MemRef) -> bool:
     return bool(byte >> (element.offset % 8) & 1)
 
 
+def _accesses(core, local: bool, op: Op) -> Callable[[MemRef], ScalarAccess]:
+    """The event of one access to an element."""
+    hit, miss = ScalarAccess(local, 1, op), ScalarAccess(local, 1, op, 1)
+    if local:
+        return lambda element: hit
+    return lambda element: miss if core.missed(id(element.allocation), int(element.address)) else hit
+
+
 @handles("memref.load")
 def load(translator, op: Op):
     """One element, by the scalar unit."""
@@ -246,12 +254,12 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = ScalarAccess(local, 1, op)
+    accessed = _accesses(core, local, op)
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
         env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
-        core.trace.append(event)
+        core.trace.append(accessed(element))
 
     return step
 
@@ -262,7 +270,8 @@ def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, ScalarAccess(local, 1, op)
+    core = translator.core
+    accessed = _accesses(core, local, op)
 
     def step(env: list) -> None:
         element = element_of(env[target], [env[index] for index in indices])
@@ -274,6 +283,6 @@ def store(translator, op: Op):
             element.allocation.data[place] = byte | bit if env[value] else byte & ~bit
         else:
             element.array()[0] = env[value]
-        core.trace.append(event)
+        core.trace.append(accessed(element))
 
     return step

@@ -97,16 +97,17 @@ class Writer:
         WRITERS[op.name](self, op)
         for result in op.results:
             self.write(f"env[{self.slot(result)}] = {self.names[result]}", op)
-        start = ["def loop(env):", *self.fetched, "    work = near = far = 0"]
+        start = ["def loop(env):", *self.fetched, "    work = near = far = missed = 0"]
         end = [
             f"    if {count}: trace({event})"
             for count, event in (
                 ("work", "ScalarWork(work, ((op, work),))"),
                 ("near", "ScalarAccess(True, near, op)"),
-                ("far", "ScalarAccess(False, far, op)"),
+                ("far", "ScalarAccess(False, far, op, missed)"),
             )
         ]
         core = self.core
+        self.space["touch"] = core.missed
         self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
         self.space |= dict(ScalarWork=ScalarWork, ScalarAccess=ScalarAccess)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
@@ -189,6 +190,9 @@ class Writer:
         terms = [f"{self.name(i)} * {s}" if s != "1" else self.name(i) for i, s in zip(indices, strides, strict=True)]
         self.write(f"k = {' + '.join([*([offset] if offset != '0' else []), *terms]) or '0'}", op)
         self.write(f"if not 0 <= k < {room}: outside({self.names[memref]}, k)", op)
+        if not is_local(memref):
+            size = element_type(memref).itemsize
+            self.write(f"missed += touch(id({self.names[memref]}.allocation), k * {size})", op)
         return memory
 
     def _opened(self, memref: SSAValue, rank: int) -> tuple:

@@ -24,6 +24,8 @@ from .effects import Effects, effects
 Closure = Callable[[list], None]
 OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
 """Called with an operation, what it touches, its step and the environment; runs the step."""
+CACHE_LINE = 64
+"""Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
@@ -41,6 +43,7 @@ class Core:
         self.bytes_written = 0
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
+        self.lines: set[tuple[int, int]] = set()
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
@@ -60,8 +63,18 @@ class Core:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
+        self.lines = set()
         if self.values:
             self.buffer.fill(POISON)
+
+    def missed(self, memory: int, place: int) -> bool:
+        """Whether this program's scalar unit touches byte ``place`` of a memory, by its identity, in a line that it had
+        not touched; the cache is taken as large enough to keep all of them."""
+        line = memory, place // CACHE_LINE
+        if line in self.lines:
+            return False
+        self.lines.add(line)
+        return True
 
 
 class Translator:

@@ -37,11 +37,15 @@ class ScalarWork:
 
 @dataclass(frozen=True, slots=True)
 class ScalarAccess:
-    """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory."""
+    """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory.
+
+    ``missed`` of them are in lines of the scalar data cache that the program had not touched before.
+    """
 
     local: bool
     count: int = 1
     op: Op | None = None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
