@@ -70,6 +70,7 @@ CONSTANTS = {
     "repeat_gather": Constant(12.3, 12, 14.1, "cycle", f"{REFIT}: 64 elements of vgather 12.3, of vreducev2 14"),
     # The scalar unit.
     "scalar": Constant(1.4, 1, 2, "cycle", NONE),
+    "scalar_divide": Constant(15, 1, 60, "cycle", f"{NONE}: more for a division by a number of the launch's"),
     "scalar_issue": Constant(4, 1, 10, "cycle", f"{NONE}: operands and masks of an instruction"),
     "scalar_local": Constant(9, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"),
     "scalar_global": Constant(20, 4, 60, "cycle", f"{NONE}: a scalar access that the data cache has"),

@@ -1,6 +1,6 @@
 """Operations of a compiled program as the translator sees them, and the registry of those that it knows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,12 @@ HANDLERS: dict[str, Callable[..., Any]] = {}
 
 FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
 """Operations that leave no instruction of their own behind."""
+
+
+DIVISIONS = (
+    "arith.divsi", "arith.remsi", "arith.ceildivsi", "arith.floordivsi", "arith.divui", "arith.remui",
+    "arith.ceildivui", "arith.divf", "arith.remf",
+)  # fmt: skip
 
 
 def handles(*names: str) -> Callable[[Callable], Callable]:
@@ -154,3 +160,9 @@ def constant_value(op: Op) -> Any:
 
 def _integers(value: ArrayAttr) -> list:
     return [tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value]
+
+
+def divides(op: Op | None, known: Container) -> bool:
+    """Whether an operation divides by a number that is not ``known`` before the launch; by one that is the compiler
+    shifts or multiplies."""
+    return op is not None and op.name in DIVISIONS and op.operands[1] not in known

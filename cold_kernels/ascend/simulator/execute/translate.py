@@ -16,7 +16,7 @@ from xdsl.ir import Block, SSAValue
 from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, Op, located, placed
+from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
@@ -202,7 +202,8 @@ class Translator:
         return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
-        core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()))
+        divisions = sum(count for op, count in operations.items() if divides(op, self.known))
+        core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()), divisions)
 
         def step(env: list) -> None:
             core.trace.append(event)

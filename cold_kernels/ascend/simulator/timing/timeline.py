@@ -196,7 +196,7 @@ def schedule(
             if observer:
                 observer.issued(event, cost, begun, ready, start, end, now)
         elif kind is ScalarWork:
-            spent = event.count * scalar
+            spent = event.count * scalar + event.divisions * cycles["scalar_divide"]
             now += spent
             busy[SCALAR] += spent
             if observer:

@@ -29,10 +29,14 @@ class FlagId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScalarWork:
-    """``count`` operations of the scalar unit; ``by_op`` says how many of them each operation is."""
+    """``count`` operations of the scalar unit; ``by_op`` says how many of them each operation is.
+
+    ``divisions`` of them divide by a number that only the launch knows.
+    """
 
     count: int
     by_op: tuple[tuple[Op, int], ...] = ()
+    divisions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
