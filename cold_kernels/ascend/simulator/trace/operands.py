@@ -1,6 +1,6 @@
-"""What of an operand's layout decides which route the device library takes (AscendNPU-IR v1.2.0, bishengir/lib/Template).
+"""What of an operand's layout decides which route the device library takes.
 
-Sizes are in elements, strides in elements too, as in HIVM.
+The library is AscendNPU-IR v1.2.0, bishengir/lib/Template. Sizes and strides are in elements, as in HIVM.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """What element-wise vector operations cost by the layout of their operands, as the device library does them.
 
 The library (AscendNPU-IR v1.2.0, bishengir/lib/Template, Vector/VecUtils.h and Elementwise/EltWise{1,2,3}D.cpp) decides
-from strides and alignment whether an operation is one instruction, one repeat a row, one instruction a row, or a loop on
-the scalar unit; an operand of one column becomes blocks first.
+from strides and alignment whether an operation is one instruction, one repeat a row, one instruction a row, or a loop
+on the scalar unit; an operand of one column becomes blocks first.
 """
 
 import functools
@@ -119,10 +119,8 @@ def _call(operands: tuple[Operand, ...], repeat: str, number_in_block: bool) -> 
     columns = target.columns - scalars
     wide = [one for one in sources if stretched(one, target)]
     near = all(one.pitch <= MAX_PITCH for one in operands if one not in wide)
-    two_vectors = len(sources) == 2 and not wide
-    counts = _tile(
-        target, columns, repeat, near, two_vectors and all(one.shape[0] == target.shape[0] for one in sources)
-    )
+    folds = len(sources) == 2 and not wide and all(one.shape[0] == target.shape[0] for one in sources)
+    counts = _tile(target, columns, repeat, near, folds)
     if repeat == "repeat_binary" and not number_in_block and not wide:
         counts = _read_at_once(counts, apart(tuple(sources)))
     outer = math.prod(target.shape[:-2])
