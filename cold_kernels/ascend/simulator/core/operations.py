@@ -162,6 +162,19 @@ def _integers(value: ArrayAttr) -> list:
     return [tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value]
 
 
+def follows_unused(op: Op) -> bool:
+    """Whether a scalar load from global memory comes after another one in its block that nothing has used yet: the
+    scalar unit waits for what it loads when it uses it, so that the second is under way as well."""
+    between: list[Operation] = []
+    before = op.raw.prev_op
+    while before is not None and not before.regions:
+        if before.name == op.name and not is_local(before.operands[0]):
+            return not any(operand in before.results for later in (*between, op.raw) for operand in later.operands)
+        between.append(before)
+        before = before.prev_op
+    return False
+
+
 def divides(op: Op | None, known: Container) -> bool:
     """Whether an operation divides by a number that is not ``known`` before the launch; by one that is the compiler
     shifts or multiplies."""

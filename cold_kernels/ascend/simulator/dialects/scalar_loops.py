@@ -17,7 +17,7 @@ from xdsl.ir import Block, SSAValue
 
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, MemRef
-from ..core.operations import FREE, HANDLERS, Op, divides, element_type, is_local, located, placed
+from ..core.operations import FREE, HANDLERS, Op, divides, element_type, follows_unused, is_local, located, placed
 from ..trace.events import ScalarAccess, ScalarWork
 
 LOOP_OVERHEAD = 2
@@ -107,7 +107,7 @@ class Writer:
             )
         ]
         core = self.core
-        self.space["touch"] = core.missed
+        self.space["waits"] = core.waits
         self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
         self.space |= dict(ScalarWork=ScalarWork, ScalarAccess=ScalarAccess)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
@@ -192,9 +192,6 @@ class Writer:
         terms = [f"{self.name(i)} * {s}" if s != "1" else self.name(i) for i, s in zip(indices, strides, strict=True)]
         self.write(f"k = {' + '.join([*([offset] if offset != '0' else []), *terms]) or '0'}", op)
         self.write(f"if not 0 <= k < {room}: outside({self.names[memref]}, k)", op)
-        if not is_local(memref):
-            size = element_type(memref).itemsize
-            self.write(f"missed += touch(id({self.names[memref]}.allocation), k * {size})", op)
         return memory
 
     def _opened(self, memref: SSAValue, rank: int) -> tuple:
@@ -257,6 +254,9 @@ def _load(writer: Writer, op: Op) -> None:
     memref, *indices = op.operands
     writer.translator.reads_local |= is_local(memref)
     memory, dtype = writer.place(op, memref, indices), element_type(memref)
+    if not is_local(memref):
+        place = f"id({writer.names[memref]}.allocation), k * {dtype.itemsize}"
+        writer.write(f"missed += waits({place}, {follows_unused(op)})", op)
     read = f"{memory}[k]" if dtype is BIT or dtype.name in FORMATS else f"{memory}.item(k)"
     writer.write(f"{writer.define(op.results[0])} = {read}", op)
 

@@ -44,6 +44,7 @@ class Core:
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
         self.lines: set[tuple[int, int]] = set()
+        self.under_way = False
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
@@ -63,18 +64,22 @@ class Core:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
-        self.lines = set()
+        self.lines, self.under_way = set(), False
         if self.values:
             self.buffer.fill(POISON)
 
-    def missed(self, memory: int, place: int) -> bool:
-        """Whether this program's scalar unit touches byte ``place`` of a memory, by its identity, in a line that it had
-        not touched; the cache is taken as large enough to keep all of them."""
+    def waits(self, memory: int, place: int, overlaps: bool) -> bool:
+        """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line that
+        it had not loaded, and no other such line is under way that this load ``overlaps``.
+
+        The cache is taken as large enough to keep all lines; what is stored passes it by.
+        """
         line = memory, place // CACHE_LINE
-        if line in self.lines:
-            return False
+        missed = line not in self.lines
         self.lines.add(line)
-        return True
+        waits = missed and not (overlaps and self.under_way)
+        self.under_way = missed or (overlaps and self.under_way)
+        return waits
 
 
 class Translator:

@@ -43,7 +43,7 @@ class ScalarWork:
 class ScalarAccess:
     """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory.
 
-    ``missed`` of them are in lines of the scalar data cache that the program had not touched before.
+    ``missed`` times the scalar unit waits for a line that its data cache has not.
     """
 
     local: bool
