@@ -9,7 +9,17 @@ if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
 from cold_kernels.ascend import compile_kernel, simulate
-from cold_kernels.fidelity.published import gating, post_update, rejection, slot_mapping
+from cold_kernels.fidelity.published import (
+    distance,
+    drafting,
+    gating,
+    gemma_norm,
+    post_update,
+    rejection,
+    rms_norm,
+    slot_mapping,
+    swiglu_step,
+)
 
 
 def run(kernel, constants, args, grid):
@@ -99,3 +109,64 @@ def test_slots(kernel, constants, grid):
     run(kernel, constants, args, grid)
     slots = of["table_ptr"][request, position // 128] * 128 + position % 128
     assert torch.equal(of["out_ptr"][:390].long(), slots.long()) and (of["out_ptr"][390:] == -1).all()
+
+
+def rms(x, epsilon):
+    return x.float() * (x.float().square().mean(-1, keepdim=True) + epsilon).rsqrt()
+
+
+def test_norms_of_short_rows():
+    x = torch.randn(11, 128).bfloat16()
+    given, fixed = torch.full_like(x, torch.nan), torch.full_like(x, torch.nan)
+    run(rms_norm.ROWS_GIVEN, dict(WIDTH=128, TILE=3), [x, 128, given, 1e-6, 11], (3,))
+    run(rms_norm.ROWS_FIXED, dict(WIDTH=128, TILE=3, ROWS=11), [x, 128, fixed, 1e-6], (3,))
+    assert torch.allclose(given.float(), rms(x, 1e-6), rtol=2e-2) and torch.equal(given, fixed)
+
+
+@pytest.mark.parametrize("kernel, tile", [(gemma_norm.ROW, 512), (gemma_norm.PARTS, 128)])
+def test_norms_of_long_rows(kernel, tile):
+    x, w = torch.randn(3, 300).bfloat16(), torch.randn(300).bfloat16()
+    y = torch.full_like(x, torch.nan)
+    run(kernel, dict(TILE=tile), [x, w, y, 300, 300, 1e-5], (3,))
+    assert torch.allclose(y.float(), rms(x, 1e-5) * (1 + w.float()), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind, p", [("sum", 1), ("root", 2), ("count", 0), ("most", torch.inf), ("least", -torch.inf)])
+def test_distances(kind, p):
+    x, y, out = torch.randn(12).half(), torch.randn(12).half(), torch.zeros(1).half()
+    y[3] = x[3] if kind == "count" else y[3]
+    run(distance.DISTANCE, dict(KIND=kind, TILE=16), [x, y, out, 12], (1,))
+    assert torch.allclose(out.float(), torch.dist(x.float(), y.float(), p), rtol=2e-3)
+
+
+def test_clamped_activation():
+    x, y = 3 * torch.randn(7, 64).half(), torch.zeros(7, 32).half()
+    run(swiglu_step.STEP, dict(WIDE=64, HALF=32, MOST=2.0, CORES=3), [x, y, 7], (3,))
+    gate, up = x.float().chunk(2, -1)
+    wanted = torch.nn.functional.silu(gate).clamp(max=2) * up.clamp(-2, 2)
+    assert torch.allclose(y.float(), wanted, rtol=3e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("anchored", [False, True])
+def test_drafts_are_extended(anchored):
+    of, queries = drafting.inputs(3, 5, anchored), drafting.queries_of(anchored)
+    run(
+        drafting.EXTEND,
+        dict(HAS_REJECTED=anchored, FROM_ANCHOR=anchored),
+        drafting.arguments(3, 5, anchored, of),
+        (1,),
+    )
+    assert torch.equal(of["out_positions_ptr"], of["positions_ptr"]) and torch.equal(
+        of["out_slots_ptr"], of["slots_ptr"]
+    )
+    rejected = of["rejected_ptr"] if anchored else torch.zeros(3, dtype=torch.int32)
+    last = of["positions_ptr"][of["starts_ptr"][1:].long() - rejected - 1]
+    q = torch.arange(queries)
+    assert torch.equal(of["out_query_positions_ptr"].view(3, -1), (last[:, None] + 1 + q).int())
+    cached = (of["lengths_ptr"] - rejected)[:, None] + q
+    slots = of["table_ptr"].gather(1, cached // drafting.BLOCK) * drafting.BLOCK + cached % drafting.BLOCK
+    assert torch.equal(of["out_query_slots_ptr"].view(3, -1), slots.int())
+    ids = of["out_ids_ptr"].view(3, -1)
+    assert torch.equal(ids[:, 0], of["next_ptr"]) and (ids[:, 1:] == drafting.FILL).all()
+    places = torch.arange(3)[:, None] * queries + torch.arange(drafting.DRAFTED) + (0 if anchored else 1)
+    assert torch.equal(of["out_places_ptr"].view(3, -1), places.int())
