@@ -99,7 +99,7 @@ def test_state_is_written_back(kernel, programs):
         (slot_mapping.HYBRID, slot_mapping.WIDE | dict(TILE=64), (4,)),
         (slot_mapping.PLAIN, slot_mapping.ONE_RANK | dict(TILE=64), (4,)),
         (slot_mapping.WINDOWED, dict(PAD=-1, TILE=64, WINDOW=16), (4,)),
-        (slot_mapping.BY_BLOCK, dict(MOST=400, BLOCK=128, PAD=-1, TILE=64), (4, 7)),
+        (slot_mapping.BY_BLOCK, dict(MOST=400, BLOCK=128, PAD=-1, TILE=64, WINDOW=4), (4, 7)),
     ],
 )
 def test_slots(kernel, constants, grid):

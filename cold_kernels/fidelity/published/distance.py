@@ -52,6 +52,7 @@ def _row(kind: str, us: float, size: int = 16) -> PublishedRow:
         published_us=us,
         clock=Clock.TASK,
         clock_stated=False,
+        same_program=False,
         chip="Ascend910B4-1",
         chip_stated=True,
         source=SOURCE,

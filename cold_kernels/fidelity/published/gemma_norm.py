@@ -69,6 +69,7 @@ def _row(rows: int, width: int, us: float) -> PublishedRow:
         published_us=us,
         clock=Clock.TASK,
         clock_stated=False,
+        same_program=False,
         chip="Ascend910B4-1",
         source=SOURCE,
         explanation="of the chip 'Ascend910B' is said; a row a program, and its tiles, are an assumption",
