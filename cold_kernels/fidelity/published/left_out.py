@@ -8,6 +8,11 @@ LEFT_OUT = {
     "DataCopy to L1, five rows": "the cube core's memory",
     "ND to NZ with bank conflicts, 151.42 us": "where a buffer lies is the compiler's choice",
     "vllm-ascend 8900e3398b (#5918), rope 57.1 to 9 us": "neither tokens nor heads are stated",
+    "vllm-ascend #4413, partial rope, 12 us; #14705, top-k and top-p, 4344 to 40800 us": "shapes are not stated, "
+    "or the chip is another generation",
+    "vllm-ascend #14066, the serial copy a program a request": "the table of its times is not to be had",
+    "mojo_opset #363 and #365, the other column": "the sources of those versions are not to be had",
+    "FlagGems-vllm #809, #817 and #87, gates, pools, hyperconnections": "neither sources nor tiles are to be had",
     "vllm-ascend 344931832c (#9830), split of q, k, v, 670 to 134 us": "the number of tokens is not stated",
     "vllm-ascend 9c4ab35c9d (#8059), norm and rope, 623 to 395 us": "tokens a launch are not stated",
     "vllm-ascend acbd2bb28d (#13191), the kernels after, 78 to 93 us": "events show the host's time alone",
