@@ -42,8 +42,8 @@ def test_there_are_many_rows_of_many_kernels():
 
 
 def test_a_row_without_chip_or_clock_counts_less():
-    stated, bare = BY_NAME["DataCopy 64 x 2 KB"], BY_NAME["accept by core MTP=1 B=32"]
-    assert stated.weight == 1 and bare.weight == 0.25 and not bare.chip_stated and not bare.clock_stated
+    names = "DataCopy 64 x 2 KB", "gate H=16 B=1", "accept by core MTP=1 B=32", "slots after N=2 T=4"
+    assert [BY_NAME[name].weight for name in names] == [1, 0.5, 0.25, 0.125]
 
 
 @pytest.mark.parametrize("kernel", {row.kernel.name: row for row in ROWS})

@@ -17,8 +17,10 @@ from cold_kernels.fidelity.published import (
     post_update,
     rejection,
     rms_norm,
+    silu,
     slot_mapping,
     swiglu_step,
+    weighted_norm,
 )
 
 
@@ -99,7 +101,7 @@ def test_state_is_written_back(kernel, programs):
         (slot_mapping.HYBRID, slot_mapping.WIDE | dict(TILE=64), (4,)),
         (slot_mapping.PLAIN, slot_mapping.ONE_RANK | dict(TILE=64), (4,)),
         (slot_mapping.WINDOWED, dict(PAD=-1, TILE=64, WINDOW=16), (4,)),
-        (slot_mapping.BY_BLOCK, dict(MOST=400, BLOCK=128, PAD=-1, TILE=64), (4, 7)),
+        (slot_mapping.BY_BLOCK, dict(MOST=400, BLOCK=128, PAD=-1, TILE=64, WINDOW=4), (4, 7)),
     ],
 )
 def test_slots(kernel, constants, grid):
@@ -170,3 +172,15 @@ def test_drafts_are_extended(anchored):
     assert torch.equal(ids[:, 0], of["next_ptr"]) and (ids[:, 1:] == drafting.FILL).all()
     places = torch.arange(3)[:, None] * queries + torch.arange(drafting.DRAFTED) + (0 if anchored else 1)
     assert torch.equal(of["out_places_ptr"].view(3, -1), places.int())
+
+
+def test_silu():
+    x, y = torch.randn(32, 64), torch.zeros(32, 64)
+    run(silu.SILU, dict(WIDTH=64, TILE=8), [x, y, 64, 32, 64], (3,))
+    assert torch.allclose(y, torch.nn.functional.silu(x), rtol=1e-5, atol=1e-6)
+
+
+def test_norms_with_a_weight():
+    x, w, y = torch.randn(11, 100), torch.randn(100), torch.zeros(11, 100)
+    run(weighted_norm.WEIGHTED, dict(TILE_M=3, TILE_N=64), [x, y, w, 100, 100, 11, 100, 1e-6], (2,))
+    assert torch.allclose(y, rms(x, 1e-6) * w, rtol=1e-4, atol=1e-5)

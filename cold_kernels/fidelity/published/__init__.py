@@ -13,8 +13,10 @@ from . import (
     post_update,
     rejection,
     rms_norm,
+    silu,
     slot_mapping,
     swiglu_step,
+    weighted_norm,
 )
 from .left_out import LEFT_OUT
 from .row import Clock, PublishedKernel, PublishedRow, on_cores
@@ -30,7 +32,9 @@ FAMILIES = (
     drafting,
     rms_norm,
     gemma_norm,
+    weighted_norm,
     distance,
+    silu,
     swiglu_step,
 )
 ROWS: tuple[PublishedRow, ...] = tuple(row for family in FAMILIES for row in family.ROWS)

@@ -68,9 +68,11 @@ def _row(rows: int, width: int, us: float) -> PublishedRow:
         grid=(rows,),
         published_us=us,
         clock=Clock.TASK,
+        clock_stated=False,
+        same_program=False,
         chip="Ascend910B4-1",
         source=SOURCE,
-        explanation="'Ascend910B' is all that is said of the chip; a row a program in one tile is an assumption",
+        explanation="of the chip 'Ascend910B' is said; a row a program, and its tiles, are an assumption",
     )
 
 

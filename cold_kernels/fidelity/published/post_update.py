@@ -1,5 +1,7 @@
 """What a serving step writes back of its requests: chains of scalar loads and stores."""
 
+from functools import partial
+
 import torch
 import triton
 import triton.language as tl
@@ -127,8 +129,9 @@ def state(requests: int, drafted: int = 5, seed: int = 42) -> dict[str, torch.Te
     }
 
 
-def arguments(kernel: PublishedKernel, of: dict[str, torch.Tensor]) -> list:
-    """A kernel's run-time arguments over a `state`."""
+def arguments(kernel: PublishedKernel, of: dict[str, torch.Tensor] | None = None) -> list:
+    """A kernel's run-time arguments over a `state`, by default that of the rows."""
+    of = of or state(REQUESTS)
     numbers = {
         "slots_stride": 1,
         "counts_stride": of["counts"].stride(0),
@@ -144,7 +147,7 @@ def _row(name: str, kernel: PublishedKernel, programs: int, us: float, **more) -
         name=name,
         kernel=kernel,
         constants={},
-        arguments=lambda: arguments(kernel, state(REQUESTS)),
+        arguments=partial(arguments, kernel),
         grid=(programs,),
         published_us=us,
         clock=Clock.TASK,

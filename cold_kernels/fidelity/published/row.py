@@ -62,6 +62,8 @@ class PublishedRow:
         source: Where it is published.
         data: Which values were assumed where values decide what the kernel does.
         explanation: What is known to differ between the published kernel, or its chip, and what is modelled.
+        same_program: Whether the published program does what this one does, as far as is known; not if its source was
+            not to be had and it was reconstructed, or if another compiler is known to have made another program of it.
         alike: Whether all programs do the same, so that one of them tells the time of all.
         options: What the compiler was told.
     """
@@ -79,6 +81,7 @@ class PublishedRow:
     clock_stated: bool = True
     data: str = ""
     explanation: str = ""
+    same_program: bool = True
     alike: bool = False
     options: CompileOptions = CompileOptions()
 
@@ -88,8 +91,8 @@ class PublishedRow:
 
     @property
     def weight(self) -> float:
-        """What the row counts beside others: halved for a chip that is not stated, and for a clock that is not."""
-        return (1.0 if self.chip_stated else 0.5) * (1.0 if self.clock_stated else 0.5)
+        """What the row counts beside others: half for each of chip, clock and program that is not known for sure."""
+        return 0.5 ** (not self.chip_stated) * 0.5 ** (not self.clock_stated) * 0.5 ** (not self.same_program)
 
     def program(self):
         """The compiled kernel.
