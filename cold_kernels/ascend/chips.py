@@ -52,6 +52,7 @@ CONSTANTS = {
     "load_rate": Constant(46.7, 32, 64, "B/cycle", f"{REFIT}: 910B1, error 0.4 %, worst 7 %; {INI}: ddr_read 32"),
     "load_rate_l2": Constant(120, 86, 128, "B/cycle", f"{REFIT}: 910B3, 107 to 128, error 2.2 %; {INI}: l2_read 110"),
     "load_latency": Constant(195, 170, 500, "cycle", f"{REFIT}: 193 to 237 a copy, less issue and burst; misses add"),
+    "load_miss": Constant(300, 50, 690, "cycle", "published"),
     "load_issue": Constant(15, 10, 30, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B, its burst included"),
     "store_rate": Constant(65.9, 47, 86, "B/cycle", f"{REFIT}: 910B1, error 0.7 %, worst 5 %; {INI}: l2_write 86"),
     "store_latency": Constant(115, 83, 300, "cycle", f"{REFIT}: 138 a copy, less issue and burst"),
@@ -67,6 +68,7 @@ CONSTANTS = {
     "repeat_4": Constant(4.0, 3.9, 4.4, "cycle", f"{REFIT}: div; exp, ln, sqrt of fp16, error 2.6 %; {THROUGHPUT}"),
     "repeat_sum": Constant(3, 3, 7, "cycle", f"{REFIT}: vcadd fp32, error 0.1 %; {THROUGHPUT}: 7"),
     "repeat_extreme": Constant(7, 6.8, 7.5, "cycle", f"{REFIT}: vcmax, vcmin; sums of fp16, 8 tables, error 0.1 %"),
+    "short_row": Constant(17, 5, 35, "cycle", "published"),
     "repeat_gather": Constant(12.3, 12, 14.1, "cycle", f"{REFIT}: 64 elements of vgather 12.3, of vreducev2 14"),
     # The scalar unit.
     "scalar": Constant(1.4, 1, 2, "cycle", NONE),

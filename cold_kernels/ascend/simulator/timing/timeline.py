@@ -74,7 +74,7 @@ class Costs:
         self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
         self.latencies = {
             VECTOR: constants["vector_drain"],
-            LOAD: constants["load_latency"],
+            LOAD: constants["load_latency"] + (1 - hits) * constants["load_miss"],
             STORE: constants["store_latency"],
         }
         self._known: dict[Work, Cost] = {}
@@ -187,7 +187,8 @@ def schedule(
             start = max(now, free[pipe])
             end = start + cost.pipe
             if cost.memory:  # loads and stores of a core share its part of global memory
-                end = max(end, memory.take(start, cost.memory, min(free[LOAD], free[STORE])))
+                oldest = max(ready, min(free[LOAD], free[STORE]))  # no later copy starts before
+                end = max(end, memory.take(start, cost.memory, oldest))
             free[pipe] = end
             done[pipe] = max(done[pipe], end + cost.latency)
             busy[pipe] += end - start - cost.scalar

@@ -7,7 +7,7 @@ import math
 from ..core.memory import BLOCK
 from .fallbacks import UNALIGNED_ROWS, UNALIGNED_START
 from .operands import Operand, loops
-from .vector_costs import MAX_REPEATS, REPEAT, ROUND_TRIP, Counts, in_blocks, joined, scalar_loop, times
+from .vector_costs import MAX_REPEATS, REPEAT, ROUND_TRIP, Counts, in_blocks, joined, scalar_loop, short_rows, times
 from .work import VECTOR, Work, work
 
 BARRIER = (("vector_drain", 1),)
@@ -29,7 +29,8 @@ def _numbered(target: Operand, before: Counts) -> Work:
     if size == 1 and len(target.shape) > 1:
         rows, columns = 1, rows * target.strides[-2]
     if size in (2, 4) and columns * size <= REPEAT:
-        counts = (("vector_issue", math.ceil(rows / MAX_REPEATS)), ("repeat_unary", rows))
+        issued = math.ceil(rows / MAX_REPEATS)
+        counts = (("vector_issue", issued), ("repeat_unary", rows), *short_rows(rows, columns * size))
     else:
         counts = times(_filled(columns, size), rows)
     waits = any(name == "flag" for name, _ in (*before, *counts))
@@ -83,6 +84,7 @@ def _copies(rows: int, columns: int, size: float) -> Counts:
     return (
         ("vector_issue", math.ceil(rows / MAX_REPEATS)),
         ("repeat_unary", rows * math.ceil(columns * size / REPEAT)),
+        *short_rows(rows, columns * size),
     )
 
 

@@ -49,7 +49,12 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str, near: 
             instructions += full * math.ceil(rows / MAX_REPEATS) if by_rows else rows * math.ceil(full / MAX_REPEATS)
         if tail:
             instructions += math.ceil(rows / MAX_REPEATS) if near else rows
-    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)))
+    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)), *short_rows(rows, columns * size))
+
+
+def short_rows(rows: int, length: float) -> Counts:
+    """What a tile's rows cost beyond their repeats where one does not fill a repeat (see ``short_row`` of `CONSTANTS`)."""
+    return (("short_row", rows),) if rows > 1 and length < REPEAT else ()
 
 
 def times(counts: Counts, count: float) -> Counts:
@@ -150,9 +155,9 @@ def _tile(target: Operand, columns: int, repeat: str, near: bool, folds: bool) -
 
 
 def _read_at_once(counts: Counts, share: float) -> Counts:
-    issued, (_, repeats) = counts
+    issued, (_, repeats), *more = counts
     split = ("repeat_unary", repeats * share), ("repeat_binary", repeats * (1 - share))
-    return (issued, *((name, count) for name, count in split if count))
+    return (issued, *((name, count) for name, count in split if count), *more)
 
 
 @functools.cache
