@@ -2,16 +2,8 @@
 
 import pytest
 
-from cold_kernels.ascend.simulator.trace.operands import Operand
 from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work
-
-
-def dense(*shape, size=4, place=0, pitch=None):
-    strides, step = [], 1
-    for axis in reversed(range(len(shape))):
-        strides.insert(0, step)
-        step *= shape[axis] if pitch is None or axis < len(shape) - 1 else pitch
-    return Operand(shape, tuple(strides), size, place)
+from tests.ascend.simulator.layouts import dense
 
 
 @pytest.mark.parametrize(
@@ -29,8 +21,5 @@ def dense(*shape, size=4, place=0, pitch=None):
 )
 def test_a_row_operand_becomes_blocks_and_is_then_read_again_and_again(rows, columns, blocks, tile):
     job = elementwise_work((dense(rows, columns), dense(rows, 1), dense(rows, columns)), "repeat_binary")
-    counts = {}
-    for name, count in job.counts:
-        counts[name] = counts.get(name, 0) + count
-    assert counts == {name: blocks.get(name, 0) + tile.get(name, 0) for name in {*blocks, *tile}}
+    assert dict(job.counts) == {name: blocks.get(name, 0) + tile.get(name, 0) for name in {*blocks, *tile}}
     assert not job.fallback and not job.blocks
