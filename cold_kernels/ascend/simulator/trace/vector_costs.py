@@ -101,14 +101,10 @@ def joined(jobs: list[tuple[Work, int]]) -> Work:
     """Calls of the library one after the other as one work."""
     if len(jobs) == 1 and jobs[0][1] == 1:
         return jobs[0][0]
-    counts: dict[str, float] = {}
-    for job, number in jobs:
-        for name, count in job.counts:
-            counts[name] = counts.get(name, 0) + count * number
     only = [job for job, _ in jobs]
     return work(
         VECTOR,
-        tuple(counts.items()),
+        sum((times(job.counts, number) for job, number in jobs), ()),
         drains=any(job.drains for job in only),
         blocks=any(job.blocks for job in only),
         fallback=next((job.fallback for job in only if job.fallback), ""),
