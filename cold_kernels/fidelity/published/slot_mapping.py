@@ -217,7 +217,8 @@ def _gems(requests: int, most: int, block: int, plain: float, by_block: float) -
     about = dict(
         source=GEMS, chip="Ascend910_9392", chip_stated=True, data="200 tokens a request from position 0 on, as stated"
     )
-    before = _row(f"slots plain {name}", PLAIN, of, ONE_RANK | dict(TILE=TILE), plain, **about)
+    version = dict(same_program=False, explanation="which vLLM the upstream kernel was of is not stated")
+    before = _row(f"slots plain {name}", PLAIN, of, ONE_RANK | dict(TILE=TILE), plain, **about, **version)
     after = _row(
         f"slots by block {name}",
         BY_BLOCK,
