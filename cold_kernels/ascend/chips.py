@@ -52,7 +52,7 @@ CONSTANTS = {
     "load_rate": Constant(46.7, 32, 64, "B/cycle", f"{REFIT}: 910B1, error 0.4 %, worst 7 %; {INI}: ddr_read 32"),
     "load_rate_l2": Constant(120, 86, 128, "B/cycle", f"{REFIT}: 910B3, 107 to 128, error 2.2 %; {INI}: l2_read 110"),
     "load_latency": Constant(195, 170, 500, "cycle", f"{REFIT}: 193 to 237 a copy, less issue and burst; misses add"),
-    "load_miss": Constant(300, 50, 690, "cycle", "published"),
+    "load_first": Constant(900, 300, 1650, "cycle", "published"),
     "load_issue": Constant(15, 10, 30, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B, its burst included"),
     "store_rate": Constant(65.9, 47, 86, "B/cycle", f"{REFIT}: 910B1, error 0.7 %, worst 5 %; {INI}: l2_write 86"),
     "store_latency": Constant(115, 83, 300, "cycle", f"{REFIT}: 138 a copy, less issue and burst"),
