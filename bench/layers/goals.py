@@ -93,7 +93,9 @@ def goals(layers: Counted, choices: Mapping[Any, Mapping]) -> list[Goal]:
     return [
         *(_counted(layers) if layers else ()),
         *_against_peers(layers),
-        _over_floor(f"LoRA of a layer at most {OVER_FLOOR:g} times {floors}, {rows}, distinct adapters", OVER_FLOOR, distinct),
+        _over_floor(
+            f"LoRA of a layer at most {OVER_FLOOR:g} times {floors}, {rows}, distinct adapters", OVER_FLOOR, distinct
+        ),
         _over_floor(f"LoRA of a layer over {floors}, {rows} that share adapters", None, shared),
         _over_floor(f"contrastive choice at most {CHOICE_OVER_FLOOR:g} times {floors}", CHOICE_OVER_FLOOR, choices),
     ]

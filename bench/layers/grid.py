@@ -2,7 +2,6 @@
 
 import argparse
 import statistics
-import sys
 from collections.abc import Mapping
 
 from cold_kernels.ascend.host_clock import enqueue_us, enqueued_us
@@ -14,6 +13,7 @@ from .cases import LAYERS
 from .choice_cases import CHOICES
 from .goals import OURS, Goal, best_peer, enqueued_ratio, goals, launched, ratios, schemes
 from .projections import Batch
+from .stored_cells import to_stderr
 
 FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
@@ -77,8 +77,8 @@ def markdown(found: Mapping) -> list[str]:
         f"LoRA of a layer of {FIRST.model}, rank {FIRST.rank}, {FIRST.batch.active} requests and as many base rows. "
         "*Device time*: what a replayed graph takes. *With host enqueue*: eager mode.",
         "",
-        "| scheme | launches | bytes copied over minimal | device time, us, nominal (least to most) | ours is faster on "
-        "| with host enqueue, us, nominal (least to most) |",
+        "| scheme | launches | bytes copied over minimal | device time, us, nominal (least to most) "
+        "| ours is faster on | with host enqueue, us, nominal (least to most) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     ours = found[OURS]["device_us"]
@@ -106,18 +106,14 @@ def _layers(arguments: argparse.Namespace) -> layer_cases.Counted:
         grid = set(layer_cases.grid())
         return {cell: found for cell, found in LAYERS.current().items() if cell in grid and asked(cell)}
     wanted = [cell for cell in layer_cases.sample(arguments.sample, arguments.seed) if asked(cell)]
-    return LAYERS.known(wanted, _progress(len(wanted)))
+    return LAYERS.known(wanted, to_stderr(wanted))
 
 
 def _choices(arguments: argparse.Namespace) -> dict[choice_cases.ChoiceCase, dict]:
     wanted = [cell for cell in choice_cases.grid() if _asked(arguments, cell.chip, cell.rows)]
     if arguments.choices:
-        return CHOICES.known(wanted, _progress(len(wanted)))
+        return CHOICES.known(wanted, to_stderr(wanted))
     return {cell: found for cell, found in CHOICES.current().items() if cell in wanted}
-
-
-def _progress(count: int):
-    return lambda done, cell: print(f"{done}/{count} {cell}", file=sys.stderr, flush=True)
 
 
 def show(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping], judged: list[Goal]) -> None:
@@ -154,8 +150,8 @@ def clocks() -> str:
     """Both clocks in words, with what a launch is taken to cost the host."""
     nominal, low, high = (enqueue_us(end) for end in ("nominal", "low", "high"))
     return (
-        "Device time: what a profiler calls Task Duration, and what a replayed graph takes if nothing passes between its "
-        "launches. With host enqueue: eager mode, the layer alone in an empty queue, where the host pays "
+        "Device time: what a profiler calls Task Duration, and what a replayed graph takes if nothing passes between "
+        "its launches. With host enqueue: eager mode, the layer alone in an empty queue, where the host pays "
         f"{nominal['triton']:g} us for a launch of Triton's ({low['triton']:g} to {high['triton']:g}) and "
         f"{nominal['torch']:g} us for an operator of torch's ({low['torch']:g} to {high['torch']:g})."
     )

@@ -17,6 +17,7 @@ from .peers import gather_bmm, one_core_per_token, split_k
 from .peers.scheme import Scheme, SchemeLaunch
 from .projections import Batch, Projection
 
+
 def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """One launch for all slices of the rows with an adapter, in the configuration of the shipped tables."""
     words = f"{batch.words} R={rank} dtype={dtype} H={projection.hidden} S={len(projection.widths)}"

@@ -1,9 +1,10 @@
-"""Cells of a grid on disk: a line a cell, written as soon as it is counted, valid while what it depends on is the same."""
+"""Cells of a grid on disk: a line a cell, written once it is counted, valid while what it depends on is the same."""
 
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -152,6 +153,11 @@ class CellStore(Generic[Cell]):
                 path = self.folder / f"{chip}.jsonl"
                 write_whole(path, path.read_text().replace(f'"digest":"{mark}"', f'"digest":"{now}"'))
             yield chip, SignedCells(len(found), len(drawn), different)
+
+
+def to_stderr(wanted: Sequence) -> Callable[[int, Any], None]:
+    """A ``progress`` for `CellStore.known`: a line for each cell."""
+    return lambda done, cell: print(f"{done}/{len(wanted)} {cell}", file=sys.stderr, flush=True)
 
 
 def digest(module: str, kernels: str, chip: str) -> str:

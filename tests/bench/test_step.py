@@ -1,21 +1,27 @@
 """Decode steps put together from known layers, on figures made by hand."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.__main__ import main
-from bench.layers import cases as layer_cases
 from bench.layers import step
 from bench.layers.goals import OURS, PARTS
 from bench.layers.projections import MODELS, Batch
-from bench.layers.step_model import EAGER, GREEDY, OPTIMISTIC, Contest, held_bytes, kv_bytes
+from bench.layers.step_model import BASE, CHOICE, EAGER, GREEDY, KV, LORA, OPTIMISTIC, Contest, held_bytes, kv_bytes
 
 LLAMA = MODELS["Llama-2-7B"]
 BANDWIDTH = 1.8e12 * 0.83
-SCHEMES = {"a peer": {"us": [200.0], "launches": 12}, OURS: {"us": [50.0], "launches": 4}, PARTS: []}
+SCHEMES = {
+    "a peer": {"launches": [[["triton", 100.0 / 6]] * 3] * 4},
+    OURS: {"launches": [[["triton", 12.5]]] * 4},
+    PARTS: [],
+}
+"""200 us in 12 launches a layer, and 50 in 4."""
+PAID = {"triton": 20.0, "torch": 10.0}
 
 
 @pytest.fixture
@@ -27,8 +33,11 @@ def known(monkeypatch):
         asked.extend(cells)
         return dict.fromkeys(cells, SCHEMES)
 
-    monkeypatch.setattr(layer_cases, "known", found)
-    monkeypatch.setattr(step, "choice_of", lambda vocabulary, requests: (30.0, 1))
+    def choices(cells, progress):
+        return dict.fromkeys(cells, {"launches": [["triton", 30.0]]})
+
+    monkeypatch.setattr(step, "LAYERS", SimpleNamespace(known=found))
+    monkeypatch.setattr(step, "CHOICES", SimpleNamespace(known=choices))
     return asked
 
 
@@ -43,11 +52,31 @@ def test_what_a_step_takes(known):
     each = step.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125))[LLAMA.name, 16, 4, 512]
     base = LLAMA.base_bytes / BANDWIDTH * 1e6
     kv = 4 * 2 * 32 * 4096 * 512 * 2 / BANDWIDTH * 1e6
-    greedy, eager = base + kv + 32 * (200 + 120), base + 2 * kv + 32 * (50 + 40) + 30 + 10
-    assert each[GREEDY, "a peer"].us(10.0) == pytest.approx(greedy)
-    assert each[EAGER, OURS].us(10.0) == pytest.approx(eager)
-    assert each[OPTIMISTIC, OURS].us(10.0) == pytest.approx(1.125 * (eager - kv) + kv / 4)
-    assert step.change(each, "a peer", 10.0) == pytest.approx(eager / greedy - 1)
+    greedy, eager = base + kv + 32 * 200, base + 2 * kv + 32 * 50 + 30
+    assert each[GREEDY, "a peer"].device_us == pytest.approx(greedy)
+    assert each[EAGER, OURS].device_us == pytest.approx(eager)
+    assert each[OPTIMISTIC, OURS].device_us == pytest.approx(1.125 * (eager - kv) + kv / 4)
+    assert step.change(each, "a peer", "device time") == pytest.approx(eager / greedy - 1)
+    assert (each[EAGER, OURS].launches(LORA), each[EAGER, OURS].launches(CHOICE)) == (4 * 32, 1)
+    assert [each[EAGER, OURS].part_us(part) for part in (BASE, LORA, KV, CHOICE)] == pytest.approx(
+        [base, 32 * 50, kv, 30]
+    )
+
+
+def test_a_step_with_host_enqueue(known):
+    each = step.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125))[LLAMA.name, 16, 4, 512]
+    free = dict.fromkeys(PAID, 0.0)
+    assert all(found.enqueued_us(free) == pytest.approx(found.device_us) for found in each.values())
+    ours = each[EAGER, OURS]
+    # The device is the slower one: it waits for the first operator alone.
+    assert ours.enqueued_us(PAID) == pytest.approx(ours.device_us + PAID["torch"])
+    # The host is: 4 products and attention, LoRA, output embedding and choice; then the choice runs.
+    dear = {launcher: 100 * paid for launcher, paid in PAID.items()}
+    host = 32 * (5 * dear["torch"] + 4 * dear["triton"]) + dear["torch"] + dear["triton"]
+    assert ours.enqueued_us(dear) == pytest.approx(host + 30)
+    peer, greedy = each[GREEDY, "a peer"], each[GREEDY, OURS]
+    assert peer.enqueued_us(dear) - greedy.enqueued_us(dear) == pytest.approx(32 * 8 * dear["triton"])
+    assert each[OPTIMISTIC, OURS].enqueued_us(dear) == pytest.approx(1.125 * (host + 30))
 
 
 def test_an_amateur_is_read_once_a_chunk(known):
@@ -55,7 +84,10 @@ def test_an_amateur_is_read_once_a_chunk(known):
 
     def ratio(kind, contest):
         each = step.steps([LLAMA], [16], [16], "distinct", [2048], contest)[LLAMA.name, 16, 16, 2048]
-        of_bytes = [each[k, OURS].base_us + each[k, OURS].kv_us + each[k, OURS].amateur_kv_us for k in (kind, GREEDY)]
+        of_bytes = [
+            each[k, OURS].part_us(BASE) + each[k, OURS].part_us(KV) + each[k, OURS].amateur_kv_us
+            for k in (kind, GREEDY)
+        ]
         return of_bytes[0] / of_bytes[1]
 
     reads = 16 * kv_bytes(LLAMA, 2048) / (LLAMA.base_bytes + 16 * kv_bytes(LLAMA, 2048))
@@ -91,13 +123,17 @@ def test_the_command(known, capsys, tmp_path):
     picture = tmp_path / "steps.png"
     assert main(["step", "--requests", "1", "--requests", "8", "--rank", "64", "--picture", str(picture)]) == 0
     said = capsys.readouterr().out
+    assert "Device time" in said and "With host enqueue" in said and "device time / with host enqueue" in said
     assert "MODELLED" in said and "nothing was measured on an NPU" in said and "Qwen2.5-7B, rank 64" in said
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert main(["step", "--model", "Qwen2.5-7B", "--requests", "2", "--rank", "16", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"].startswith("modelled") and len(found["steps"]) == 3 * 3 * 2
     assert found["contest"] == {"contested": 0.15, "taken_back": 0.02} and found["steps"][-1]["choice_launches"] == 1
-    assert found["steps"][0]["us"]["20"] > found["steps"][0]["us"]["5"]
+    assert found["host_enqueue_us"]["nominal"] == {"triton": 23.7, "torch": 12.1} and "eager mode" in found["clocks"]
+    first = found["steps"][0]
+    low, nominal, high = (first["with_host_enqueue_us"][end] for end in ("low", "nominal", "high"))
+    assert first["device_us"] < low <= nominal <= high and first["launches"] == 12 * 28
 
 
 def test_bad_input(known, capsys):

@@ -25,9 +25,7 @@ class SchemeLaunch:
     launcher: str = TRITON
 
     @classmethod
-    def of(
-        cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1, launcher: str = TRITON
-    ) -> "SchemeLaunch":
+    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1, launcher: str = TRITON) -> "SchemeLaunch":
         """From a case in words, and what configurations have other than the spec's default."""
         made = tuple(Record(spec.default, **config) for config in configs)
         return cls(spec, Case.parse(words, spec), made, times, launcher)
