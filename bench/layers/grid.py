@@ -19,6 +19,7 @@ FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distin
 """What the README shows."""
 ROWS = tuple(sorted({*layer_cases.ROWS, *choice_cases.ROWS}))
 SIMULATED = "SIMULATED (HIVM level)"
+JUDGED = {True: "yes", False: "no", None: "reported"}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -40,6 +41,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
     )
+    parser.add_argument(
+        "--goals", action="store_true", help="print the goals alone, as a table for a page, from what is on disk"
+    )
     parser.set_defaults(run=run, goes_on="the same command goes on")
 
 
@@ -50,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not found:
             raise CommandFailed(f"{FIRST} is not known yet; python -m bench step counts it")
         print("\n".join(markdown(found)))
+        return DONE
+    if arguments.goals:
+        print("\n".join(goals_markdown(_of_grid(LAYERS.latest()), CHOICES.latest())))
         return DONE
     everything = len(layer_cases.grid())
     if arguments.sample is not None and not 1 <= arguments.sample <= everything:
@@ -103,10 +110,15 @@ def _layers(arguments: argparse.Namespace) -> layer_cases.Counted:
         return _asked(arguments, cell.chip, cell.batch.rows)
 
     if arguments.sample is None:
-        grid = set(layer_cases.grid())
-        return {cell: found for cell, found in LAYERS.current().items() if cell in grid and asked(cell)}
+        return {cell: found for cell, found in _of_grid(LAYERS.current()).items() if asked(cell)}
     wanted = [cell for cell in layer_cases.sample(arguments.sample, arguments.seed) if asked(cell)]
     return LAYERS.known(wanted, to_stderr(wanted))
+
+
+def _of_grid(layers: layer_cases.Counted) -> layer_cases.Counted:
+    """Without the layers that are on disk for `bench step` alone."""
+    grid = set(layer_cases.grid())
+    return {cell: found for cell, found in layers.items() if cell in grid}
 
 
 def _choices(arguments: argparse.Namespace) -> dict[choice_cases.ChoiceCase, dict]:
@@ -122,11 +134,7 @@ def show(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, 
     from rich.table import Table
 
     console = Console(width=160)
-    counts = f"{len(layers)} layers of {len(layer_cases.grid())}, {len(choices)} choices of {len(choice_cases.grid())}"
-    chips = ", ".join(sorted({cell.chip for cell in (*layers, *choices)}))
-    console.print(
-        f"{SIMULATED} and counted in the compiled programs; nothing was measured on an NPU. {counts}, on {chips}."
-    )
+    console.print(about(layers, choices))
     console.print(clocks())
     for title, names, rows in (
         ("LoRA of a layer, medians over cells; times: best peer's scheme over ours", LAYER_COLUMNS, summary(layers)),
@@ -142,8 +150,27 @@ def show(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, 
     for name in ("goal", "found", "met"):
         table.add_column(name, overflow="fold")
     for goal in judged:
-        table.add_row(goal.goal, goal.found, {True: "yes", False: "no", None: "-"}[goal.met])
+        table.add_row(goal.goal, goal.found, JUDGED[goal.met])
     console.print(table)
+
+
+def goals_markdown(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping]) -> list[str]:
+    """Lines of a table of the goals.
+
+    Raises:
+        CommandFailed: there is no cell.
+    """
+    if not layers and not choices:
+        raise CommandFailed("nothing is known yet; give --sample N, or --choices")
+    rows = (f"| {goal.goal} | {goal.found} | {JUDGED[goal.met]} |" for goal in goals(layers, choices))
+    return [about(layers, choices), "", "| device time | found | met |", "| --- | --- | --- |", *rows]
+
+
+def about(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping]) -> str:
+    """What kind of figures, and of how many cells."""
+    counts = f"{len(layers)} layers of {len(layer_cases.grid())}, {len(choices)} choices of {len(choice_cases.grid())}"
+    chips = ", ".join(sorted({cell.chip for cell in (*layers, *choices)}))
+    return f"{SIMULATED} and counted in the compiled programs; nothing was measured on an NPU. {counts}, on {chips}."
 
 
 def clocks() -> str:

@@ -83,6 +83,20 @@ def test_the_table_for_a_page_names_both_clocks(counted, capsys):
     assert ours.startswith("| cold-kernels | 4 | 1.00 | 42 (42 to 42) | - |")
 
 
+def test_the_goals_for_a_page_come_from_disk(counted, capsys, monkeypatch):
+    assert main(["grid", "--choices", "--rows", "1", "--chip", "Ascend910B4"]) == 0
+    capsys.readouterr()
+    assert main(["grid", "--goals"]) == 0
+    about, _, header, rule, *rows = capsys.readouterr().out.strip().splitlines()
+    assert "100 layers of 3000, 8 choices of 168" in about and "nothing was measured" in about
+    assert "device time" in header and len(rows) == len(grid.goals(grid.LAYERS.latest(), grid.CHOICES.latest()))
+    assert all(row.count(" | ") == rule.count(" | ") for row in rows)
+    monkeypatch.setattr(grid, "LAYERS", dataclasses.replace(grid.LAYERS, folder=grid.LAYERS.folder / "none"))
+    monkeypatch.setattr(grid, "CHOICES", dataclasses.replace(grid.CHOICES, folder=grid.CHOICES.folder / "none"))
+    assert main(["grid", "--goals"]) == 1
+    assert "nothing is known yet" in capsys.readouterr().err
+
+
 def test_bad_input(counted, capsys):
     assert main(["grid", "--sample", "3001"]) == 2
     assert "--sample 3001: the grid has 3000 cells" in capsys.readouterr().err
