@@ -3,48 +3,20 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cold_kernels.ascend.host_clock import TORCH, enqueue_us
+from cold_kernels.ascend.host_clock import enqueue_us
 
 from ..png import png
-from .cases import LAYERS, LayerCase
-from .choice_cases import CHOICES, ChoiceCase
-from .goals import OURS, schemes
-from .projections import ADAPTERS, MODELS, Model
-from .step_model import (
-    BASE,
-    CHOICE,
-    EAGER,
-    FP16,
-    GREEDY,
-    KINDS,
-    KV,
-    LORA,
-    OPTIMISTIC,
-    Contest,
-    DecodeStep,
-    PassLaunch,
-    batch_of,
-    held_bytes,
-    kv_bytes,
-    kv_reads,
-    layer_launches,
-    passes,
-)
-from .stored_cells import to_stderr
+from .goals import OURS
+from .projections import ADAPTERS, MODELS
+from .step_model import BASE, CHOICE, EAGER, GREEDY, KINDS, KV, LORA, OPTIMISTIC, Contest
+from .steps import CHIP, CLOCKS, Steps, by_rank, change, clocks, counted, mark, on_disk, steps
 
-CHIP = "Ascend910B3"
 STEP_MODELS = ("Llama-2-7B", "Qwen2.5-7B")
 REQUESTS, RANKS = (1, 2, 4, 8, 16, 32, 64), (16, 64)
 SHOWN, CONTEXTS = (1, 16, 64), (512, 2048, 8192)
 """Requests and tokens of context where nothing else is asked for."""
-CLOCKS: dict[str, Callable[[DecodeStep], float]] = {
-    "device time": lambda step: step.device_us,
-    "with host enqueue": lambda step: step.enqueued_us(enqueue_us()),
-}
-"""Microseconds of a step on each clock."""
 PAPER = 0.28
 """Less end-to-end latency than greedy decoding, says CoLD's abstract, not which greedy."""
 
@@ -78,7 +50,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--adapters", choices=ADAPTERS, default="distinct", help="of the requests; default: distinct")
     parser.add_argument("--picture", type=Path, metavar="OUT.png", help="draw the steps over host enqueue and context")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    printed = parser.add_mutually_exclusive_group()
+    printed.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    printed.add_argument("--markdown", action="store_true", help="print tables for a page, from what is on disk")
     parser.set_defaults(run=run, goes_on="the same command goes on", needs=("matplotlib", "rich"))
 
 
@@ -92,73 +66,30 @@ def run(arguments: argparse.Namespace) -> None:
         if context < 1:
             raise ValueError(f"--context {context}: must be 1 or more tokens")
     contest = Contest(arguments.contested, arguments.taken_back)
-    import xdsl  # noqa: F401
+    known = on_disk if arguments.markdown else counted
+    if not arguments.markdown:
+        import xdsl  # noqa: F401
 
     models = [MODELS[name] for name in dict.fromkeys(arguments.model or STEP_MODELS)]
     requests, contexts = arguments.requests or SHOWN, arguments.context or CONTEXTS
-    found = steps(models, arguments.rank or RANKS, requests, arguments.adapters, contexts, contest)
-    print(json.dumps(as_json(found, contest), indent=1)) if arguments.json else show(found, contest)
+    found = steps(models, arguments.rank or RANKS, requests, arguments.adapters, contexts, contest, known)
+    if arguments.markdown:
+        from .step_markdown import markdown
+
+        print("\n".join(markdown(found)))
+    elif arguments.json:
+        print(json.dumps(as_json(found, contest), indent=1))
+    else:
+        show(found, contest)
     if arguments.picture:
         _draw(found, arguments.picture)
 
 
-def _draw(found: "Steps", path: Path) -> None:
+def _draw(found: Steps, path: Path) -> None:
     from .step_plot import plot
 
     models = {model for model, *_ in found}
     path.write_bytes(png(lambda figure: plot(figure, by_rank(found)), 3.2 * len(models)))
-
-
-Steps = dict[tuple[str, int, int, int], dict[tuple[str, str], DecodeStep]]
-"""By model, rank, requests and context: by decoding, one of `KINDS`, and LoRA scheme."""
-
-
-def steps(
-    models: Sequence[Model],
-    ranks: Sequence[int],
-    requests: Sequence[int],
-    adapters: str,
-    contexts: Sequence[int],
-    contest: Contest,
-) -> Steps:
-    """The steps; what is not known yet is counted.
-
-    Raises:
-        AscendError: a scheme does not compile; `ToolchainMissing` without a compiler.
-    """
-    wanted = {
-        (model, rank, count, kind): LayerCase(CHIP, model.name, rank, batch_of(kind, count, adapters))
-        for model in models
-        for rank in ranks
-        for count in requests
-        for kind in KINDS
-    }
-    cells = list(dict.fromkeys(wanted.values()))
-    chosen = list(dict.fromkeys(ChoiceCase(CHIP, model.vocabulary, count) for model in models for count in requests))
-    found, choices = LAYERS.known(cells, to_stderr(cells)), CHOICES.known(chosen, to_stderr(chosen))
-    made: Steps = {}
-    for (model, rank, count, kind), cell in wanted.items():
-        products = [bytes_us(FP16 * each.hidden * each.outputs) for each in model.projections]
-        end = [PassLaunch(BASE, TORCH, bytes_us(FP16 * model.hidden * model.vocabulary))]
-        if kind != GREEDY:
-            choice = choices[ChoiceCase(CHIP, model.vocabulary, count)]
-            end += [PassLaunch(CHOICE, launcher, us) for launcher, us in choice["launches"]]
-        for context in contexts:
-            once = bytes_us(count * kv_bytes(model, context))
-            expert, amateur = (reads * once for reads in kv_reads(kind, contest))
-            rest = amateur, passes(kind, contest), held_bytes(kind, model, rank, cell.batch, context)
-            for scheme, part in schemes(found[cell]).items():
-                layer = layer_launches(products, part["launches"], expert / model.layers)
-                step = DecodeStep(layer, model.layers, tuple(end), *rest)
-                made.setdefault((model.name, rank, count, context), {})[kind, scheme] = step
-    return made
-
-
-def bytes_us(count: float) -> float:
-    """Time of so many bytes at the bandwidth of global memory."""
-    from cold_kernels.ascend.chips import chip_named
-
-    return count / chip_named(CHIP).hbm_bytes_per_second * 1e6
 
 
 def show(found: Steps, contest: Contest) -> None:
@@ -202,35 +133,6 @@ def show(found: Steps, contest: Contest) -> None:
             console.print(table)
     console.print("* weights, adapters and KV caches do not fit in a card's 64 GB.")
     console.print(f"CoLD's abstract: {-PAPER:.0%} against greedy decoding; it does not say which.")
-
-
-def clocks() -> str:
-    """Both clocks in words."""
-    host = enqueue_us()
-    return (
-        "Device time: a replayed graph, if nothing passes between its launches. With host enqueue: eager mode, where "
-        f"the host pays {host['triton']:g} us for a launch of Triton's and {host['torch']:g} us for an operator; the "
-        "base model's products and attention are an operator each, and a layer's other operators are not counted."
-    )
-
-
-def mark(step: DecodeStep) -> str:
-    """A star where no card holds it."""
-    return "*" * (not step.fits)
-
-
-def change(each: dict[tuple[str, str], DecodeStep], scheme: str, clock: str, kind: str = EAGER) -> float:
-    """Latency of CoLD by our kernels over that of greedy decoding by a scheme, less 1, on one of `CLOCKS`."""
-    us = CLOCKS[clock]
-    return us(each[kind, OURS]) / us(each[GREEDY, scheme]) - 1
-
-
-def by_rank(found: Steps) -> dict[tuple[str, int], dict[tuple[int, int], dict]]:
-    """By model and rank: by requests and context."""
-    groups: dict = {}
-    for (model, rank, *case), each in found.items():
-        groups.setdefault((model, rank), {})[tuple(case)] = each
-    return groups
 
 
 def as_json(found: Steps, contest: Contest) -> dict:

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 from bench.__main__ import main
-from bench.layers import step
+from bench.layers import steps
 from bench.layers.goals import OURS, PARTS
 from bench.layers.projections import MODELS, Batch
 from bench.layers.step_model import BASE, CHOICE, EAGER, GREEDY, KV, LORA, OPTIMISTIC, Contest, held_bytes, kv_bytes
@@ -36,27 +36,29 @@ def known(monkeypatch):
     def choices(cells, progress):
         return dict.fromkeys(cells, {"launches": [["triton", 30.0]]})
 
-    monkeypatch.setattr(step, "LAYERS", SimpleNamespace(known=found))
-    monkeypatch.setattr(step, "CHOICES", SimpleNamespace(known=choices))
+    monkeypatch.setattr(steps, "LAYERS", SimpleNamespace(known=found, latest=dict))
+    monkeypatch.setattr(steps, "CHOICES", SimpleNamespace(known=choices, latest=dict))
     return asked
 
 
 def test_rows_of_a_step(known):
-    step.steps([LLAMA], [16], [4], "equal", [512], Contest())
+    steps.steps([LLAMA], [16], [4], "equal", [512], Contest(), steps.counted)
     greedy, eager = (cell.batch for cell in known)
     assert greedy.slots == (0, 0, 0, 0) and eager.slots == (0, 0, 0, 0, -1, -1, -1, -1)
     assert {cell.chip for cell in known} == {"Ascend910B3"}
 
 
 def test_what_a_step_takes(known):
-    each = step.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125))[LLAMA.name, 16, 4, 512]
+    each = steps.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125), steps.counted)[
+        LLAMA.name, 16, 4, 512
+    ]
     base = LLAMA.base_bytes / BANDWIDTH * 1e6
     kv = 4 * 2 * 32 * 4096 * 512 * 2 / BANDWIDTH * 1e6
     greedy, eager = base + kv + 32 * 200, base + 2 * kv + 32 * 50 + 30
     assert each[GREEDY, "a peer"].device_us == pytest.approx(greedy)
     assert each[EAGER, OURS].device_us == pytest.approx(eager)
     assert each[OPTIMISTIC, OURS].device_us == pytest.approx(1.125 * (eager - kv) + kv / 4)
-    assert step.change(each, "a peer", "device time") == pytest.approx(eager / greedy - 1)
+    assert steps.change(each, "a peer", "device time") == pytest.approx(eager / greedy - 1)
     assert (each[EAGER, OURS].launches(LORA), each[EAGER, OURS].launches(CHOICE)) == (4 * 32, 1)
     assert [each[EAGER, OURS].part_us(part) for part in (BASE, LORA, KV, CHOICE)] == pytest.approx(
         [base, 32 * 50, kv, 30]
@@ -64,7 +66,9 @@ def test_what_a_step_takes(known):
 
 
 def test_a_step_with_host_enqueue(known):
-    each = step.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125))[LLAMA.name, 16, 4, 512]
+    each = steps.steps([LLAMA], [16], [4], "distinct", [512], Contest(0.25, 0.125), steps.counted)[
+        LLAMA.name, 16, 4, 512
+    ]
     free = dict.fromkeys(PAID, 0.0)
     assert all(found.enqueued_us(free) == pytest.approx(found.device_us) for found in each.values())
     ours = each[EAGER, OURS]
@@ -83,7 +87,7 @@ def test_an_amateur_is_read_once_a_chunk(known):
     """By bytes alone, 16 requests of 2048 tokens: twice the reads for eager, and 0.15 of them for optimistic."""
 
     def ratio(kind, contest):
-        each = step.steps([LLAMA], [16], [16], "distinct", [2048], contest)[LLAMA.name, 16, 16, 2048]
+        each = steps.steps([LLAMA], [16], [16], "distinct", [2048], contest, steps.counted)[LLAMA.name, 16, 16, 2048]
         of_bytes = [
             each[k, OURS].part_us(BASE) + each[k, OURS].part_us(KV) + each[k, OURS].amateur_kv_us
             for k in (kind, GREEDY)
@@ -99,7 +103,7 @@ def test_an_amateur_is_read_once_a_chunk(known):
 
 
 def test_all_contested_is_eager(known):
-    each = step.steps([LLAMA], [16], [2], "distinct", [512, 8192], Contest(1.0, 0.0))
+    each = steps.steps([LLAMA], [16], [2], "distinct", [512, 8192], Contest(1.0, 0.0), steps.counted)
     assert all(found[EAGER, OURS] == found[OPTIMISTIC, OURS] for found in each.values())
 
 
@@ -113,7 +117,7 @@ def test_what_a_card_holds(known):
     ours = held_bytes(EAGER, LLAMA, 64, Batch(8, "distinct", half=True), 512)
     small = 2 * 4096 * (2 * 32 + 1)  # the norms
     assert ours + small == sum(parts[name] for name in ("weights", "KV caches", "adapters"))
-    found = step.steps([LLAMA], [64], [32, 64], "distinct", [512, 2048], Contest())
+    found = steps.steps([LLAMA], [64], [32, 64], "distinct", [512, 2048], Contest(), steps.counted)
     fits = [(count, context) for (_, _, count, context), each in found.items() if each[EAGER, OURS].fits]
     assert fits == [(32, 512), (64, 512)]
     assert found[LLAMA.name, 64, 64, 512][GREEDY, OURS].held < found[LLAMA.name, 64, 64, 512][EAGER, OURS].held
@@ -134,6 +138,35 @@ def test_the_command(known, capsys, tmp_path):
     first = found["steps"][0]
     low, nominal, high = (first["with_host_enqueue_us"][end] for end in ("low", "nominal", "high"))
     assert first["device_us"] < low <= nominal <= high and first["launches"] == 12 * 28
+
+
+def test_the_tables_for_a_page_come_from_disk(known, capsys, monkeypatch):
+    words = ["step", "--markdown", "--model", "Llama-2-7B", "--requests", "1", "--requests", "64", "--context", "8192"]
+    assert main(words) == 1
+    assert "1 rows, distinct is not known yet; the same command without --markdown counts it" in capsys.readouterr().err
+    monkeypatch.setattr(steps, "LAYERS", SimpleNamespace(latest=lambda: Everything(SCHEMES)))
+    monkeypatch.setattr(steps, "CHOICES", SimpleNamespace(latest=lambda: Everything({"launches": [["triton", 30.0]]})))
+    assert main(words) == 0 and not known
+    said = capsys.readouterr().out
+    assert "nothing was measured on an NPU" in said and "With host enqueue" in said
+    device, host = said.split("*with host enqueue*", 1)
+    assert "| tokens | Llama-2-7B: 1 | Llama-2-7B: 64 |" in device and "\\* |" in device
+    rows = [line for line in host.splitlines() if line.startswith("| CoLD optimistic, a peer")]
+    assert len(rows) == 1 and rows[0].count("%") == 2 * 2
+    assert "latency of CoLD" in host and host.count(OURS) == 2
+
+
+class Everything(dict):
+    """Of every cell the same was found."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __contains__(self, key):
+        return True
+
+    def __getitem__(self, key):
+        return self.value
 
 
 def test_bad_input(known, capsys):
