@@ -15,7 +15,8 @@ from cold_kernels.ascend.simulator.execute.translate import Core
 from cold_kernels.ascend.simulator.timing.cores import placed, traffic
 from cold_kernels.ascend.simulator.timing.timeline import Share
 from cold_kernels.ascend.simulator.trace.execution import Execution
-from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work, layout
+from cold_kernels.ascend.simulator.trace.operands import operand
+from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work
 
 CHIP = chip_named("Ascend910B3")
 HBM, L2 = CHIP.hbm_bytes_per_second, CHIP.l2_bytes_per_second
@@ -108,7 +109,7 @@ def vector(address):
     "second, name", [(4096, "repeat_binary"), (4096 + 256, "repeat_unary"), (4128, "repeat_binary")]
 )
 def test_sources_in_the_same_bank_groups_are_read_one_after_the_other(second, name):
-    job = elementwise_work(*layout(vector(0), vector(second), vector(16384)), 4, "repeat_binary")
+    job = elementwise_work(tuple(map(operand, (vector(0), vector(second), vector(16384)))), "repeat_binary")
     assert dict(job.counts) == {"vector_issue": 1, name: 16}
 
 
@@ -130,13 +131,15 @@ def rows_of(address, width, rows=32):
 )
 def test_rows_beside_a_broadcast_row_meet_it_by_their_own_addresses(width, second, unary, binary):
     target = rows_of(32768, width)
-    job = elementwise_work(*layout(rows_of(0, width), rows_of(second, width, rows=1), target), 4, "repeat_binary")
+    job = elementwise_work(
+        tuple(map(operand, (rows_of(0, width), rows_of(second, width, rows=1), target))), "repeat_binary"
+    )
     counts = dict(job.counts)
     assert (counts.get("repeat_unary", 0), counts.get("repeat_binary", 0)) == (unary, binary)
 
 
 def test_one_source_is_read_at_once():
-    job = elementwise_work(*layout(vector(0), vector(16384)), 4, "repeat_binary")
+    job = elementwise_work((operand(vector(0)), operand(vector(16384))), "repeat_binary")
     assert dict(job.counts) == {"vector_issue": 1, "repeat_unary": 16}
 
 

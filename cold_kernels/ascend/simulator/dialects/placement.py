@@ -7,8 +7,10 @@ import numpy as np
 
 from ..core.memory import BLOCK, OutOfBounds
 from ..core.operations import Op, handles, is_memref
+from ..trace.broadcast_costs import broadcast_work, number_work
 from ..trace.events import issues
-from ..trace.vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
+from ..trace.operands import operand as operand_of
+from ..trace.vector_costs import REPEAT
 from ..trace.work import VECTOR, Work, work
 from .elementwise import operand
 
@@ -18,32 +20,27 @@ GATHERED = 64
 
 @handles("hivm.hir.vbrc")
 def broadcast(translator, op: Op):
-    """A number, or axes of size 1."""
+    """A number, or an axis of size 1."""
     source, target = op.operands[:2]
     axes = op.ints("broadcast_dims")
     fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
-    vector = is_memref(source)
+    source_slot = translator.slot(source) if is_memref(source) else None
+    if source_slot is not None and len(axes) != 1:
+        raise op.unsupported(f"a broadcast of the axes {axes}")
     issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        last_axis = vector and len(ref.shape) - 1 in axes
-        core.trace.append(issue(_broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
+        if source_slot is None:
+            job = number_work(operand_of(ref))
+        else:
+            job = broadcast_work((operand_of(env[source_slot]), operand_of(ref)), axes[0])
+        core.trace.append(issue(job))
         if core.values:
             values = fetch(env)
             ref.write(values)
 
     return step
-
-
-@functools.cache
-def _broadcast_work(rows: int, columns: int, vectorizable: bool, at_once: float, size: float, last_axis: bool) -> Work:
-    if not vectorizable:
-        return elementwise_work(rows, columns, False, at_once, size, "repeat_unary")
-    counts = elementwise_counts(rows, columns, size, "repeat_unary")
-    if last_axis:  # each value to a block, then blocks to rows
-        counts += (("vector_issue", 1), ("repeat_unary", math.ceil(rows / 8)), ("vector_drain", 2))
-    return work(VECTOR, counts)
 
 
 @handles("hivm.hir.varange")

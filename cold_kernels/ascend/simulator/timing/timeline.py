@@ -29,7 +29,7 @@ from ..trace.events import (
 from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
-BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "scalar_miss", "flag")
 ISSUES = "vector_issue"
 
 
@@ -196,7 +196,7 @@ def schedule(
             if observer:
                 observer.issued(event, cost, begun, ready, start, end, now)
         elif kind is ScalarWork:
-            spent = event.count * scalar
+            spent = event.count * scalar + event.divisions * cycles["scalar_divide"]
             now += spent
             busy[SCALAR] += spent
             if observer:
@@ -228,6 +228,7 @@ def schedule(
                     observer.drained(event, idle, free[pipe])
         elif kind is ScalarAccess:
             spent = event.count * cycles["scalar_local" if event.local else "scalar_global"]
+            spent += event.missed * cycles["scalar_miss"]
             now += spent
             busy[SCALAR] += spent
             if observer:
