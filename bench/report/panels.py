@@ -72,7 +72,7 @@ def rooflines(chip: Chip, folder: Path) -> Section:
     ]  # fmt: skip
     return Section(
         f"Rooflines, {chip.name}",
-        "Times are SIMULATED (HIVM level): device time without what the launch and its cores cost; the floor is that "
+        "Times are SIMULATED (HIVM level): device time from the start of the first program; the floor is that "
         "of the bytes that must move, at the bandwidth that all cores reach, "
         f"{chip.hbm_bytes_per_second / 1e12:.2f} TB/s in the model. All else is counted in the compiled programs.",
         lambda figure: plots.rooflines(figure, by_kernel, chip.hbm_bytes_per_second),
