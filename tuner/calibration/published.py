@@ -114,3 +114,50 @@ def refit(times: Sequence[RowTime], tell: Callable[[str], None] = lambda step: N
             if time.row.kernel.name == kernel:
                 predicted[time.row.name] = time.on(problem.on(theta)), time.on(problem.on(others))
     return Refit(fitted, without, predicted)
+
+
+def off(us: float, published_us: float) -> float:
+    """By how much two times differ, as the ratio of the greater to the less, less 1."""
+    return math.exp(abs(math.log(us / published_us))) - 1
+
+
+def summary(found: Refit, times: Sequence[RowTime]) -> dict:
+    """``constants`` (of each ``value``, ``low``, ``high``, ``error``, ``status``), ``rows`` (of each ``published_us``,
+    ``fitted_us``, ``left_out_us``), and for ``fitted`` and ``left_out`` the errors: ``median``, and the share of rows
+    ``within_25``, ``within_35`` and ``within_50`` per cent."""
+    constants = {}
+    for name, value in found.fitted.values.items():
+        low, high = found.interval(name)
+        constants[name] = dict(
+            value=value, low=low, high=high, error=found.fitted.errors[name], status=found.fitted.status[name]
+        )
+    rows, errors = {}, {"fitted": [], "left_out": []}
+    for time in times:
+        if time.row.name in found.predicted:
+            published = time.row.published_us
+            pair = found.predicted[time.row.name]
+            rows[time.row.name] = dict(published_us=published, fitted_us=pair[0], left_out_us=pair[1])
+            for key, us in zip(errors, pair, strict=True):
+                errors[key].append(off(us, published))
+    shares = {
+        key: {"median": float(np.median(list_))}
+        | {f"within_{per_cent}": float(np.mean(np.array(list_) <= per_cent / 100)) for per_cent in (25, 35, 50)}
+        for key, list_ in errors.items()
+    }
+    return {"constants": constants, "rows": rows, **shares}
+
+
+def text(found: Refit, times: Sequence[RowTime]) -> str:
+    """The constants in the form of `chips.CONSTANTS`, and the errors of the rows."""
+    said = summary(found, times)
+    lines = []
+    for name, figures in said["constants"].items():
+        value, low, high = (f"{figures[key]:.3g}" for key in ("value", "low", "high"))
+        about = f"{CONSTANTS[name].unit}; {figures['status']}, standard error {figures['error']:.0%}"
+        lines.append(f'"{name}": Constant({value}, {low}, {high}, ...),  # {about}')
+    for key, figures in ((key, said[key]) for key in ("fitted", "left_out")):
+        lines.append(
+            f"{key}: {len(said['rows'])} rows, median error {figures['median']:.1%}, within 25 %: "
+            f"{figures['within_25']:.0%}, 35 %: {figures['within_35']:.0%}, 50 %: {figures['within_50']:.0%}"
+        )
+    return "\n".join(lines)

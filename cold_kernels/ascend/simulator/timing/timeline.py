@@ -191,10 +191,9 @@ def schedule(
                 oldest = max(ready, min(free[LOAD], free[STORE]))  # no later copy starts before
                 end = max(end, memory.take(start, cost.memory, oldest))
             free[pipe] = end
-            latency = cost.latency
             if first and pipe == LOAD:
-                latency, first = latency + costs.first_load, False
-            done[pipe] = max(done[pipe], end + latency)
+                cost, first = cost._replace(latency=cost.latency + costs.first_load), False
+            done[pipe] = max(done[pipe], end + cost.latency)
             busy[pipe] += end - start - cost.scalar
             if work.blocks:
                 now = max(now, done[pipe])
