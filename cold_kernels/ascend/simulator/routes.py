@@ -1,22 +1,22 @@
 """Which route each layout takes through the device library, by example; the page docs/simulator.md shows it.
 
-Run it to print the table: ``python -m cold_kernels.ascend.simulator.trace.routes``.
+Run it to print the table: ``python -m cold_kernels.ascend.simulator.routes``.
 """
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import fallbacks
-from .broadcast_costs import broadcast_work, number_work
-from .cast_costs import cast_work
-from .copy_costs import copy_work
-from .mask_costs import compare_work, select_work
-from .movement_costs import arange_work, flip_work, gather_work, pick_work, sort_work, transpose_work, weave_work
-from .operands import Operand
-from .reduction_costs import reduce_work, running_work
-from .vector_costs import elementwise_work, xor_work
-from .work import Work
+from .trace import fallbacks
+from .trace.broadcast_costs import broadcast_work, number_work
+from .trace.cast_costs import cast_work
+from .trace.copy_costs import copy_work
+from .trace.mask_costs import compare_work, select_work
+from .trace.movement_costs import arange_work, flip_work, gather_work, pick_work, sort_work, transpose_work, weave_work
+from .trace.operands import Operand
+from .trace.reduction_costs import reduce_work, running_work
+from .trace.vector_costs import elementwise_work, xor_work
+from .trace.work import Work
 
 ONE = "one instruction"
 REPEATS = "a repeat a row"
