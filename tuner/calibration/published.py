@@ -22,7 +22,7 @@ SIGMA = 0.06
 
 FITTED = (
     "load_rate", "load_rate_l2", "load_latency", "load_first", "store_rate", "store_latency", "burst", "vector_drain",
-    "short_row", "scalar", "scalar_divide", "scalar_issue", "scalar_local", "scalar_global", "scalar_miss", "flag",
+    "short_row", "scalar", "scalar_divide", "scalar_issue", "scalar_local", "scalar_global", "scalar_miss", "scalar_first", "flag",
     "launch_us", "dispatch_us", "program_us", "hbm_share", "l2_ratio",
 )  # fmt: skip
 """Constants that rows are asked about. The others are single instructions, which the tables tell exactly."""

@@ -29,7 +29,7 @@ from ..trace.events import (
 from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
-BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "scalar_miss", "flag")
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
 ISSUES = "vector_issue"
 
 
@@ -232,7 +232,7 @@ def schedule(
                     observer.drained(event, idle, free[pipe])
         elif kind is ScalarAccess:
             spent = event.count * cycles["scalar_local" if event.local else "scalar_global"]
-            spent += event.missed * cycles["scalar_miss"]
+            spent += event.missed * cycles["scalar_miss"] + event.first * cycles["scalar_first"]
             now += spent
             busy[SCALAR] += spent
             if observer:
