@@ -15,6 +15,7 @@ from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds
 from ..core.operations import Op, handles, type_name
 from ..trace.copy_costs import copy_work
 from ..trace.events import issues
+from ..trace.fallbacks import STRIDED, UNALIGNED_ROWS
 from ..trace.operands import operand
 from ..trace.work import LOAD, STORE, Work, work
 
@@ -75,8 +76,8 @@ def _whole_blocks(buffer: MemRef) -> bool:
 def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, placeable: bool, beyond: int) -> Work:
     total = rows * columns * size
     if not placeable:
-        counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 4))
-        return work(pipe, counts, total, blocks=True)
+        counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 2))
+        return work(pipe, counts, total, blocks=True, fallback=UNALIGNED_ROWS if contiguous else STRIDED)
     bursts = rows if contiguous else rows * columns
     kind = "load" if pipe == LOAD else "store"
     return work(
