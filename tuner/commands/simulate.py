@@ -19,8 +19,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "simulate",
         help="why a kernel is slow: pipes, stalls and their causes, source lines",
         description="Compiles a kernel, executes it on a simulated chip, and says where the cycles go: by pipe, by "
-        "cause and by line of the Triton source, and names what people suffer from. All figures are simulated. Exit code "
-        f"{FOUND} if there is a finding that --fail-on names.",
+        "cause and by line of the Triton source, and names what people suffer from. All figures are simulated. Exit "
+        f"code {FOUND} if there is a finding that --fail-on names.",
     )
     parser.add_argument("kernel", metavar="KERNEL", help=f"{', '.join(KERNELS)}, FILE.py:SPEC, or FILE.py:FUNCTION")
     parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")

@@ -62,8 +62,8 @@ def check(wanted: Iterable[Rule], kernel: ProfiledKernel) -> None:
     """Raise ValueError for a rule that a kernel could never break, as nobody can look."""
     if not kernel.batch and any(rule.code == CONSTEXPR_FOLLOWS_BATCH for rule in wanted):
         raise ValueError(
-            f"--fail-on {CONSTEXPR_FOLLOWS_BATCH}: nothing says which dimension of {kernel.kernel} is the batch; it takes "
-            "a KernelSpec whose first tensor has it first, and bucket names it"
+            f"--fail-on {CONSTEXPR_FOLLOWS_BATCH}: nothing says which dimension of {kernel.kernel} is the batch; it "
+            "takes a KernelSpec whose first tensor has it first, and bucket names it"
         )
 
 

@@ -19,7 +19,7 @@ CARRIES = ("hivm.hir.vcast", "hivm.hir.copy", SELECT)
 """What may stand between a load and the select: a conversion, a copy, the select of a masked load."""
 MOST_LOADS = 0.5
 """Share of a load's tiles that are filled before it: the last tile of a size that tiles do not divide always is."""
-LEAST = 0.01
+LEAST = 0.05
 """Share of the launch's cycles from which on a fill is named."""
 
 
@@ -70,7 +70,7 @@ def _loads(value: SSAValue, reader: Op) -> set:
     if any(not writes(op, place) and op.raw is not reader.raw for op, place in touched):
         return set()
     writers = {op.raw: op for op, place in touched if writes(op, place)}
-    writers = [op for op in writers.values() if not _is_fill(op)]
+    writers = [op for op in writers.values() if not is_fill(op)]
     if writers and all(op.name == LOADS for op in writers):
         return {op.raw for op in writers}
     if len(writers) != 1 or writers[0].name not in CARRIES:
@@ -82,7 +82,8 @@ def _loads(value: SSAValue, reader: Op) -> set:
     return _loads(sources[0], carrier) if len(sources) == 1 else set()
 
 
-def _is_fill(op: Op) -> bool:
+def is_fill(op: Op) -> bool:
+    """Whether an operation fills a buffer with a number."""
     return op.name == FILL and not is_memref(op.operands[0])
 
 
@@ -91,7 +92,7 @@ def _fills(launch: ProfiledLaunch, happened: list[Event], ops: list[Op]) -> Iter
     times = _times(launch)
     lines: dict[str, set] = defaultdict(set)
     for op in ops:
-        if _is_fill(op) and times[op] > MOST_LOADS * sum(times[load] for load in ops if load.raw in _loaded(op)) > 0:
+        if is_fill(op) and times[op] > MOST_LOADS * sum(times[load] for load in ops if load.raw in _loaded(op)) > 0:
             lines[place_of(op, launch)].add(op.raw)
     for place, fills in lines.items():
         dropped = {event for event in happened if isinstance(event, Issue) and event.op and event.op.raw in fills}
