@@ -58,14 +58,14 @@ def exposed_latency(launch: ProfiledLaunch) -> Iterator[Finding]:
         cycles = sum(exposed[op] for op in ops)
         if cycles < LEAST * found.cycles:
             continue
-        times = sum(turns[op] for op in ops)
+        times, of = (sum(counted[op] for op in ops) for counted in (turns, all_turns))
         ((after, _),) = sum((waits[op] for op in ops), Counter()).most_common(1)
         reason, help = _words(ops, after)
         yield Finding(
             EXPOSED_LATENCY,
             launch.function,
             line,
-            f"{times} of {sum(all_turns[op] for op in ops)} turns wait {cycles / times:.0f} cycles for its latency: {reason}",
+            f"{times} of {of} turns wait {cycles / times:.0f} cycles for its latency: {reason}",
             help,
             cycles,
         )

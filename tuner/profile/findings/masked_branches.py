@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from cold_kernels.ascend.simulator.core.operations import Op, is_memref
 from cold_kernels.ascend.simulator.profile.price import saved
@@ -33,12 +33,12 @@ def masked_branches(launch: ProfiledLaunch) -> Iterator[Finding]:
 
 def _both_sides(launch: ProfiledLaunch, ops: list[Op]) -> Iterator[Finding]:
     """The price is that of the side that costs less: at most one of the two is needed."""
-    lines: dict[str, list[tuple[set, set]]] = defaultdict(list)
+    lines: dict[str, list[tuple[set[Operation], ...]]] = defaultdict(list)
     for op in ops:
         if op.name != SELECT:
             continue
         (_, *choices), _, _ = op.groups()
-        sides = [_loads(choice, op) for choice in choices]
+        sides = [_chain(choice, op) for choice in choices]
         if len(sides) == 2 and all(sides):
             lines[place_of(op, launch)].append(tuple(sides))
     for place, found in lines.items():
@@ -57,29 +57,31 @@ def _both_sides(launch: ProfiledLaunch, ops: list[Op]) -> Iterator[Finding]:
         )
 
 
-def _unless(event: Event, dropped: set) -> Event | None:
+def _unless(event: Event, dropped: set[Operation]) -> Event | None:
     return None if isinstance(event, Issue) and event.op and event.op.raw in dropped else event
 
 
-def _loads(value: SSAValue, reader: Op) -> set:
-    """The loads that a side of a select comes from, and that nothing else reads; empty if there is another source."""
+def _chain(value: SSAValue, reader: Op) -> set[Operation]:
+    """The loads that a side of a select comes from, with what stands between; empty if it comes from anything else, or
+    if somebody else reads it."""
     planned = buffers(value) if is_memref(value) else None
     if not planned:
         return set()
     touched = list(users(planned))
     if any(not writes(op, place) and op.raw is not reader.raw for op, place in touched):
         return set()
-    writers = {op.raw: op for op, place in touched if writes(op, place)}
-    writers = [op for op in writers.values() if not is_fill(op)]
+    by_raw = {op.raw: op for op, place in touched if writes(op, place)}
+    writers = [op for op in by_raw.values() if not is_fill(op)]
     if writers and all(op.name == LOADS for op in writers):
         return {op.raw for op in writers}
     if len(writers) != 1 or writers[0].name not in CARRIES:
         return set()
     (carrier,) = writers
-    sources = carrier.groups()[0] if carrier.name != "hivm.hir.copy" else carrier.operands[:1]
+    sources = carrier.operands[:1] if carrier.name == "hivm.hir.copy" else carrier.groups()[0]
     if carrier.name == SELECT:
         sources = [choice for choice in sources[1:] if is_memref(choice)]
-    return _loads(sources[0], carrier) if len(sources) == 1 else set()
+    before = _chain(sources[0], carrier) if len(sources) == 1 else set()
+    return before | {carrier.raw} if before else set()
 
 
 def is_fill(op: Op) -> bool:
@@ -90,7 +92,7 @@ def is_fill(op: Op) -> bool:
 def _fills(launch: ProfiledLaunch, happened: list[Event], ops: list[Op]) -> Iterator[Finding]:
     """The price is that of the fills and of the flags that the load waits for because of them."""
     times = _times(launch)
-    lines: dict[str, set] = defaultdict(set)
+    lines: dict[str, set[Operation]] = defaultdict(set)
     for op in ops:
         if is_fill(op) and times[op] > MOST_LOADS * sum(times[load] for load in ops if load.raw in _loaded(op)) > 0:
             lines[place_of(op, launch)].add(op.raw)
@@ -126,7 +128,7 @@ def _times(launch: ProfiledLaunch) -> Counter[Op]:
     return times
 
 
-def _loaded(fill: Op) -> set:
+def _loaded(fill: Op) -> set[Operation]:
     """The loads into the buffers that an operation fills."""
     touched = users(buffers(fill.operands[1]) or set())
     return {op.raw for op, place in touched if op.name == LOADS and writes(op, place)}
