@@ -49,9 +49,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object; docs/simulator.md has its keys")
     parser.add_argument(
-        "--fail-on", action="append", default=[], metavar="CODE[:N%%]",
-        help=f"exit with code {FOUND} if there is such a finding, or only if it costs at least so much of the kernel's "
-        f"cycles; may be repeated: any, {', '.join(CODES)}",
+        "--fail-on", action="append", default=[], metavar="CODE[:SHARE]",
+        help=f"exit with code {FOUND} if there is such a finding, or with scalar-fallback:5%% only if it costs at "
+        f"least so much of the kernel's cycles; may be repeated: any, {', '.join(CODES)}",
     )  # fmt: skip
     parser.set_defaults(run=run, needs=("rich", "torch"))
 

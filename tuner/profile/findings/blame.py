@@ -15,6 +15,8 @@ EXTRACTED = "ExtractedLoadOrStore"
 """How the compiler marks a loop in which it takes a copy apart whose addresses follow no pattern."""
 REMAINDERS = ("arith.remsi", "arith.remui", "arith.remf")
 DIVISIONS = ("arith.divsi", "arith.divui", "arith.floordivsi", "arith.ceildivsi", "arith.ceildivui")
+CASTS = ("arith.trunci", "arith.extsi", "arith.extui", "arith.bitcast")
+"""What comes of another operation's type."""
 
 
 class Blame(NamedTuple):
@@ -51,7 +53,7 @@ def blame(loop: Op) -> Blame:
                 "use tl.sum, in fp32 or int32",
             )
     wide = [op for op in computed if "i64" in map(type_name, (*op.operands, *op.results))]
-    for op in wide:
+    for op in sorted(wide, key=lambda op: op.name in CASTS):
         return Blame(
             op,
             f"int64 ({_named(op)}): the vector unit has no arithmetic and no comparisons of 64 bits",

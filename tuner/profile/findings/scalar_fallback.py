@@ -26,6 +26,10 @@ ALIGNED = (
     "make the last axis contiguous and its rows whole 32-byte blocks: a tile padded to 8 fp32 or 16 fp16, loaded with "
     "a mask"
 )
+HELPS = {
+    "vreduce": "reduce fp16 or fp32, the only types that are reduced across a row; fp32 has integers below 2**24 exactly",
+}
+"""What would help, by operation; else `ALIGNED`."""
 
 
 def scalar_fallback(launch: ProfiledLaunch) -> Iterator[Finding]:
@@ -84,11 +88,12 @@ def _by_elements(work: Work) -> bool:
 
 def _of_library(op: Op, work: Work) -> Blame:
     name = op.name.removeprefix("hivm.hir.")
-    if work.fallback:
-        return Blame(op, f"{name}: {work.fallback}", ALIGNED)
-    if work.pipe in (LOAD, STORE):
-        return Blame(op, f"{name}: rows that are no whole 32-byte blocks, or elements that stand apart", ALIGNED)
-    return Blame(op, f"{name}: the library has no vector form of it for this type and layout", ALIGNED)
+    why = work.fallback or (
+        "rows that are no whole 32-byte blocks, or elements that stand apart"
+        if work.pipe in (LOAD, STORE)
+        else "the library has no vector form of it for this type and layout"
+    )
+    return Blame(op, f"{name}: {why}", HELPS.get(name, ALIGNED))
 
 
 def _loops(happened: list[Event]) -> Callable[[Operation], Op | None]:
