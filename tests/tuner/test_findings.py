@@ -181,6 +181,8 @@ def test_a_batch_that_nobody_names_cannot_be_asked_for(kernel, capsys):
     arguments = ["simulate", f"{KERNELS_FILE}:{kernel}", *given, "--fail-on", "constexpr-follows-batch"]
     assert main(arguments) == 2
     assert f"which dimension of {kernel} is the batch" in capsys.readouterr().err
+    assert run(capsys, kernel, signature * bool(given))["unchecked"] == ["constexpr-follows-batch"]
+    assert run(capsys, "twice")["unchecked"] == []
 
 
 @compiled

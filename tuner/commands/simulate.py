@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         import matplotlib  # noqa: F401
     from ..profile.analysis import analyse
     from ..profile.choice import chosen
+    from ..profile.findings.constexpr_follows_batch import unchecked
     from ..profile.findings.fail_on import broken, check, rules
     from ..profile.findings.named import named
 
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     try:
         kernel, default = chosen(arguments)
         check(wanted, kernel)
-        found = analyse(kernel) | {"findings": named(kernel)}
+        found = analyse(kernel) | {"findings": named(kernel), "unchecked": unchecked(kernel)}
     except TypeError as error:  # of a signature, or of the spec's own functions
         raise ValueError(error) from error
     written = []

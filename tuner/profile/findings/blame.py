@@ -43,20 +43,19 @@ def blame(loop: Op) -> Blame:
         for op in computed:
             if op.name in names:
                 return found(op)
-    written = set().union(*(_memory(op) for op in stores))
-    for op in accesses:
-        if op.name == "memref.load" and _memory(op) & written and computed:
-            return Blame(
-                computed[0],
-                f"a running result ({_named(computed[0])}): every element needs the one before",
-                "run it along the first axis of a tile [N, M], where whole rows are added; for the last element alone "
-                "use tl.sum, in fp32 or int32",
-            )
-    wide = [op for op in computed if "i64" in map(type_name, (*op.operands, *op.results))]
-    for op in sorted(wide, key=lambda op: op.name in CASTS):
+    if computed and any(_runs_on(op, stores) for op in accesses if op.name == "memref.load"):
         return Blame(
-            op,
-            f"int64 ({_named(op)}): the vector unit has no arithmetic and no comparisons of 64 bits",
+            computed[0],
+            f"a running result ({_named(computed[0])}): every element needs the one before",
+            "run it along the first axis of a tile [N, M], where whole rows are added; for the last element alone use "
+            "tl.sum, in fp32",
+        )
+    wide = [op for op in computed if "i64" in map(type_name, (*op.operands, *op.results))]
+    if wide:
+        worst = min(wide, key=lambda op: op.name in CASTS)
+        return Blame(
+            worst,
+            f"int64 ({_named(worst)}): the vector unit has no arithmetic and no comparisons of 64 bits",
             "cast what is loaded at once where the values fit: tl.load(...).to(tl.int32)",
         )
     worst = computed[0] if computed else loop
@@ -111,6 +110,18 @@ def _accesses(loop: Op) -> Iterator[Op]:
 def _memory(access: Op) -> set[SSAValue]:
     value = access.operands[ACCESSES[access.name]]
     return buffers(value) or {value}
+
+
+def _runs_on(load: Op, stores: list[Op]) -> bool:
+    """Whether a load reads what an earlier turn of its loop stored: another element, or one that stays the same."""
+    _, *where = load.operands
+    turn = load.raw.parent_block()
+    same = all(index.owner is not turn and not _within_block(index.owner, turn) for index in where)
+    return any(_memory(load) & _memory(store) and (same or where != store.operands[2:]) for store in stores)
+
+
+def _within_block(owner, block: Block) -> bool:
+    return not isinstance(owner, Block) and owner.parent_block() is block
 
 
 def _computed(loop: Op, stores: list[Op]) -> Iterator[Op]:

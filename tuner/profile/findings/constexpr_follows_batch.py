@@ -33,6 +33,11 @@ def constexpr_follows_batch(kernel: ProfiledKernel) -> Iterator[Finding]:
             )
 
 
+def unchecked(kernel: ProfiledKernel) -> list[str]:
+    """The codes that nobody can look for in a kernel: this one, where nothing says which dimension is the batch."""
+    return [] if kernel.batch else [CONSTEXPR_FOLLOWS_BATCH]
+
+
 def _constants(calls: Iterable[StageCall]) -> dict[tuple[str, str], tuple[Any, Any]]:
     """By function and parameter: the Triton function, and what is compiled in."""
     return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..profiled import ProfiledKernel
 from .codes import CODES, CONSTEXPR_FOLLOWS_BATCH
+from .constexpr_follows_batch import unchecked
 
 ANY = "any"
 
@@ -60,9 +61,10 @@ def _rule(word: str) -> Rule:
 
 def check(wanted: Iterable[Rule], kernel: ProfiledKernel) -> None:
     """Raise ValueError for a rule that a kernel could never break, as nobody can look."""
-    if not kernel.batch and any(rule.code == CONSTEXPR_FOLLOWS_BATCH for rule in wanted):
+    codes = {rule.code for rule in wanted}
+    for code in codes.intersection(unchecked(kernel)):
         raise ValueError(
-            f"--fail-on {CONSTEXPR_FOLLOWS_BATCH}: nothing says which dimension of {kernel.kernel} is the batch; it "
+            f"--fail-on {code}: nothing says which dimension of {kernel.kernel} is the batch; it "
             "takes a KernelSpec whose first tensor has it first, and bucket names it"
         )
 

@@ -27,7 +27,7 @@ ALIGNED = (
     "a mask"
 )
 HELPS = {
-    "vreduce": "reduce fp16 or fp32, the only types that are reduced across a row; fp32 has integers below 2**24 exactly",
+    "vreduce": "reduce fp16 or fp32: no other type is reduced across a row; fp32 has integers below 2**24 exactly",
 }
 """What would help, by operation; else `ALIGNED`."""
 
