@@ -52,6 +52,7 @@ CONSTANTS = {
     "load_rate": Constant(46.7, 32, 64, "B/cycle", f"{REFIT}: 910B1, error 0.4 %, worst 7 %; {INI}: ddr_read 32"),
     "load_rate_l2": Constant(120, 86, 128, "B/cycle", f"{REFIT}: 910B3, 107 to 128, error 2.2 %; {INI}: l2_read 110"),
     "load_latency": Constant(195, 170, 500, "cycle", f"{REFIT}: 193 to 237 a copy, less issue and burst; misses add"),
+    "load_miss": Constant(300, 50, 690, "cycle", "published"),
     "load_issue": Constant(15, 10, 30, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B, its burst included"),
     "store_rate": Constant(65.9, 47, 86, "B/cycle", f"{REFIT}: 910B1, error 0.7 %, worst 5 %; {INI}: l2_write 86"),
     "store_latency": Constant(115, 83, 300, "cycle", f"{REFIT}: 138 a copy, less issue and burst"),
@@ -67,16 +68,20 @@ CONSTANTS = {
     "repeat_4": Constant(4.0, 3.9, 4.4, "cycle", f"{REFIT}: div; exp, ln, sqrt of fp16, error 2.6 %; {THROUGHPUT}"),
     "repeat_sum": Constant(3, 3, 7, "cycle", f"{REFIT}: vcadd fp32, error 0.1 %; {THROUGHPUT}: 7"),
     "repeat_extreme": Constant(7, 6.8, 7.5, "cycle", f"{REFIT}: vcmax, vcmin; sums of fp16, 8 tables, error 0.1 %"),
+    "short_row": Constant(17, 5, 35, "cycle", "published"),
     "repeat_gather": Constant(12.3, 12, 14.1, "cycle", f"{REFIT}: 64 elements of vgather 12.3, of vreducev2 14"),
     # The scalar unit.
     "scalar": Constant(1.4, 1, 2, "cycle", NONE),
+    "scalar_divide": Constant(15, 1, 60, "cycle", f"{NONE}: more for a division by a number of the launch's"),
     "scalar_issue": Constant(4, 1, 10, "cycle", f"{NONE}: operands and masks of an instruction"),
     "scalar_local": Constant(9, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"),
-    "scalar_global": Constant(120, 30, 500, "cycle", f"{NONE}: a scalar load through the data cache"),
+    "scalar_global": Constant(20, 4, 60, "cycle", f"{NONE}: a scalar access that the data cache has"),
+    "scalar_miss": Constant(450, 150, 800, "cycle", f"{NONE}: more for a line that it has not"),
     "flag": Constant(10, 2, 50, "cycle", NONE),
     # Everything around the program.
-    "launch_us": Constant(6.5, 2.5, 9, "us", f"{SAMPLES}: 0.5 around one core and 6.3 in it; published kernels: 2.5"),
-    "core_start_us": Constant(0.14, 0.05, 0.29, "us", f"{SAMPLES}: 2.5 to 12 around 48 cores; guide 3.5.2: 20 to 21"),
+    "launch_us": Constant(1.1, 0.9, 1.6, "us", "published"),
+    "dispatch_us": Constant(0.062, 0.03, 0.075, "us", "published"),
+    "program_us": Constant(0.15, 0.05, 0.4, "us", "published"),
     "hbm_share": Constant(0.83, 0.8, 1.0, "1", f"{SAMPLES}: 1.48, 1.49, 1.53 of 1.8 TB/s; guide 3.5.2: 0.8 of 0.8"),
     "l2_ratio": Constant(3.5, 2, 5, "1", "L2 over HBM: 5.2 TB/s in the guide; 2 (msKPP), 4.2 (data_copy), 5 (DVM)"),
 }
@@ -118,9 +123,9 @@ class Chip:
         return self.hbm_bytes_per_second * self.constants["l2_ratio"]
 
     def start_us(self, programs: int) -> float:
-        """What a launch of so many programs costs besides running them; cores are started one after the other."""
-        cores = min(programs, self.vector_cores)
-        return self.constants["launch_us"] + cores * self.constants["core_start_us"]
+        """Device time of a launch of so many programs that do nothing: they are dispatched one after the other."""
+        constants = self.constants
+        return constants["launch_us"] + programs * constants["dispatch_us"] + constants["program_us"]
 
     def plausible(self, count: int = 32, seed: int = 0) -> list["Chip"]:
         """``count`` chips with every uncertain constant drawn from its interval, the same for the same seed.

@@ -7,9 +7,9 @@ if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
 from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
-from cold_kernels.fidelity import kernels, one_core_per_token
+from cold_kernels.fidelity import one_core_per_token
 from cold_kernels.fidelity.anchor import EXPAND, MODULES, SHRINK
-from cold_kernels.fidelity.published import LEFT_OUT, ROWS, SIGNATURES, on_cores
+from cold_kernels.fidelity.published import LEFT_OUT, ROWS, Clock, ascendc, on_cores
 
 BY_NAME = {row.name: row for row in ROWS}
 QUICK = (
@@ -21,17 +21,35 @@ QUICK = (
 )
 
 
-def run(kernel, signature, constants, args, programs, multi_buffer=False):
+def run(kernel, constants, args, grid, multi_buffer=False, signature=None):
+    signature = signature or kernel.signature
     options = CompileOptions(multi_buffer=multi_buffer)
-    return simulate(compile_kernel(kernel, signature, constants, options=options), args, (programs,))
+    return simulate(
+        compile_kernel(getattr(kernel, "function", kernel), signature, constants, options=options), args, grid
+    )
 
 
 def test_every_row_says_what_it_is():
-    assert len(BY_NAME) == len(ROWS) > 8
+    assert len(BY_NAME) == len(ROWS)
     for row in ROWS:
-        assert row.kernel in SIGNATURES and row.published_us > 0 and "asc-devkit" in row.source
-        assert len(row.sizes) == len(SIGNATURES[row.kernel])
+        assert row.published_us > 0 and row.source and isinstance(row.clock, Clock) and 0 < row.weight <= 1
+        assert row.kernel.does
     assert all(LEFT_OUT.values())
+
+
+def test_there_are_many_rows_of_many_kernels():
+    assert len(ROWS) >= 75 and len({row.kernel.name for row in ROWS}) >= 9
+
+
+def test_a_row_without_chip_or_clock_counts_less():
+    names = "DataCopy 64 x 2 KB", "gate H=16 B=1", "accept by core MTP=1 B=32", "slots after N=2 T=4"
+    assert [BY_NAME[name].weight for name in names] == [1, 0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("kernel", {row.kernel.name: row for row in ROWS})
+def test_a_row_of_each_kernel_has_its_kernels_arguments(kernel):
+    row = min((row for row in ROWS if row.kernel.name == kernel), key=lambda row: row.published_us)
+    assert len(row.arguments()) == len(row.kernel.signature)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -41,35 +59,34 @@ def test_a_quick_row_is_near(name):
 
 
 def test_one_program_tells_the_time_of_all():
-    run = BY_NAME["DataCopy 64 x 2 KB"].simulated()
-    assert run.bytes_read == 48 * 256 * 12288 * 2 == run.execution.unique_bytes
+    found = BY_NAME["DataCopy 64 x 2 KB"].simulated()
+    assert found.bytes_read == 48 * 256 * 12288 * 2 == found.execution.unique_bytes
     with pytest.raises(ValueError, match="a launch of 48 programs is no single program"):
-        on_cores(run, 48)
+        on_cores(found, 48)
 
 
 @pytest.mark.parametrize("rows, programs, tile", [(7, 3, 64), (4, 4, 256)])
 def test_add(rows, programs, tile):
     x, y = torch.randn(rows, 128).half(), torch.randn(rows, 128).half()
     z = torch.full_like(x, torch.nan)
-    run(kernels.add, SIGNATURES["add"], dict(COLUMNS=128, TILE=tile), [x, y, z, rows], programs)
+    run(ascendc.ADDING, dict(COLUMNS=128, TILE=tile), [x, y, z, rows], (programs,))
     assert torch.equal(z, x + y)
 
 
 def test_reads_do_read():
     x, y = torch.randn(8 * 64).half(), torch.zeros(4 * 32).half()
     constants = dict(ROWS=4, COLUMNS=64, TILE_M=4, TILE_N=32, PARTS=2, TIMES=1, BUFFERS=1)
-    run(kernels.read, SIGNATURES["read"], constants, [x, y, 1], 2)
+    run(ascendc.READING, constants, [x, y, 1], (2,))
     assert torch.equal(y.view(4, 32), x.view(8, 64)[4:, 32:])  # the last tile of the last program
     y = torch.zeros(8 * 16).half()
-    run(kernels.read_small, SIGNATURES["read_small"], dict(ROWS=4, COLUMNS=64, TILE=16, BUFFERS=2), [x, y, 1], 2, True)
+    run(ascendc.READING_SMALL, dict(ROWS=4, COLUMNS=64, TILE=16, BUFFERS=2), [x, y, 1], (2,), True)
     assert torch.equal(y, x[-8 * 16 :])
 
 
 def test_to_fractals():
     x = torch.randn(64, 256).half()
     z = torch.full((64 * 256,), torch.nan).half()
-    constants = dict(ROWS=64, COLUMNS=256, TILES=2, TILE_M=16, TILE_N=32)
-    run(kernels.to_fractals, SIGNATURES["to_fractals"], constants, [x, z], 16)
+    run(ascendc.FRACTALS_OF, dict(ROWS=64, COLUMNS=256, TILES=2, TILE_M=16, TILE_N=32), [x, z], (16,))
     assert torch.equal(z.view(16, 64, 16), x.view(64, 16, 16).permute(1, 0, 2))
 
 
@@ -79,12 +96,12 @@ def test_one_core_per_token(hidden, tile):
     low, y, idx = torch.full((3, 64), 7.0), torch.zeros(3, hidden).half(), torch.tensor([1, -1, 0])
     strides = [hidden, 64 * hidden, hidden, 64]
     args = [x, a, low, idx, 0.5, *strides]
-    run(one_core_per_token.shrink, SHRINK, dict(H=hidden, R=64, TILE=tile), args, 3)
+    run(one_core_per_token.shrink, dict(H=hidden, R=64, TILE=tile), args, (3,), signature=SHRINK)
     used = idx >= 0
     wanted = 0.5 * torch.einsum("th,trh->tr", x.float(), a[idx.clamp(min=0)].float())
     assert torch.allclose(low[used], wanted[used], atol=1e-3) and (low[~used] == 7).all()
     args = [b, low, y, idx, hidden * 64, 64, 64, hidden]
-    run(one_core_per_token.expand, EXPAND, dict(H=hidden, R=64, TILE=1024), args, 3)
+    run(one_core_per_token.expand, dict(H=hidden, R=64, TILE=1024), args, (3,), signature=EXPAND)
     wanted = torch.einsum("tr,thr->th", low, b[idx.clamp(min=0)].float())
     assert torch.allclose(y[used].float(), wanted[used], rtol=2e-3, atol=1e-1) and not y[~used].any()
 

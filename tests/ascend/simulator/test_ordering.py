@@ -5,8 +5,9 @@ pytest.importorskip("ml_dtypes")
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate
-from cold_kernels.ascend.simulator.dialects.ordering import _sorted_work, _woven
 from cold_kernels.ascend.simulator.timing.timeline import Costs
+from cold_kernels.ascend.simulator.trace.movement_costs import sort_work, weave_work
+from tests.ascend.simulator.layouts import dense
 from tests.ascend.simulator.programs import buffer, hand_written, tensor
 
 TYPES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32", torch.int16: "i16", torch.int32: "i32"}
@@ -140,10 +141,11 @@ def test_longer_rows_cost_more():
 
     costs = Costs(chip_named("Ascend910B3"), 100)
     for work in (
-        lambda n: _woven(1, n, 4),
-        lambda n: _sorted_work(1, n, 4, False),
-        lambda n: _sorted_work(1, n, 2, True),
+        lambda n: weave_work(dense(n), dense(n), dense(2 * n)),
+        lambda n: sort_work(dense(1, n), False),
+        lambda n: sort_work(dense(1, n, size=2), True),
     ):
         cycles = [costs(work(n)).pipe for n in (32, 64, 256, 1024, 4096)]
         assert cycles == sorted(cycles) and cycles[-1] > 10 * cycles[0]
-    assert costs(_sorted_work(2, 64, 4, True)).pipe == pytest.approx(2 * costs(_sorted_work(1, 64, 4, True)).pipe)
+    one, two = (costs(sort_work(dense(rows, 64), True)).pipe for rows in (1, 2))
+    assert two == pytest.approx(2 * one)

@@ -10,12 +10,14 @@ pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import L2_BYTES, chip_named
 from cold_kernels.ascend.simulator.core.memory import Allocation, MemRef
 from cold_kernels.ascend.simulator.dialects.copies import _beyond, _Reads
-from cold_kernels.ascend.simulator.dialects.placement import _transpose_work
 from cold_kernels.ascend.simulator.execute.translate import Core
 from cold_kernels.ascend.simulator.timing.cores import placed, traffic
 from cold_kernels.ascend.simulator.timing.timeline import Share
 from cold_kernels.ascend.simulator.trace.execution import Execution
-from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work, layout
+from cold_kernels.ascend.simulator.trace.movement_costs import transpose_work
+from cold_kernels.ascend.simulator.trace.operands import operand
+from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work
+from tests.ascend.simulator.layouts import dense
 
 CHIP = chip_named("Ascend910B3")
 HBM, L2 = CHIP.hbm_bytes_per_second, CHIP.l2_bytes_per_second
@@ -108,7 +110,7 @@ def vector(address):
     "second, name", [(4096, "repeat_binary"), (4096 + 256, "repeat_unary"), (4128, "repeat_binary")]
 )
 def test_sources_in_the_same_bank_groups_are_read_one_after_the_other(second, name):
-    job = elementwise_work(*layout(vector(0), vector(second), vector(16384)), 4, "repeat_binary")
+    job = elementwise_work(tuple(map(operand, (vector(0), vector(second), vector(16384)))), "repeat_binary")
     assert dict(job.counts) == {"vector_issue": 1, name: 16}
 
 
@@ -130,18 +132,23 @@ def rows_of(address, width, rows=32):
 )
 def test_rows_beside_a_broadcast_row_meet_it_by_their_own_addresses(width, second, unary, binary):
     target = rows_of(32768, width)
-    job = elementwise_work(*layout(rows_of(0, width), rows_of(second, width, rows=1), target), 4, "repeat_binary")
+    job = elementwise_work(
+        tuple(map(operand, (rows_of(0, width), rows_of(second, width, rows=1), target))), "repeat_binary"
+    )
     counts = dict(job.counts)
     assert (counts.get("repeat_unary", 0), counts.get("repeat_binary", 0)) == (unary, binary)
 
 
 def test_one_source_is_read_at_once():
-    job = elementwise_work(*layout(vector(0), vector(16384)), 4, "repeat_binary")
+    job = elementwise_work((operand(vector(0)), operand(vector(16384))), "repeat_binary")
     assert dict(job.counts) == {"vector_issue": 1, "repeat_unary": 16}
 
 
 def test_a_transpose_of_whole_rows_copies_them():
-    copied = dict(_transpose_work((8, 128, 16), 2, True, True).counts)
-    assert copied == {"vector_issue": 8, "repeat_unary": 1024}
-    assert _transpose_work((8, 128, 12), 2, True, False).blocks  # the scalar unit places what is no whole block
-    assert dict(_transpose_work((128, 64), 2, False, False).counts)["repeat_gather"] == 2 * 64
+    copied = transpose_work((dense(128, 8, 16, size=2), dense(8, 128, 16, size=2)), (1, 0, 2))
+    assert dict(copied.counts) == {"vector_issue": 8, "repeat_unary": 1024}
+    placed = transpose_work((dense(128, 8, 12, size=2), dense(8, 128, 12, size=2)), (1, 0, 2))
+    assert placed.blocks and placed.fallback == "unaligned rows"  # the scalar unit places what is no whole block
+    assert (
+        dict(transpose_work((dense(64, 128, size=2), dense(128, 64, size=2)), (1, 0)).counts)["repeat_gather"] == 2 * 64
+    )

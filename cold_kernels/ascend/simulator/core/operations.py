@@ -1,6 +1,6 @@
 """Operations of a compiled program as the translator sees them, and the registry of those that it knows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,12 @@ HANDLERS: dict[str, Callable[..., Any]] = {}
 
 FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
 """Operations that leave no instruction of their own behind."""
+
+
+DIVISIONS = (
+    "arith.divsi", "arith.remsi", "arith.ceildivsi", "arith.floordivsi", "arith.divui", "arith.remui",
+    "arith.ceildivui", "arith.divf", "arith.remf",
+)  # fmt: skip
 
 
 def handles(*names: str) -> Callable[[Callable], Callable]:
@@ -154,3 +160,22 @@ def constant_value(op: Op) -> Any:
 
 def _integers(value: ArrayAttr) -> list:
     return [tuple(_integers(item)) if isinstance(item, ArrayAttr) else item.value.data for item in value]
+
+
+def follows_unused(op: Op) -> bool:
+    """Whether a scalar load from global memory comes after another one in its block that nothing has used yet: the
+    scalar unit waits for what it loads when it uses it, so that the second is under way as well."""
+    between: list[Operation] = []
+    before = op.raw.prev_op
+    while before is not None and not before.regions:
+        if before.name == op.name and not is_local(before.operands[0]):
+            return not any(operand in before.results for later in (*between, op.raw) for operand in later.operands)
+        between.append(before)
+        before = before.prev_op
+    return False
+
+
+def divides(op: Op | None, known: Container) -> bool:
+    """Whether an operation divides by a number that is not ``known`` before the launch; by one that is the compiler
+    shifts or multiplies."""
+    return op is not None and op.name in DIVISIONS and op.operands[1] not in known

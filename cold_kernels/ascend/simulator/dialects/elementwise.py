@@ -9,11 +9,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...chips import UB_BYTES
 from ..core.memory import BIT, BLOCK, Allocation, MemRef
 from ..core.operations import Op, handles, is_memref, type_name
+from ..trace.cast_costs import cast_work
 from ..trace.events import issues
-from ..trace.vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
-from ..trace.work import VECTOR, Work, work
+from ..trace.mask_costs import compare_work, select_work
+from ..trace.operands import operand as operand_of
+from ..trace.vector_costs import REPEAT, elementwise_work, xor_work
+from ..trace.work import Work
 from . import casts
 
 
@@ -49,6 +53,7 @@ COMPARE = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "gt": np.greater, "ge": np.greater_equal, "le": np.less_equal,
 }  # fmt: skip
 BITWISE = ("vnot", "vand", "vor", "vxor")
+NUMBER_IN_BLOCK = ("vsub", "vdiv")
 FLOAT_ONLY = ("vexp", "vln", "vsqrt", "vrsqrt", "vrec", "vdiv")
 
 
@@ -67,18 +72,18 @@ def repeat_of(cost: str, dtype) -> str:
     return "repeat_4" if cost == "repeat_2" and dtype is not BIT and dtype.itemsize == 2 else cost
 
 
-def _issue(translator, op: Op, values, target, cost: str, compute: Callable[[list], None]):
-    """The step of a vector operation: an event, and its values if they count."""
+def _issue(translator, op: Op, values, target, price: Callable[[tuple], Work], compute: Callable[[list], None]):
+    """The step of a vector operation: an event of what it costs by its operands' layouts, and its values if they
+    count."""
     slots = [translator.slot(value) for value in (*values, target) if is_memref(value)]
-    splats = (("vector_issue", 1), ("vector_drain", 1)) if any(not is_memref(v) for v in values) else ()
-    splats = splats if op.name.endswith(("vsub", "vdiv")) else ()
+    permutation = tuple(op.ints("transpose"))
     core = translator.core
     issue = issues(op)
 
     def step(env: list) -> None:
         refs = [env[slot] for slot in slots]
-        size = max(ref.itemsize for ref in refs) if refs else 4
-        core.trace.append(issue(elementwise_work(*layout(*refs), max(size, 1), cost, splats)))
+        sources = (operand_of(ref, permutation) for ref in refs[:-1])
+        core.trace.append(issue(price((*sources, operand_of(refs[-1])))))
         if core.values:
             if any(_overwritten(ref, refs[-1]) for ref in refs[:-1]):
                 raise op.unsupported("an operand that overlaps the target in part")
@@ -127,7 +132,9 @@ def elementwise(translator, op: Op):
         env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
 
     dtype = casts.ELEMENT_TYPES.get(type_name(target), BIT)
-    return _issue(translator, op, sources, target, repeat_of(cost, dtype), compute)
+    number = name in NUMBER_IN_BLOCK and not all(map(is_memref, sources))
+    price = functools.partial(elementwise_work, repeat=repeat_of(cost, dtype), number_in_block=number)
+    return _issue(translator, op, sources, target, xor_work if name == "vxor" else price, compute)
 
 
 def _bitwise(function: Callable) -> Callable:
@@ -147,12 +154,15 @@ def _bitwise(function: Callable) -> Callable:
 def compare(translator, op: Op):
     """To packed bits, in whole 256-byte repeats."""
     sources, (target,) = op.groups()
-    function = COMPARE[op.word("compare_mode", "eq")]
+    mode = op.word("compare_mode", "eq")
+    function, inverts = COMPARE[mode], mode == "ne" and type_name(sources[0]) == "i32"
     fetched = [_shaped(op, operand(translator, value)) for value in sources]
     target_slot = translator.slot(target)
 
     whole = not op.ints("transpose") and all(is_memref(value) for value in sources)
     slots = [translator.slot(value) for value in (*sources, target)]
+    vectors = [translator.slot(value) for value in sources if is_memref(value)]
+    permutation, core, issue = tuple(op.ints("transpose")), translator.core, issues(op)
 
     def compute(env: list) -> None:
         refs = whole_repeats([env[slot] for slot in slots]) if whole else None
@@ -162,7 +172,21 @@ def compare(translator, op: Op):
         else:
             env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
 
-    return _issue(translator, op, sources, target, "repeat_binary", compute)
+    def step(env: list) -> None:
+        refs = [env[slot] for slot in vectors]
+        operands = (*(operand_of(ref, permutation) for ref in refs), operand_of(env[target_slot]))
+        core.trace.append(issue(compare_work(operands, inverts, all(map(_has_room, refs)))))
+        if core.values:
+            compute(env)
+
+    return step
+
+
+def _has_room(source: MemRef) -> bool:
+    """Whether the unified buffer goes on to the end of the last repeat that a comparison reads of it."""
+    rows = sum((n - 1) * s for n, s in zip(source.shape[:-1], source.strides[:-1], strict=True))
+    columns = math.ceil(source.shape[-1] * source.itemsize / REPEAT) * REPEAT
+    return source.address + rows * source.itemsize + columns <= UB_BYTES
 
 
 def whole_repeats(refs: list[MemRef]) -> list[MemRef] | None:
@@ -195,27 +219,19 @@ def select(translator, op: Op):
         raise op.unsupported(f"a condition of {type_name(condition)} for {type_name(target)}")
     fetched = [_shaped(op, operand(translator, value)) for value in (condition, *choices)]
     target_slot, core = translator.slot(target), translator.core
-    splats = sum(not is_memref(value) for value in choices)
-    issue = issues(op)
+    numbers, wide = sum(not is_memref(value) for value in choices), type_name(target) == "i64"
+    vectors = [translator.slot(value) for value in (condition, *choices) if is_memref(value)]
+    permutation, issue = tuple(op.ints("transpose")), issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        core.trace.append(issue(_select_work(*layout(ref), ref.itemsize, splats)))
+        operands = (*(operand_of(env[slot], permutation) for slot in vectors), operand_of(ref))
+        core.trace.append(issue(select_work(operands, numbers, wide)))
         if core.values:
             where, yes, no = (fetch(env) for fetch in fetched)
             ref.write(np.where(where, yes, no))
 
     return step
-
-
-@functools.cache
-def _select_work(rows: int, columns: int, vectorizable: bool, at_once: float, size: float, splats: int) -> Work:
-    if not vectorizable:
-        return elementwise_work(rows, columns, False, at_once, size, "repeat_binary")
-    counts = elementwise_counts(rows, columns, max(size, 2), "repeat_binary")
-    # The mask's address goes through the scalar unit, so that a select waits for the pipe to run dry.
-    extra = (("vector_issue", splats), ("flag", 2), ("scalar_local", 1), ("vector_drain", 1 + splats))
-    return work(VECTOR, extra + counts, drains=True)
 
 
 @handles("hivm.hir.vcast")
@@ -230,4 +246,5 @@ def cast(translator, op: Op):
     def compute(env: list) -> None:
         env[target_slot].write(convert(fetch(env)))
 
-    return _issue(translator, op, [source], target, "repeat_unary", compute)
+    low_bits = op.word("round_mode", "rint") == "truncwithoverflow"
+    return _issue(translator, op, [source], target, functools.partial(cast_work, low_bits=low_bits), compute)

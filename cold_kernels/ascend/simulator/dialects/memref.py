@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, Allocation, MemRef
-from ..core.operations import DYNAMIC, Op, element_type, handles, is_local
+from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
 
@@ -239,6 +239,16 @@ def _read_bit(element: MemRef) -> bool:
     return bool(byte >> (element.offset % 8) & 1)
 
 
+def _reads(core, op: Op) -> Callable[[MemRef], ScalarAccess]:
+    """The event of a load from global memory."""
+    hit, miss, overlaps = ScalarAccess(False, 1, op), ScalarAccess(False, 1, op, 1), follows_unused(op)
+
+    def event(element: MemRef) -> ScalarAccess:
+        return miss if core.waits(id(element.allocation), int(element.address), overlaps) else hit
+
+    return event
+
+
 @handles("memref.load")
 def load(translator, op: Op):
     """One element, by the scalar unit."""
@@ -246,12 +256,13 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    event = ScalarAccess(local, 1, op)
+    near = ScalarAccess(True, 1, op)
+    event = (lambda element: near) if local else _reads(core, op)
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
         env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
-        core.trace.append(event)
+        core.trace.append(event(element))
 
     return step
 

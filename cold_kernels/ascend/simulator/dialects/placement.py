@@ -1,49 +1,39 @@
 """Vector operations that make elements or place them elsewhere: broadcasts, ranges, transposes, gathers."""
 
-import functools
-import math
-
 import numpy as np
 
-from ..core.memory import BLOCK, OutOfBounds
+from ..core.memory import OutOfBounds
 from ..core.operations import Op, handles, is_memref
+from ..trace.broadcast_costs import broadcast_work, number_work
 from ..trace.events import issues
-from ..trace.vector_costs import REPEAT, elementwise_counts, elementwise_work, layout
-from ..trace.work import VECTOR, Work, work
+from ..trace.movement_costs import arange_work, gather_work, transpose_work
+from ..trace.operands import operand as operand_of
 from .elementwise import operand
-
-GATHERED = 64
-"""Elements of any type that a gather takes in the time of a repeat (msKPP: 5.2 a cycle of 16 bits, 5.3 of 32)."""
 
 
 @handles("hivm.hir.vbrc")
 def broadcast(translator, op: Op):
-    """A number, or axes of size 1."""
+    """A number, or an axis of size 1."""
     source, target = op.operands[:2]
     axes = op.ints("broadcast_dims")
     fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
-    vector = is_memref(source)
+    source_slot = translator.slot(source) if is_memref(source) else None
+    if source_slot is not None and len(axes) != 1:
+        raise op.unsupported(f"a broadcast of the axes {axes}")
     issue = issues(op)
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        last_axis = vector and len(ref.shape) - 1 in axes
-        core.trace.append(issue(_broadcast_work(*layout(ref), max(1, ref.itemsize), last_axis)))
+        if source_slot is None:
+            job = number_work(operand_of(ref))
+        else:
+            job = broadcast_work((operand_of(env[source_slot]), operand_of(ref)), axes[0])
+        core.trace.append(issue(job))
         if core.values:
             values = fetch(env)
             ref.write(values)
 
     return step
-
-
-@functools.cache
-def _broadcast_work(rows: int, columns: int, vectorizable: bool, at_once: float, size: float, last_axis: bool) -> Work:
-    if not vectorizable:
-        return elementwise_work(rows, columns, False, at_once, size, "repeat_unary")
-    counts = elementwise_counts(rows, columns, size, "repeat_unary")
-    if last_axis:  # each value to a block, then blocks to rows
-        counts += (("vector_issue", 1), ("repeat_unary", math.ceil(rows / 8)), ("vector_drain", 2))
-    return work(VECTOR, counts)
 
 
 @handles("hivm.hir.varange")
@@ -57,22 +47,12 @@ def arange(translator, op: Op):
 
     def step(env: list) -> None:
         ref = env[target_slot]
-        core.trace.append(issue(_arange_work(ref.size, ref.itemsize, len(ref.shape) == 1)))
+        core.trace.append(issue(arange_work(operand_of(ref), tuple(int(env[slot]) for slot in slots))))
         if core.values:
             axes = np.indices(ref.shape, np.int64)
             ref.write((env[start] if offset else 0) + sum(a * env[s] for a, s in zip(axes, slots, strict=True)))
 
     return step
-
-
-@functools.cache
-def _arange_work(size: int, itemsize: float, flat: bool) -> Work:
-    if not flat:
-        return work(VECTOR, (("scalar_local", size),), blocks=True)
-    lanes = int(BLOCK / itemsize)
-    doublings = max(0, math.ceil(math.log2(max(1, size / lanes))))
-    counts = (("flag", 4), ("scalar_local", min(lanes, size)), ("vector_issue", doublings))
-    return work(VECTOR, counts + (("vector_drain", doublings), ("repeat_unary", size * itemsize / REPEAT)), drains=True)
 
 
 @handles("hivm.hir.vtranspose")
@@ -84,38 +64,11 @@ def transpose(translator, op: Op):
 
     def step(env: list) -> None:
         ref = env[target]
-        keeps_rows = len(permutation) > 1 and permutation[-1] == len(permutation) - 1
-        blocks = (env[source], ref) if keeps_rows else ()
-        aligned = all(one.address % BLOCK == 0 and _rows_of_blocks(one) for one in blocks)
-        core.trace.append(issue(_transpose_work(ref.shape, max(1, ref.itemsize), keeps_rows, aligned)))
+        core.trace.append(issue(transpose_work((operand_of(env[source]), operand_of(ref)), permutation)))
         if core.values:
             ref.assign(np.transpose(env[source].read(), permutation))
 
     return step
-
-
-def _rows_of_blocks(ref) -> bool:
-    *outer, inner = ref.strides
-    return inner == 1 and all(stride * ref.itemsize % BLOCK == 0 for stride in outer)
-
-
-@functools.cache
-def _transpose_work(shape: tuple[int, ...], size: float, keeps_rows: bool, aligned: bool) -> Work:
-    """Rows that stay whole are copied, a burst each and at least a cycle; other permutations go element by element.
-
-    The library (Transpose3D.cpp) copies along the longer of the outer axes and loops over the others, and goes to the
-    scalar unit where rows are no whole blocks.
-    """
-    elements = math.prod(shape)
-    if keeps_rows and not aligned:
-        return work(VECTOR, (("scalar_local", 2 * elements), ("flag", 4)), drains=True, blocks=True)
-    if keeps_rows:
-        bursts = elements // shape[-1]
-        repeats = bursts * math.ceil(shape[-1] * size / REPEAT)
-        return work(VECTOR, (("vector_issue", bursts // max(shape[:-1])), ("repeat_unary", repeats)))
-    blocks = math.ceil(elements * size / REPEAT)
-    counts = (("vector_issue", math.ceil(blocks / 8)), ("repeat_gather", 2 * blocks), ("vector_drain", 1))
-    return work(VECTOR, counts)
 
 
 @handles("hivm.hir.vgather")
@@ -127,10 +80,7 @@ def gather(translator, op: Op):
 
     def step(env: list) -> None:
         ref = env[target]
-        repeats = math.ceil(ref.size * ref.itemsize / REPEAT)
-        gathered = math.ceil(ref.size / GATHERED)
-        counts = (("vector_issue", 3), ("repeat_unary", 2 * repeats), ("repeat_gather", gathered), ("vector_drain", 2))
-        core.trace.append(issue(work(VECTOR, counts)))
+        core.trace.append(issue(gather_work(*(operand_of(env[slot]) for slot in (source, indices, target)))))
         if core.values:
             values, places = env[source].read(), env[indices].read()
             if places.size and not 0 <= places.min() <= places.max() < values.shape[-1]:

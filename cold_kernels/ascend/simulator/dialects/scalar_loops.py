@@ -17,7 +17,7 @@ from xdsl.ir import Block, SSAValue
 
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, MemRef
-from ..core.operations import FREE, HANDLERS, Op, element_type, is_local, located, placed
+from ..core.operations import FREE, HANDLERS, Op, divides, element_type, follows_unused, is_local, located, placed
 from ..trace.events import ScalarAccess, ScalarWork
 
 LOOP_OVERHEAD = 2
@@ -97,16 +97,17 @@ class Writer:
         WRITERS[op.name](self, op)
         for result in op.results:
             self.write(f"env[{self.slot(result)}] = {self.names[result]}", op)
-        start = ["def loop(env):", *self.fetched, "    work = near = far = 0"]
+        start = ["def loop(env):", *self.fetched, "    work = near = far = missed = divisions = 0"]
         end = [
             f"    if {count}: trace({event})"
             for count, event in (
-                ("work", "ScalarWork(work, ((op, work),))"),
+                ("work", "ScalarWork(work, ((op, work),), divisions)"),
                 ("near", "ScalarAccess(True, near, op)"),
-                ("far", "ScalarAccess(False, far, op)"),
+                ("far", "ScalarAccess(False, far, op, missed)"),
             )
         ]
         core = self.core
+        self.space["waits"] = core.waits
         self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
         self.space |= dict(ScalarWork=ScalarWork, ScalarAccess=ScalarAccess)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
@@ -161,7 +162,7 @@ class Writer:
 
     def block(self, block: Block, overhead: int, op: Op) -> Totals:
         """Write the operations of a block, and what the block itself adds to the trace each time."""
-        work, accesses = overhead, {True: 0, False: 0}
+        work, divisions, accesses = overhead, 0, {True: 0, False: 0}
         for inner in map(Op, block.ops):
             if inner.name in ELEMENTS:
                 accesses[is_local(inner.operands[ELEMENTS.index(inner.name)])] += 1
@@ -169,8 +170,10 @@ class Writer:
                 WRITERS[inner.name](self, inner)
             elif inner.name not in ENDS:
                 with located(inner):
-                    work += HANDLERS[inner.name](self, inner) is not None and inner.name not in FREE
-        return {"work": work, "near": accesses[True], "far": accesses[False]}
+                    counts = HANDLERS[inner.name](self, inner) is not None and inner.name not in FREE
+                    work += counts
+                    divisions += counts and divides(inner, self.known)
+        return {"work": work, "near": accesses[True], "far": accesses[False], "divisions": divisions}
 
     def count(self, totals: Totals, op: Op, times: str = "") -> None:
         for name, number in totals.items():
@@ -251,6 +254,9 @@ def _load(writer: Writer, op: Op) -> None:
     memref, *indices = op.operands
     writer.translator.reads_local |= is_local(memref)
     memory, dtype = writer.place(op, memref, indices), element_type(memref)
+    if not is_local(memref):
+        place = f"id({writer.names[memref]}.allocation), k * {dtype.itemsize}"
+        writer.write(f"missed += waits({place}, {follows_unused(op)})", op)
     read = f"{memory}[k]" if dtype is BIT or dtype.name in FORMATS else f"{memory}.item(k)"
     writer.write(f"{writer.define(op.results[0])} = {read}", op)
 

@@ -16,7 +16,7 @@ from xdsl.ir import Block, SSAValue
 from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, Op, located, placed
+from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
@@ -24,6 +24,8 @@ from .effects import Effects, effects
 Closure = Callable[[list], None]
 OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
 """Called with an operation, what it touches, its step and the environment; runs the step."""
+CACHE_LINE = 64
+"""Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
@@ -41,6 +43,8 @@ class Core:
         self.bytes_written = 0
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
+        self.lines: set[tuple[int, int]] = set()
+        self.under_way = False
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
@@ -60,8 +64,22 @@ class Core:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
+        self.lines, self.under_way = set(), False
         if self.values:
             self.buffer.fill(POISON)
+
+    def waits(self, memory: int, place: int, overlaps: bool) -> bool:
+        """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line that
+        it had not loaded, and no other such line is under way that this load ``overlaps``.
+
+        The cache is taken as large enough to keep all lines; what is stored passes it by.
+        """
+        line = memory, place // CACHE_LINE
+        missed = line not in self.lines
+        self.lines.add(line)
+        waits = missed and not (overlaps and self.under_way)
+        self.under_way = missed or (overlaps and self.under_way)
+        return waits
 
 
 class Translator:
@@ -189,7 +207,8 @@ class Translator:
         return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
-        core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()))
+        divisions = sum(count for op, count in operations.items() if divides(op, self.known))
+        core, event = self.core, ScalarWork(operations.total(), tuple(operations.items()), divisions)
 
         def step(env: list) -> None:
             core.trace.append(event)

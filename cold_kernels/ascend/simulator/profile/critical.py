@@ -16,6 +16,7 @@ STEPS = {
     "latency": "an operation has ended and its accesses are not complete",
     "flag": "a flag goes from one pipe to another",
     "others": "waits for other programs",
+    "dispatch": "the core waits for its next program",
 }
 """What takes time on a critical path, by `PathStep.kind`."""
 

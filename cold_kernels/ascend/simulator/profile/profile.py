@@ -3,9 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from ..core.operations import UNKNOWN_PLACE
 from ..timing.cores import Run, Simulation, ends, placed
 from ..timing.timeline import schedule
-from ..trace.work import PIPES
+from ..trace.work import PIPES, SCALAR
 from .critical import critical_path
 from .recording import Recording
 from .stalls import Cause
@@ -19,7 +20,7 @@ class Profile:
 
     Args:
         core: Its number.
-        cycles: From its first program's start to its last one's end.
+        cycles: From the start of the launch's first program to the end of the core's last one.
         busy: Cycles of work by pipe. In `Simulation.pipes` a copy that waits for bandwidth is busy; here it stalls.
         stalled: Cycles by pipe and cause.
         idle: Cycles after the pipe's last work of the last program.
@@ -72,38 +73,46 @@ def alike(simulation: Simulation) -> list[list[int]]:
 
 
 def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[float, ...]) -> Profile:
-    recordings: dict[int, Recording] = {}
-    programs, at = [], 0.0
-    for run in runs:
-        if id(run) not in recordings:
-            recordings[id(run)] = _recorded(simulation, run)
-        programs.append((at, recordings[id(run)]))
-        at += run.timeline.cycles
+    recordings: dict[tuple, Recording] = {}
+    keys = [(run.trace, id(run.costs), *([] if run.turns is None else [id(run)])) for run in runs]
+    programs = []
+    for run, key in zip(runs, keys, strict=True):
+        if key not in recordings:
+            recordings[key] = _recorded(simulation, run)
+        programs.append((run.start, recordings[key]))
+    cycles = runs[-1].end
     busy = dict.fromkeys(PIPES, 0.0)
     stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in PIPES}
     idle = dict.fromkeys(PIPES, 0.0)
     lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in PIPES})
     critical: dict[tuple[str, str, str], float] = defaultdict(float)
     paths = {key: critical_path(recording) for key, recording in recordings.items()}
-    for run in runs:
-        for step in paths[id(run)]:
+    for key in keys:
+        for step in paths[key]:
             critical[step.kind, step.pipe, step.line] += step.end - step.start
-    for number, (_, recording) in enumerate(programs):
+    gaps = cycles - sum(recording.total for _, recording in programs)
+    if gaps > 0:
+        critical["dispatch", SCALAR, UNKNOWN_PLACE] += gaps
+    for number, (start, recording) in enumerate(programs):
         for part in recording.slices:
             busy[part.pipe] += part.busy
             lines[part.line][part.pipe][0] += part.busy
         for stall in recording.stalls:
             stalled[stall.pipe][stall.cause] += stall.end - stall.start
             lines[stall.cause.line][stall.pipe][1] += stall.end - stall.start
+        last = number == len(programs) - 1
+        until = cycles if last else programs[number + 1][0]
         for pipe in PIPES:
-            rest = recording.total - recording.ends[pipe]
-            if number == len(programs) - 1:
+            if start and not number:
+                stalled[pipe][NEXT_PROGRAM] += start
+            rest = until - start - recording.ends[pipe]
+            if last:
                 idle[pipe] = rest
             elif rest > 0:
                 stalled[pipe][NEXT_PROGRAM] += rest
     return Profile(
         core,
-        at,
+        cycles,
         busy,
         {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
         idle,

@@ -17,7 +17,7 @@ CAUSES = {
     "lock": "the scalar unit waits to enter or to leave what programs pass one by one",
     "cores": "the scalar unit waits at a barrier of all cores",
     "completion": "has nothing more to do, and its last accesses are not complete",
-    "program": "waits for the program's other pipes, as a core runs its programs one after the other",
+    "program": "waits for the program's other pipes, and then for the dispatch of the core's next program",
 }
 """Why a pipe stalls, by `Cause.kind`."""
 

@@ -1,6 +1,9 @@
 """The time of an executed launch: its programs placed on a chip's cores, in waves."""
 
 import functools
+import heapq
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +22,8 @@ class Simulation:
 
     Args:
         cycles: Core cycles from the first program's start to the last one's end.
-        microseconds: The same as time, plus what it costs to launch and to start the cores.
+        microseconds: Device time, which a profiler calls task duration: the same, plus what comes before the first
+            program. What the host pays to enqueue the launch is not in it.
         pipes: Busy cycles by pipe (S, V, MTE2, MTE3) of the core that finishes last.
         bytes_read, bytes_written: Copied from and to global memory, all programs together.
         ub_peak_bytes: Highest planned byte of the unified buffer.
@@ -51,13 +55,19 @@ class Simulation:
 class Run(NamedTuple):
     """One program on its core: its trace, the chip's costs for it, and its time.
 
-    ``turns`` is when others let it go on (see `schedule`), None if it waits for none.
+    ``turns`` is when others let it go on (see `schedule`), None if it waits for none; ``start`` is when it starts, in
+    cycles since the launch's first program did.
     """
 
     trace: int
     costs: Costs
     timeline: Timeline
     turns: dict | None = None
+    start: float = 0.0
+
+    @property
+    def end(self) -> float:
+        return self.start + self.timeline.cycles
 
 
 def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
@@ -81,10 +91,14 @@ def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
 def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     """For each core that has any, its programs one after the other, each distinct one timed once.
 
-    The cores of a wave share the bandwidth of global memory by what they copy: forty cores with the same amount
-    get a fortieth each, one core beside others that copy next to nothing gets nearly all.
+    Programs are dispatched in the order of the grid, one every ``dispatch_us``, each to the core that is free first.
+    The cores that run at once share the bandwidth of global memory by what they copy: forty cores with the same amount
+    get a fortieth each, one core beside others that copy next to nothing gets nearly all. Programs that end before the
+    next ones are dispatched do not share.
     """
     bandwidth, hits = traffic(execution, chip)
+    interval = chip.constants["dispatch_us"] * 1e-6 * chip.frequency
+    overhead = chip.constants["program_us"] * 1e-6 * chip.frequency
 
     @functools.cache
     def costs(sharers: float) -> Costs:
@@ -95,24 +109,39 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
         return Run(trace, costs(sharers), schedule(execution.traces[trace], costs(sharers)))
 
     waits = [any(isinstance(event, Lock | Meet) for event in trace) for trace in execution.traces]
-    cores: list[list[Run]] = [[] for _ in range(min(chip.vector_cores, len(execution.programs)))]
+    count = min(chip.vector_cores, len(execution.programs))
+    cores: list[list[Run]] = [[] for _ in range(count)]
+    free = [(-math.inf, core) for core in range(count)]
+    start = -interval
     for first in range(0, len(execution.programs), chip.vector_cores):
         wave = execution.programs[first : first + chip.vector_cores]
-        moved = [execution.moved[trace] for trace in wave]
-        sharers = sum(moved) / max(moved) if any(moved) else 1.0
-        turns = _meetings(execution, chip, costs(sharers))
-        for core, trace in zip(cores, wave, strict=False):
+        sharers = _sharers([execution.moved[trace] for trace in wave])
+        if sharers > 1 and not any(waits[trace] for trace in wave):
+            sharers = _at_once(max(wave, key=lambda trace: execution.moved[trace]), sharers, interval, alone)
+        turns = _meetings(execution, chip, costs(sharers), interval)
+        for trace in wave:
+            idle, core = heapq.heappop(free)
+            start = max(start, idle + overhead) + interval
             if waits[trace]:
-                before = dict(turns)
-                timeline = schedule(execution.traces[trace], costs(sharers), turns=turns)
-                core.append(Run(trace, costs(sharers), timeline, before))
+                before = _later(turns, -start)
+                after = dict(before)
+                timeline = schedule(execution.traces[trace], costs(sharers), turns=after)
+                turns = _later(after, start)
+                run = Run(trace, costs(sharers), timeline, before, start)
             else:
-                core.append(alone(trace, sharers))
+                run = alone(trace, sharers)._replace(start=start)
+            cores[core].append(run)
+            heapq.heappush(free, (run.end, core))
     return cores
 
 
-def _meetings(execution: Execution, chip: Chip, costs: Costs) -> dict:
-    """When programs may go on at each barrier of all cores, in the form of `schedule`'s turns.
+def _later(turns: dict, cycles: float) -> dict:
+    return {key: at + cycles for key, at in turns.items()}
+
+
+def _meetings(execution: Execution, chip: Chip, costs: Costs, interval: float) -> dict:
+    """When programs, started one every ``interval`` cycles, may go on at each barrier of all cores, in the form of
+    `schedule`'s turns and since the first of them started.
 
     Raises:
         Deadlock: there are more or fewer programs than cores.
@@ -125,15 +154,33 @@ def _meetings(execution: Execution, chip: Chip, costs: Costs) -> dict:
                 f"{len(execution.programs)} programs do not fill them"
             )
         come = dict(meetings)
-        for trace in execution.traces:
-            schedule(trace, costs, turns=come)
+        last = {trace: number * interval for number, trace in enumerate(execution.programs)}
+        for trace, start in last.items():
+            own = _later(meetings, -start)
+            schedule(execution.traces[trace], costs, turns=own)
+            come |= {key: max(at, come.get(key, at)) for key, at in _later(own, start).items()}
         meetings |= {(Meet, *key[1:]): at for key, at in come.items() if key[0] is Arrive}
     return meetings
 
 
+def _sharers(moved: Sequence[int]) -> float:
+    """How many programs that move the most of these bytes would move all of them."""
+    return sum(moved) / max(moved) if any(moved) else 1.0
+
+
+def _at_once(trace: int, sharers: float, interval: float, alone: Callable[[int, float], Run]) -> float:
+    """``sharers``, or as many programs as run at once where they end before that many are dispatched."""
+    while interval * sharers > (cycles := alone(trace, sharers).timeline.cycles) > 0:
+        fewer = max(1.0, cycles / interval)
+        if fewer > 0.9 * sharers:
+            break
+        sharers = fewer
+    return sharers
+
+
 def ends(cores: list[list[Run]]) -> list[float]:
-    """Cycles until each core has run its programs; the launch's are the largest."""
-    return [sum(run.timeline.cycles for run in core) for core in cores]
+    """Cycles from the launch's first program's start until each core has run its programs."""
+    return [core[-1].end for core in cores]
 
 
 def timed(execution: Execution, chip: Chip, hazards: tuple[Hazard, ...] | None = None) -> Simulation:
@@ -144,7 +191,7 @@ def timed(execution: Execution, chip: Chip, hazards: tuple[Hazard, ...] | None =
     last = after.index(cycles)
     return Simulation(
         cycles,
-        cycles / chip.frequency * 1e6 + chip.start_us(len(execution.programs)),
+        cycles / chip.frequency * 1e6 + chip.start_us(1),
         {pipe: sum(run.timeline.busy[pipe] for run in cores[last]) for pipe in PIPES},
         execution.bytes_read,
         execution.bytes_written,

@@ -29,7 +29,7 @@ from ..trace.events import (
 from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
-BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "scalar_miss", "flag")
 ISSUES = "vector_issue"
 
 
@@ -74,7 +74,7 @@ class Costs:
         self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
         self.latencies = {
             VECTOR: constants["vector_drain"],
-            LOAD: constants["load_latency"],
+            LOAD: constants["load_latency"] + (1 - hits) * constants["load_miss"],
             STORE: constants["store_latency"],
         }
         self._known: dict[Work, Cost] = {}
@@ -187,7 +187,8 @@ def schedule(
             start = max(now, free[pipe])
             end = start + cost.pipe
             if cost.memory:  # loads and stores of a core share its part of global memory
-                end = max(end, memory.take(start, cost.memory, min(free[LOAD], free[STORE])))
+                oldest = max(ready, min(free[LOAD], free[STORE]))  # no later copy starts before
+                end = max(end, memory.take(start, cost.memory, oldest))
             free[pipe] = end
             done[pipe] = max(done[pipe], end + cost.latency)
             busy[pipe] += end - start - cost.scalar
@@ -196,7 +197,7 @@ def schedule(
             if observer:
                 observer.issued(event, cost, begun, ready, start, end, now)
         elif kind is ScalarWork:
-            spent = event.count * scalar
+            spent = event.count * scalar + event.divisions * cycles["scalar_divide"]
             now += spent
             busy[SCALAR] += spent
             if observer:
@@ -228,6 +229,7 @@ def schedule(
                     observer.drained(event, idle, free[pipe])
         elif kind is ScalarAccess:
             spent = event.count * cycles["scalar_local" if event.local else "scalar_global"]
+            spent += event.missed * cycles["scalar_miss"]
             now += spent
             busy[SCALAR] += spent
             if observer:

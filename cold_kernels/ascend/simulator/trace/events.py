@@ -29,19 +29,27 @@ class FlagId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScalarWork:
-    """``count`` operations of the scalar unit; ``by_op`` says how many of them each operation is."""
+    """``count`` operations of the scalar unit; ``by_op`` says how many of them each operation is.
+
+    ``divisions`` of them divide by a number that only the launch knows.
+    """
 
     count: int
     by_op: tuple[tuple[Op, int], ...] = ()
+    divisions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarAccess:
-    """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory."""
+    """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory.
+
+    ``missed`` times the scalar unit waits for a line that its data cache has not.
+    """
 
     local: bool
     count: int = 1
     op: Op | None = None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

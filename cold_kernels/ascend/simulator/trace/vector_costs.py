@@ -1,27 +1,43 @@
-"""What vector operations cost by the layout of their operands, as the device library does them.
+"""What element-wise vector operations cost by the layout of their operands, as the device library does them.
 
-The library (AscendNPU-IR v1.2.0, bishengir/lib/Template/lib/Vector) decides from strides and alignment whether
-an operation is one instruction, one a row, or a loop on the scalar unit.
+The library (AscendNPU-IR v1.2.0, bishengir/lib/Template, Vector/VecUtils.h and Elementwise/EltWise{1,2,3}D.cpp) decides
+from strides and alignment whether an operation is one instruction, one repeat a row, one instruction a row, or a loop
+on the scalar unit; an operand of one column becomes blocks first.
 """
 
 import functools
 import math
 
-from ..core.memory import BIT, BLOCK, MemRef
+from ..core.memory import BLOCK
+from .operands import Operand, apart, loops, on_scalar_unit, stretched
 from .work import VECTOR, Work, work
 
 REPEAT = 256
-"""Bytes that an instruction processes per repeat."""
+"""Bytes that an instruction processes per repeat, however few of its lanes the mask leaves active."""
 
 MAX_REPEATS = 255
 
-GROUPS = 16
-"""Bank groups of the unified buffer."""
+MAX_PITCH = 255 * BLOCK
+"""Bytes that rows may be apart for one repeat to follow the other."""
+
+RANK = 3
+"""Axes of the library's element-wise functions; the compiler loops over those before."""
+
+ROUND_TRIP = (("flag", 2), ("scalar_local", 1))
+"""The scalar unit waits for the vector pipe, accesses one element, and the vector pipe waits for it."""
+
+Counts = tuple[tuple[str, float], ...]
 
 
 @functools.cache
-def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tuple[tuple[str, float], ...]:
-    """Instructions and repeats over a tile whose rows are apart (`E2D` of the library); one row is one."""
+def elementwise_counts(rows: int, columns: int, size: float, repeat: str, near: bool = True) -> Counts:
+    """Instructions and repeats over a tile whose rows are apart (``vector_eltwise_2d``); one row is one instruction.
+
+    A row takes whole repeats: one of 8 elements costs what one of 64 does.
+
+    Args:
+        near: Whether rows are at most `MAX_PITCH` apart; otherwise each takes instructions of its own.
+    """
     lanes = int(REPEAT / size)
     full, tail = divmod(columns, lanes)
     instructions = 0
@@ -29,103 +45,129 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str) -> tup
         instructions = 1
     else:
         if full:
-            chunks = full * math.ceil(rows / MAX_REPEATS) if rows >= full else rows * math.ceil(full / MAX_REPEATS)
-            instructions += chunks
+            by_rows = near and rows >= full
+            instructions += full * math.ceil(rows / MAX_REPEATS) if by_rows else rows * math.ceil(full / MAX_REPEATS)
         if tail:
-            instructions += math.ceil(rows / MAX_REPEATS)
-    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)))
+            instructions += math.ceil(rows / MAX_REPEATS) if near else rows
+    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)), *short_rows(rows, columns * size))
 
 
-def layout(*refs: MemRef) -> tuple:
-    """What of the operands' layout decides the cost: rows, columns, whether the vector unit can do it, and how often at
-    once.
-
-    The last operand is the target. Operands that are contiguous and of one shape count as a single row. At once is the
-    share of rows for which no two sources are read from the same bank groups.
-    """
-    shape = refs[-1].shape
-    rows, columns = refs[-1].rows()
-    if all(ref.shape == shape and _flat(ref) for ref in refs):
-        rows, columns = 1, rows * columns
-    return rows, columns, _vectorizable(refs), _apart(refs[:-1])
+def short_rows(rows: int, length: float) -> Counts:
+    """What a tile's rows cost beyond their repeats where one does not fill a repeat (see ``short_row`` of `CONSTANTS`)."""
+    return (("short_row", rows),) if rows > 1 and length < REPEAT else ()
 
 
-def _apart(sources: tuple[MemRef, ...]) -> float:
-    """Share of rows of which a repeat reads its sources from different bank groups.
+def times(counts: Counts, count: float) -> Counts:
+    return tuple((name, number * count) for name, number in counts)
 
-    A repeat is 8 blocks of each source, and block ``n`` is in group ``n`` modulo 16: two sources miss each other only
-    where they start 8 groups apart (AscendC sample bank_conflict_ub: 1 cycle a repeat, and 2 otherwise). Where only one
-    of them moves on from row to row, as beside a row that is broadcast, every other row of 8 blocks does.
-    """
-    sources = tuple(ref for ref in sources if ref.dtype is not BIT)
-    if len(sources) < 2:
-        return 1.0
-    first, second = sources[:2]
-    distance = second.address // BLOCK - first.address // BLOCK
-    if len(first.shape) != len(second.shape):
-        return _share_apart(distance % GROUPS, ())
-    steps = ((ref.itemsize, ref.shape, ref.strides) for ref in (first, second))
-    (size, shape, strides), (other_size, other_shape, others) = steps
-    axes = []
-    for n, m, stride, other in zip(shape[:-1], other_shape[:-1], strides, others, strict=False):
-        step = (other * other_size if m > 1 else 0) - (stride * size if n > 1 else 0)
-        if step:
-            axes.append((max(n, m), int(step) // BLOCK % GROUPS))
-    return _share_apart(distance % GROUPS, tuple(axes))
+
+def scalar_loop(elements: float, accesses: int, reason: str) -> Work:
+    """The library's fall-back: the scalar unit loads and stores every element, between a flag from the pipe and one
+    back."""
+    counts = (("scalar_local", accesses * elements), ("flag", 2))
+    return work(VECTOR, counts, drains=True, blocks=True, fallback=reason)
+
+
+def in_blocks(source: Operand) -> Counts:
+    """A column's elements, each filling a block of the temporary buffer (``vector_last_axis_brc_2d``)."""
+    rows = source.rows
+    if rows == 1:
+        return (*ROUND_TRIP, ("vector_issue", 1), ("repeat_unary", 1), ("vector_drain", 1))
+    if source.strides[-2] != 1:
+        return (*times(ROUND_TRIP, rows), ("vector_issue", rows), ("repeat_unary", rows), ("vector_drain", 1))
+    repeats = math.ceil(rows / 8)
+    most = MAX_REPEATS if source.size == 4 else MAX_REPEATS - 1
+    return (("vector_issue", math.ceil(repeats / most)), ("repeat_unary", repeats), ("vector_drain", 1))
 
 
 @functools.cache
-def _share_apart(distance: int, axes: tuple[tuple[int, int], ...]) -> float:
-    """How often sources start 8 groups apart which do so by ``distance`` first, and by so much more a step along axes
-    of (steps, groups a step)."""
-    ways = {distance: 1.0}
-    for count, step in axes:
-        after: dict[int, float] = {}
-        for start, share in ways.items():
-            for turn in range(min(count, GROUPS)):  # 16 steps come back to where they began
-                times = len(range(turn, count, GROUPS))
-                place = (start + turn * step) % GROUPS
-                after[place] = after.get(place, 0.0) + share * times / count
-        ways = after
-    return ways.get(GROUPS // 2, 0.0)
+def elementwise_work(operands: tuple[Operand, ...], repeat: str, number_in_block: bool = False) -> Work:
+    """The work of an element-wise operation.
+
+    An operation of two vectors takes the time of one for the share of rows that it reads from different bank groups.
+    One that reads the same block again and again, be it an element's or a number's, is counted as two.
+
+    Args:
+        operands: Sources and, last, the target.
+        repeat: The constant of one repeat.
+        number_in_block: Whether the other source is a number that the library writes to a block first (it has no such
+            instruction: vsub, vdiv).
+    """
+    jobs = [(_call(call, repeat, number_in_block), count) for call, count in loops(operands, RANK)]
+    return joined(jobs)
 
 
-def _flat(ref: MemRef) -> bool:
-    dense = 1
-    for size, stride in zip(reversed(ref.shape), reversed(ref.strides), strict=True):
-        if size != 1 and stride != dense:
-            return False
-        dense *= size
-    return True
+def joined(jobs: list[tuple[Work, int]]) -> Work:
+    """Calls of the library one after the other as one work."""
+    if len(jobs) == 1 and jobs[0][1] == 1:
+        return jobs[0][0]
+    only = [job for job, _ in jobs]
+    return work(
+        VECTOR,
+        sum((times(job.counts, number) for job, number in jobs), ()),
+        drains=any(job.drains for job in only),
+        blocks=any(job.blocks for job in only),
+        fallback=next((job.fallback for job in only if job.fallback), ""),
+    )
 
 
-def _vectorizable(refs: tuple[MemRef, ...]) -> bool:
-    for ref in refs:
-        if ref.shape and ref.shape[-1] > 1 and ref.strides[-1] != 1:
-            return False
-        if ref.dtype is not BIT and any(
-            size > 1 and stride * ref.itemsize % BLOCK
-            for size, stride in zip(ref.shape[:-1], ref.strides[:-1], strict=True)
-        ):
-            return False
-    phases = {ref.address % BLOCK for ref in refs}
-    return len(phases) == 1
+def _call(operands: tuple[Operand, ...], repeat: str, number_in_block: bool) -> Work:
+    *sources, target = operands
+    scalars, reason = on_scalar_unit(operands)
+    alone = scalar_loop(scalars * target.rows, len(operands), reason)
+    if scalars >= target.columns:
+        return alone
+    columns = target.columns - scalars
+    wide = [one for one in sources if stretched(one, target)]
+    near = all(one.pitch <= MAX_PITCH for one in operands if one not in wide)
+    folds = len(sources) == 2 and not wide and all(one.shape[0] == target.shape[0] for one in sources)
+    counts = _tile(target, columns, repeat, near, folds)
+    if repeat == "repeat_binary" and not number_in_block and not wide:
+        counts = _read_at_once(counts, apart(tuple(sources)))
+    outer = math.prod(target.shape[:-2])
+    if number_in_block:
+        counts += times((("vector_issue", 1), ("vector_drain", 1)), outer)
+    for one in wide:
+        plane = one._replace(shape=one.shape[-2:], strides=one.strides[-2:])
+        counts += times(in_blocks(plane), outer)
+    waits = any(name == "flag" for name, _ in counts)
+    job = work(VECTOR, counts, drains=waits)
+    return joined([(alone, 1), (job, 1)]) if scalars else job
+
+
+def _tile(target: Operand, columns: int, repeat: str, near: bool, folds: bool) -> Counts:
+    """The instruction itself: in 1 axis it counts elements, in 2 it takes a repeat a row, in 3 it goes plane by plane.
+
+    In 3 axes, where it ``folds``, a plane whose rows are blocks side by side is a row (``vector_eltwise_vv_3d_opt``).
+    """
+    size, shape = target.size, target.shape
+    if len(shape) < 3:
+        return elementwise_counts(target.rows, columns, size, repeat, near)
+    outer, middle, _ = shape[-3:]
+    block = int(BLOCK / size)
+    if target.strides[-2] == block == columns and outer > 1 and folds:
+        return elementwise_counts(outer, middle * columns, size, repeat)
+    return times(elementwise_counts(middle, columns, size, repeat, near), outer)
+
+
+def _read_at_once(counts: Counts, share: float) -> Counts:
+    issued, (_, repeats), *more = counts
+    split = ("repeat_unary", repeats * share), ("repeat_binary", repeats * (1 - share))
+    return (issued, *((name, count) for name, count in split if count), *more)
 
 
 @functools.cache
-def elementwise_work(
-    rows: int, columns: int, vectorizable: bool, at_once: float, size: float, repeat: str, extra: tuple = ()
-) -> Work:
-    """The work of an element-wise operation; what the vector unit cannot do runs on the scalar unit.
-
-    An operation of two vectors takes the time of one for the share of rows that it reads ``at_once``. One with a number
-    in a vector's place, which is what ``extra`` makes of it, is counted as two.
-    """
-    if not vectorizable:
-        return work(VECTOR, (("scalar_local", 3 * rows * columns), ("flag", 4)), drains=True, blocks=True)
-    counts = extra + elementwise_counts(rows, columns, size, repeat)
-    if repeat == "repeat_binary" and at_once and not extra:
-        issued, (_, repeats) = counts
-        shares = ("repeat_unary", repeats * at_once), ("repeat_binary", repeats * (1 - at_once))
-        counts = (issued, *((name, count) for name, count in shares if count))
-    return work(VECTOR, counts)
+def xor_work(operands: tuple[Operand, ...]) -> Work:
+    """``vxor``, which the vector unit lacks: and, not, or, and, with a barrier before each but the first."""
+    barriers = work(VECTOR, (("vector_drain", 3),))
+    jobs = []
+    for call, number in loops(operands, RANK - 1):
+        target = call[-1]
+        both = _call(call, "repeat_binary", False)
+        if on_scalar_unit(call)[0] >= target.columns:
+            jobs.append((both, number))
+            continue
+        inverted = _call((target, target), "repeat_unary", False)
+        last = _call((target,) * 3, "repeat_binary", False)
+        jobs += [(both, 2 * number), (inverted, number), (last, number), (barriers, number)]
+    return joined(jobs)

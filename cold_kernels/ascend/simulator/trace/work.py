@@ -17,7 +17,7 @@ class Work:
         global_bytes: What it moves to or from global memory.
         drains: Whether the scalar unit waits, before issuing it, until the vector pipe is idle.
         blocks: Whether the scalar unit waits for its end.
-        fallback: Why the scalar unit does it element by element, empty where it does not.
+        fallback: Why the scalar unit does it element by element (`fallbacks`), empty where it does not.
     """
 
     pipe: str
@@ -37,5 +37,8 @@ def work(
     blocks: bool = False,
     fallback: str = "",
 ) -> Work:
-    """The one `Work` of these figures; counts of zero are left out."""
-    return Work(pipe, tuple(item for item in counts if item[1]), global_bytes, drains, blocks, fallback)
+    """The one `Work` of these figures; counts of one constant are added up, and those of zero left out."""
+    total: dict[str, float] = {}
+    for name, times in counts:
+        total[name] = total.get(name, 0) + times
+    return Work(pipe, tuple(item for item in total.items() if item[1]), global_bytes, drains, blocks, fallback)

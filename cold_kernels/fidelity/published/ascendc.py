@@ -1,10 +1,23 @@
-"""Kernels whose device times are published, written again in Triton.
+"""AscendC samples that Triton can express: adding, copying, fractals, bank groups.
 
-Each does what the published AscendC kernel does: the same cores, bytes a copy and bursts. None of them ships.
+Each kernel does what the published AscendC one does: the same cores, bytes a copy and bursts. None of them ships.
 """
+
+from functools import partial
 
 import triton
 import triton.language as tl
+
+from ...ascend.options import CompileOptions
+from .row import Clock, PublishedKernel, PublishedRow
+from .tensors import untouched
+
+SAMPLES = "cannmirror/asc-devkit 0da921b9, examples/01_simd_cpp_api/05_best_practices"
+ADD = f"{SAMPLES}/00_vector_compute/add_high_performance, msprof Task Duration, Atlas A2 training"
+COPY = f"{SAMPLES}/04_memory_access/data_copy, msprof Task Duration, Atlas A2/A3"
+FRACTALS = f"{SAMPLES}/04_memory_access/bank_conflict_nd2nz, msprof Task Duration, Atlas A2/A3"
+
+BANKS = f"{SAMPLES}/04_memory_access/bank_conflict_ub, GetSystemCycle at 50 MHz, Atlas A2/A3"
 
 
 @triton.jit
@@ -111,3 +124,109 @@ def add_again(x_ptr, y_ptr, times, SIZE: tl.constexpr):
     for _ in range(times):
         x += y
     tl.store(x_ptr + o, x)
+
+
+ADDING = PublishedKernel(
+    add,
+    {"x_ptr": "*fp16", "y_ptr": "*fp16", "z_ptr": "*fp16", "rows": "i32"},
+    "z = x + y over [8192, 8192] fp16",
+)
+READING = PublishedKernel(
+    read, {"x_ptr": "*fp16", "y_ptr": "*fp16", "keep": "i32"}, "[12288, 12288] fp16 to the unified buffer, by tiles"
+)
+READING_SMALL = PublishedKernel(
+    read_small, {"x_ptr": "*fp16", "y_ptr": "*fp16", "keep": "i32"}, "[12288, 12288] fp16, 128 bytes a copy"
+)
+FRACTALS_OF = PublishedKernel(to_fractals, {"x_ptr": "*fp16", "z_ptr": "*fp16"}, "ND to NZ, fp16")
+ADDING_AGAIN = PublishedKernel(
+    add_again, {"x_ptr": "*fp32", "y_ptr": "*fp32", "times": "i32"}, "x += y in the unified buffer, fp32"
+)
+
+MATRIX, LARGE = 8192 * 8192, 12288 * 12288
+SAME_BUFFER = "the compiler puts the sum where x was, so a load waits for the last store; the sample has a third buffer"
+ONE_BUFFER, TWO_BUFFERS = CompileOptions(multi_buffer=False), CompileOptions()
+
+
+def _row(name: str, kernel: PublishedKernel, constants: dict, sizes: tuple, cores: int, us: float, source: str, **more):
+    """The samples say their cores and clock, 48 and 1.85 GHz, which is Ascend910B1."""
+    return PublishedRow(
+        name=name,
+        kernel=kernel,
+        constants=constants,
+        arguments=partial(untouched, kernel.signature, *sizes),
+        grid=(cores,),
+        published_us=us,
+        source=source,
+        chip_stated=True,
+        **{"clock": Clock.TASK, "options": ONE_BUFFER} | more,
+    )
+
+
+def _add(name: str, cores: int, tile: int, us: float, explanation: str = SAME_BUFFER, **more) -> PublishedRow:
+    constants = dict(COLUMNS=8192, TILE=tile)
+    return _row(
+        name, ADDING, constants, (MATRIX, MATRIX, MATRIX, 8192), cores, us, ADD, explanation=explanation, **more
+    )
+
+
+def _read(name: str, tile: tuple[int, int], us: float, explanation: str = "", **sizes) -> PublishedRow:
+    constants = dict(ROWS=256, COLUMNS=12288, TILE_M=tile[0], TILE_N=tile[1], PARTS=1, TIMES=1, BUFFERS=1) | sizes
+    return _row(
+        name,
+        READING,
+        constants,
+        (LARGE, 1 << 17, 0),
+        48,
+        us,
+        COPY,
+        alike={0: 48} if constants["TIMES"] == 1 else None,  # what is read again is found in the cache or not by what all programs read
+        options=TWO_BUFFERS if constants["BUFFERS"] > 1 else ONE_BUFFER,
+        explanation=explanation,
+    )
+
+
+ROWS = (
+    _add("Add 8 KB copies, 1 core", 1, 4096, 6909.6),
+    _add("Add 8 KB copies, 48 cores", 48, 4096, 306.58),
+    _add("Add 32 KB copies, 48 cores", 48, 16384, 268.5),
+    _add("Add 32 KB copies, 48 cores, double buffer", 48, 16384, 264.02, "", options=TWO_BUFFERS),
+    _row(
+        "DataCopy 128 B",
+        READING_SMALL,
+        dict(ROWS=256, COLUMNS=12288, TILE=64, BUFFERS=4),
+        (LARGE, 1 << 17, 0),
+        48,
+        564.84,
+        COPY,
+        alike={0: 48},
+        options=TWO_BUFFERS,
+        explanation="eight copies between two flags, four buffers each; the sample has no flag at all",
+    ),
+    _read("DataCopy 64 x 128 B", (64, 64), 233.54, "eight buffers; the sample has no flag at all", BUFFERS=8),
+    _read("DataCopy 64 x 2 KB", (64, 1024), 215.82),
+    _read("DataCopy 64 x 2 KB, rows of 12287", (64, 1024), 275.3, COLUMNS=12287),
+    _read("DataCopy 64 x 2 KB, all of 302 MB four times", (64, 1024), 828.06, TIMES=4),
+    _read("DataCopy 64 x 2 KB, each 75 MB four times", (64, 1024), 365.74, PARTS=4, TIMES=4),
+    _row(
+        "ND to NZ 8192 x 8192",
+        FRACTALS_OF,
+        dict(ROWS=8192, COLUMNS=8192, TILES=11, TILE_M=128, TILE_N=128),
+        (MATRIX, MATRIX),
+        48,
+        144.0,
+        FRACTALS,
+        options=TWO_BUFFERS,
+        explanation="tiles of 128 rows, as Triton has no 144; the sample without bank conflicts",
+    ),
+    _row(
+        "Add 4096 fp32 a thousand times, sources in the same banks",
+        ADDING_AGAIN,
+        dict(SIZE=4096),
+        (4096, 4096, 1000),
+        1,
+        4167 / 50,
+        BANKS,
+        explanation="cycles beyond the repeats are fitted to the same sample's additions without conflicts",
+        clock=Clock.KERNEL,
+    ),
+)
