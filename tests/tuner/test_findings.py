@@ -12,6 +12,7 @@ import pytest
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
 from cold_kernels.ascend.simulator.trace.events import Issue
+from cold_kernels.ascend.simulator.trace.fallbacks import UNALIGNED_ROWS
 from cold_kernels.ascend.simulator.trace.work import VECTOR, work
 from cold_kernels.ascend.toolchain import toolchain_problem
 from cold_kernels.specs import KERNELS
@@ -108,13 +109,13 @@ def test_what_an_operation_says_of_its_own_fallback_is_the_reason(capsys):
     def told(event):
         if not isinstance(event, Issue) or event.work.pipe != VECTOR:
             return event
-        return Issue(work(VECTOR, (("scalar_local", 2),), fallback="rows of 4 bytes"), event.op)
+        return Issue(work(VECTOR, (("scalar_local", 2),), fallback=UNALIGNED_ROWS), event.op)
 
     changed = replace(execution, traces=(tuple(map(told, trace)),))
     simulation = replace(launch.simulation, execution=changed, cycles=launch.simulation.cycles + 100)
     known = SimpleNamespace(simulation=simulation, kernel=launch.kernel, function=launch.function)
     (one,) = scalar_fallback(known)
-    assert one.reason == "vadd: rows of 4 bytes" and one.cycles > 0
+    assert one.reason == "vadd: its rows are no multiple of 32 bytes apart" and one.cycles > 0
 
 
 @compiled
@@ -158,9 +159,9 @@ def test_both_sides_of_a_mask_are_loaded(capsys):
 
 @compiled
 def test_tiles_that_are_filled_before_their_load(capsys):
-    (one,) = found(capsys, "row_sum", "x_ptr=*fp32[40,1000] y_ptr=*fp32[40] n=1000:i32 TILE=1024", grid=40)
+    (one,) = found(capsys, "row_sum", "x_ptr=*fp32[4,1000] y_ptr=*fp32[4] n=1000:i32 TILE=1024", grid=4)
     assert one["code"] == "masked-branches" and "filled with `other`" in one["reason"]
-    assert found(capsys, "row_sum", "x_ptr=*fp32[40,1024] y_ptr=*fp32[40] n=1024:i32 TILE=1024", grid=40) == []
+    assert found(capsys, "row_sum", "x_ptr=*fp32[4,1024] y_ptr=*fp32[4] n=1024:i32 TILE=1024", grid=4) == []
 
 
 @compiled

@@ -15,6 +15,7 @@ EXTRACTED = "ExtractedLoadOrStore"
 """How the compiler marks a loop in which it takes a copy apart whose addresses follow no pattern."""
 REMAINDERS = ("arith.remsi", "arith.remui", "arith.remf")
 DIVISIONS = ("arith.divsi", "arith.divui", "arith.floordivsi", "arith.ceildivsi", "arith.ceildivui")
+NARROW = "cast what is loaded at once where the values fit: tl.load(...).to(tl.int32)"
 CASTS = ("arith.trunci", "arith.extsi", "arith.extui", "arith.bitcast")
 """What comes of another operation's type."""
 
@@ -56,7 +57,7 @@ def blame(loop: Op) -> Blame:
         return Blame(
             worst,
             f"int64 ({_named(worst)}): the vector unit has no arithmetic and no comparisons of 64 bits",
-            "cast what is loaded at once where the values fit: tl.load(...).to(tl.int32)",
+            NARROW,
         )
     worst = computed[0] if computed else loop
     return Blame(

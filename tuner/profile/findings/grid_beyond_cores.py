@@ -16,8 +16,6 @@ def grid_beyond_cores(launch: ProfiledLaunch) -> Iterator[Finding]:
     chip, programs = launch.simulation.chip, math.prod(launch.grid)
     if programs <= chip.vector_cores:
         return
-    cycles = _between(launch.profile)
-    started = chip.start_us(programs) - chip.start_us(chip.vector_cores)
     yield Finding(
         GRID_BEYOND_CORES,
         launch.function,
@@ -26,14 +24,15 @@ def grid_beyond_cores(launch: ProfiledLaunch) -> Iterator[Finding]:
         f"{math.ceil(programs / chip.vector_cores)} one after the other, and each begins again with nothing under way",
         f"launch min(programs, {chip.vector_cores}) programs and let each one loop: "
         "for i in range(tl.program_id(0), n, tl.num_programs(0))",
-        cycles + started * 1e-6 * chip.frequency,
+        _between(launch.profile),
     )
 
 
 def _between(found: Profile) -> float:
     """Cycles in which neither copies nor vector work are under way since a program ended and the next one began.
 
-    They reach from the end of a program's last copy or vector operation to the start of the next program's first one.
+    They reach from the end of a program's last copy or vector operation to the start of the next program's first one,
+    its dispatch included.
     """
     total, idle_since = 0.0, None
     for start, recording in found.programs:

@@ -9,11 +9,12 @@ from xdsl.ir import Operation
 from cold_kernels.ascend.errors import Deadlock
 from cold_kernels.ascend.simulator.core.operations import Op
 from cold_kernels.ascend.simulator.profile.price import saved, without_scalar_unit
+from cold_kernels.ascend.simulator.trace import fallbacks
 from cold_kernels.ascend.simulator.trace.events import Barrier, Event, Issue, ScalarWork, SetFlag, WaitFlag
 from cold_kernels.ascend.simulator.trace.work import LOAD, STORE, Work
 
 from ..profiled import ProfiledLaunch
-from .blame import EXTRACTED, Blame, blame, takes_elements
+from .blame import EXTRACTED, NARROW, Blame, blame, takes_elements
 from .codes import SCALAR_FALLBACK
 from .finding import Finding, events, place_of
 from .short_copies import SHORT
@@ -26,10 +27,17 @@ ALIGNED = (
     "make the last axis contiguous and its rows whole 32-byte blocks: a tile padded to 8 fp32 or 16 fp16, loaded with "
     "a mask"
 )
-HELPS = {
-    "vreduce": "reduce fp16 or fp32: no other type is reduced across a row; fp32 has integers below 2**24 exactly",
+FLOATS = "reduce fp16 or fp32: no other type is reduced across a row; fp32 has integers below 2**24 exactly"
+WHY = {
+    fallbacks.INT64: ("the vector unit has no instruction for int64", NARROW),
+    fallbacks.TYPE: ("the vector unit has no instruction for this type", "cast to fp32, fp16, int32 or int16 first"),
+    fallbacks.STRIDED: ("the elements of a row are not beside each other", ALIGNED),
+    fallbacks.UNALIGNED_ROWS: ("its rows are no multiple of 32 bytes apart", ALIGNED),
+    fallbacks.UNALIGNED_START: ("an operand does not start at a multiple of 32 bytes", ALIGNED),
+    fallbacks.ORDER: ("the library has no instruction for this order of elements", "store in the order of the load"),
+    fallbacks.SIZE: ("the library has no instruction for this size", "use powers of two from a 32-byte block on"),
 }
-"""What would help, by operation; else `ALIGNED`."""
+"""For each reason of an operation: in a sentence, and what would help."""
 
 
 def scalar_fallback(launch: ProfiledLaunch) -> Iterator[Finding]:
@@ -88,12 +96,13 @@ def _by_elements(work: Work) -> bool:
 
 def _of_library(op: Op, work: Work) -> Blame:
     name = op.name.removeprefix("hivm.hir.")
-    why = work.fallback or (
-        "rows that are no whole 32-byte blocks, or elements that stand apart"
-        if work.pipe in (LOAD, STORE)
-        else "the library has no vector form of it for this type and layout"
-    )
-    return Blame(op, f"{name}: {why}", HELPS.get(name, ALIGNED))
+    why, help = "the library has no vector form of it for this type and layout", ALIGNED
+    if work.fallback:
+        why, help = WHY.get(work.fallback, (work.fallback, ALIGNED))
+    elif work.pipe in (LOAD, STORE):
+        why = "rows that are no whole 32-byte blocks, or elements that stand apart"
+    reduces = name == "vreduce" and work.fallback not in (fallbacks.STRIDED, fallbacks.UNALIGNED_ROWS)
+    return Blame(op, f"{name}: {why}", FLOATS if reduces else help)
 
 
 def _loops(happened: list[Event]) -> Callable[[Operation], Op | None]:
