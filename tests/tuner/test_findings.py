@@ -159,9 +159,9 @@ def test_both_sides_of_a_mask_are_loaded(capsys):
 
 @compiled
 def test_tiles_that_are_filled_before_their_load(capsys):
-    (one,) = found(capsys, "row_sum", "x_ptr=*fp32[4,1000] y_ptr=*fp32[4] n=1000:i32 TILE=1024", grid=4)
+    (one,) = found(capsys, "row_sum", "x_ptr=*fp32[16000] y_ptr=*fp32[1] n=16000:i32 TILE=16384")
     assert one["code"] == "masked-branches" and "filled with `other`" in one["reason"]
-    assert found(capsys, "row_sum", "x_ptr=*fp32[4,1024] y_ptr=*fp32[4] n=1024:i32 TILE=1024", grid=4) == []
+    assert found(capsys, "row_sum", "x_ptr=*fp32[16384] y_ptr=*fp32[1] n=16384:i32 TILE=16384") == []
 
 
 @compiled

@@ -66,8 +66,8 @@ class ProfiledKernel:
         calls: Gives the launches, in order.
         shape, config: Of a spec, the case and the tunables.
         reason: Of a spec, where the configuration comes from.
-        batch: Of a spec, the dimension that a batch changes: the first one of its first tensor, where it is in
-            ``bucket``; empty where there is none.
+        batch: Of a spec, the dimension that a batch changes: the first dimension in ``bucket`` that a tensor
+            has first; empty where there is none.
         larger: Gives the launches with one more of ``batch``, or with one less where there is a limit.
     """
 
@@ -107,8 +107,8 @@ def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reas
         return spec.calls(case.tensors(spec, blank=blank), config, "ascend", machine.chip.vector_cores)
 
     kernel = ProfiledKernel(spec.name, machine, partial(calls, case), str(case), config, reason)
-    batch = next(iter(spec.operands[spec.first].dims), "")
-    if batch not in spec.bucket:
+    batch = next((arg.dims[0] for arg in spec.operands.values() if arg.dims and arg.dims[0] in spec.bucket), "")
+    if not batch:
         return kernel
     step = -1 if case.sizes[batch] >= spec.limits.get(batch, math.inf) else 1
     larger = replace(case, sizes=Record(case.sizes, **{batch: case.sizes[batch] + step}))

@@ -65,7 +65,7 @@ def check(wanted: Iterable[Rule], kernel: ProfiledKernel) -> None:
     for code in codes.intersection(unchecked(kernel)):
         raise ValueError(
             f"--fail-on {code}: nothing says which dimension of {kernel.kernel} is the batch; it "
-            "takes a KernelSpec whose first tensor has it first, and bucket names it"
+            "takes a KernelSpec whose bucket names it, and a tensor that has it first"
         )
 
 
