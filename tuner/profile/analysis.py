@@ -10,7 +10,7 @@ from typing import Any
 from cold_kernels.ascend.chips import UB_BYTES
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.critical import STEPS
-from cold_kernels.ascend.simulator.profile.profile import Profile, profile
+from cold_kernels.ascend.simulator.profile.profile import Profile
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES, Cause
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
@@ -45,7 +45,7 @@ def analyse(profiled: ProfiledKernel) -> dict[str, Any]:
 
 def _launch(launch: ProfiledLaunch) -> dict[str, Any]:
     simulation = launch.simulation
-    found = profile(simulation)
+    found = launch.profile
     hazards = getattr(simulation, "hazards", None)
     return {
         "function": launch.function,
