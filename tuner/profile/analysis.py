@@ -149,12 +149,10 @@ def _warnings(programs: int, found: Profile, cores: int) -> list[str]:
             said.append(f"the last wave is nearly empty: {last} programs on {cores} cores")
     elif programs < cores:
         said.append(f"{programs} programs: {cores - programs} of {cores} vector cores have nothing to do")
-    if min(found.ends) < 0.5 * max(found.ends):
-        mean = math.fsum(found.ends) / len(found.ends)
-        said.append(
-            f"cores are not even: they end after {min(found.ends):.0f} to {max(found.ends):.0f} cycles, "
-            f"{mean:.0f} on average"
-        )
+    least, most = min(found.worked), max(found.worked)
+    if least < 0.5 * most:
+        mean = math.fsum(found.worked) / len(found.worked)
+        said.append(f"cores are not even: they work {least:.0f} to {most:.0f} cycles, {mean:.0f} on average")
     return said
 
 
