@@ -85,20 +85,28 @@ def recorded(rows: Iterable[PublishedRow], tell: Callable[[str], None] = lambda 
     return found
 
 
+def _told_apart(times: Iterable[RowTime], chip: Chip) -> list[tuple[str, list[RowTime]]]:
+    """Rows of each kernel that the model tells apart by a thousandth; the others count together, by their mean."""
+    groups: dict[tuple[str, float], list[RowTime]] = {}
+    for time in times:
+        groups.setdefault((time.row.kernel.name, round(math.log(time.on(chip)), 3)), []).append(time)
+    return [(kernel, alike) for (kernel, _), alike in groups.items()]
+
+
 def refit(times: Sequence[RowTime], tell: Callable[[str], None] = lambda step: None) -> Refit:
     """Fit `FITTED` to the rows on the device's clock, robustly, with intervals of `CONSTANTS` as the prior.
 
     Without each kernel in turn the constants are fitted again where the slopes of the whole fit hold.
     """
+    chip = chip_named(DEFAULT_CHIP)
     judged = [time for time in times if time.row.clock in MEASURED]
     counts = Counter(time.row.kernel.name for time in judged)
     seen = []
-    for time in judged:
-        tell(time.row.name)
-        share = time.row.weight / math.sqrt(counts[time.row.kernel.name])
-        spread = 2 * SIGMA / math.sqrt(share)
-        seen.append(Seen("published", time.row.kernel.name, time, time.row.published_us, spread, time.uses()))
-    chip = chip_named(DEFAULT_CHIP)
+    for kernel, alike in _told_apart(judged, chip):
+        tell(alike[0].row.name)
+        share = sum(time.row.weight for time in alike) / math.sqrt(counts[kernel])
+        us = math.exp(sum(math.log(time.row.published_us) for time in alike) / len(alike))
+        seen.append(Seen("published", kernel, alike[0], us, 2 * SIGMA / math.sqrt(share), alike[0].uses()))
     fitted = fit(seen, chip, FITTED)
     problem = Problem(seen, chip, FITTED)
     theta = np.log([fitted.values[name] for name in FITTED])

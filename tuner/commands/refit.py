@@ -11,9 +11,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "refit",
         help="the model's constants from published tables and times",
-        description="Fits the constants of cold_kernels/ascend/chips.py to published device times of kernels, and, where "
-        "a folder is given, to Huawei msKPP's measured instruction tables; leaves one kernel out at a time and predicts "
-        "it. Prints constants in the form of chips.py. A quarter of an hour.",
+        description="Fits the constants of cold_kernels/ascend/chips.py to published device times of kernels, and, "
+        "where a folder is given, to Huawei msKPP's measured instruction tables; leaves one kernel out at a time and "
+        "predicts it. Prints constants in the form of chips.py. A quarter of an hour.",
     )
     parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="msKPP's tables as JSON files")
     parser.add_argument("--json", action="store_true", help="one JSON object; keys: tuner/calibration/published.py")

@@ -9,7 +9,6 @@ from typing import Any
 from ...ascend.chips import Chip, chip_named
 from ...ascend.options import CompileOptions
 
-
 WARM_BYTES = 96 * 1024 * 1024
 """Half of the second-level cache: what a launch moves that is repeated is taken to stay there up to so much."""
 
