@@ -126,7 +126,7 @@ def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
         launch = CONSTANTS["launch_us"].nominal
         assert details["net_us"] == pytest.approx(details["best_us"] - launch, abs=1e-3)
         assert details["default_net_us"] == pytest.approx(details["default_us"] - launch, abs=1e-3)
-        assert f"{details['net_us'] / details['floor_us']:.1f}" in said
+        assert f"{details['net_us'] / details['floor_us']:.2f}" in said
     assert "x floor net" in said
 
 

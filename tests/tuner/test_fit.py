@@ -12,6 +12,8 @@ from tuner.calibration.calibrate import misfit
 from tuner.calibration.fit import HELD, INSISTED, NOISE, OUTLIER, SEEN, UNSEEN, Seen, fit
 
 LAUNCH = CONSTANTS["launch_us"]
+WITHIN = math.sqrt(LAUNCH.nominal * max(LAUNCH.low, LAUNCH.high, key=lambda end: abs(math.log(end / LAUNCH.nominal))))
+"""A launch well inside of its interval, and not the nominal one."""
 SURE = 0.004
 """Spread of times that were measured well: it adds little to `NOISE`."""
 SIGMA = math.hypot(NOISE, SURE / 2)
@@ -73,24 +75,25 @@ def test_what_is_far_outside_its_interval_is_left_there(us):
 
 
 def test_a_measured_spread_is_an_uncertainty():
-    _, error, status = launch_us(launches(4, 4, 4, 4, spread=0.1))
+    _, error, status = launch_us(launches(*[WITHIN] * 4, spread=0.1))
     assert error == pytest.approx(math.hypot(NOISE, 0.05) / 2, rel=0.01) and status == SEEN
-    _, error, status = launch_us(launches(4, spread=0.8))
-    assert error > 0.3 and status == UNSEEN
+    _, error, status = launch_us(launches(WITHIN, spread=0.8))
+    width = math.log(LAUNCH.high / LAUNCH.low)
+    assert error == pytest.approx((0.4**-2 + width**-2) ** -0.5, rel=0.01) and status == UNSEEN
 
 
 def test_times_count_by_their_spread():
-    value, *_ = launch_us(launches(4, 4, 4) + launches(5, 5, spread=0.4))
-    assert value == pytest.approx(4, rel=1e-3)
+    value, *_ = launch_us(launches(*[WITHIN] * 3) + launches(*[1.25 * WITHIN] * 2, spread=0.4))
+    assert value == pytest.approx(WITHIN, rel=1e-3)
 
 
 def test_an_outlier_counts_linearly():
-    value, _, status = launch_us(launches(*[4] * 7, 40))
-    assert math.log(value / 4) == pytest.approx(OUTLIER * SIGMA / 7, rel=0.05) and status == SEEN
+    value, _, status = launch_us(launches(*[WITHIN] * 7, 10 * WITHIN))
+    assert math.log(value / WITHIN) == pytest.approx(OUTLIER * SIGMA / 7, rel=0.05) and status == SEEN
 
 
 def test_what_no_time_depends_on_keeps_its_value():
-    found = fit(launches(4, 4), chip("launch_us", "flag"))
+    found = fit(launches(WITHIN, WITHIN), chip("launch_us", "flag"))
     flag = CONSTANTS["flag"]
     assert found.values["flag"] == pytest.approx(flag.nominal) and found.status["flag"] == UNSEEN
     assert found.errors["flag"] == pytest.approx(math.log(flag.high / flag.low))
@@ -99,9 +102,9 @@ def test_what_no_time_depends_on_keeps_its_value():
 
 def test_times_that_contradict_each_other_count_less():
     apart = 1.0
-    value, error, status = launch_us(launches(*(3 * math.exp(apart * sign) for sign in (-1, 0, 1))))
+    value, error, status = launch_us(launches(*(WITHIN * math.exp(apart * sign) for sign in (-1, 0, 1))))
     data, nominal = 3 / (1.4826 * apart) ** 2, 1 / math.log(LAUNCH.high / LAUNCH.low) ** 2
-    between = data / (data + nominal) * math.log(3 / LAUNCH.nominal)  # 0 is the nominal value
+    between = data / (data + nominal) * math.log(WITHIN / LAUNCH.nominal)  # 0 is the nominal value
     assert math.log(value / LAUNCH.nominal) == pytest.approx(between, rel=0.02)
     assert error == pytest.approx((data + nominal) ** -0.5, rel=0.02) and status == UNSEEN
 

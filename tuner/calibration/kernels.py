@@ -14,6 +14,18 @@ def start(y_ptr, y_stride_P, E: tl.constexpr):
     tl.store(y_ptr + tl.program_id(0) * y_stride_P + o, o.to(tl.float32))
 
 
+@triton.jit(do_not_specialize=["y_stride_P", "times", "busy", "late"])
+def queue(y_ptr, y_stride_P, times, busy, late, E: tl.constexpr):
+    """Programs before ``busy`` and from ``late`` on work on a tile ``times`` times; those between do nothing at all."""
+    p = tl.program_id(0)
+    if (p < busy) | (p >= late):
+        o = tl.arange(0, E)
+        tile = o.to(tl.float32)
+        for _ in range(times):
+            tile = tile * -1.0
+        tl.store(y_ptr + p * y_stride_P + o, tile)
+
+
 @triton.jit(do_not_specialize=["y_stride_P", "times", "step", "away", "keep"])
 def load(x_ptr, y_ptr, y_stride_P, times, step, away, keep, E: tl.constexpr):
     """Loads ``times`` tiles, ``step`` apart. Stores none unless ``keep`` says so; else none would be compiled."""
@@ -66,6 +78,22 @@ def store(y_ptr, y_stride_P, y_stride_K, K, E: tl.constexpr):
     tile = o.to(tl.float32)
     for n in range(K):
         tl.store(y_ptr + tl.program_id(0) * y_stride_P + n * y_stride_K + o, tile)
+
+
+@triton.jit(do_not_specialize=["times"])
+def store_many(y_ptr, y1_ptr, y2_ptr, y3_ptr, y4_ptr, y5_ptr, y6_ptr, y7_ptr, times, E: tl.constexpr):
+    """As `store`, to eight tensors, so that none waits for another."""
+    o = tl.arange(0, E)
+    tile = o.to(tl.float32)
+    for _ in range(times):
+        tl.store(y_ptr + o, tile)
+        tl.store(y1_ptr + o, tile)
+        tl.store(y2_ptr + o, tile)
+        tl.store(y3_ptr + o, tile)
+        tl.store(y4_ptr + o, tile)
+        tl.store(y5_ptr + o, tile)
+        tl.store(y6_ptr + o, tile)
+        tl.store(y7_ptr + o, tile)
 
 
 @triton.jit(do_not_specialize=["y_stride_K", "y_stride_M", "K"])
@@ -160,6 +188,18 @@ def swap(x_ptr, y_ptr, times, E: tl.constexpr):
     tl.store(y_ptr + o, x)
 
 
+@triton.jit(do_not_specialize=["x_stride_M", "y_stride_M", "times"])
+def rows(x_ptr, r_ptr, y_ptr, x_stride_M, y_stride_M, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constexpr):
+    """As `vector`, on a tile of ``M`` rows that stay rows: each has a number of its own."""
+    o_m, o_e = tl.arange(0, M), tl.arange(0, E)
+    x, r = tl.load(x_ptr + o_m[:, None] * x_stride_M + o_e[None, :]), tl.load(r_ptr + o_m)
+    for _ in range(times):
+        x = x * r[:, None]
+        if OP == "cast":
+            x = x.to(tl.float16).to(tl.float32)
+    tl.store(y_ptr + o_m[:, None] * y_stride_M + o_e[None, :], x)
+
+
 @triton.jit(do_not_specialize=["x_stride_M", "times"])
 def reduce(x_ptr, y_ptr, x_stride_M, times, M: tl.constexpr, E: tl.constexpr, OP: tl.constexpr):
     """Sums or maxima of ``M`` rows, which grow by one in between."""
@@ -218,4 +258,27 @@ def count(y_ptr, times):
     number = 1
     for _ in range(times):
         number = (number * 5 + 3) & 1023
+    tl.store(y_ptr, number)
+
+
+@triton.jit
+def touch(x0_ptr, x1_ptr, x2_ptr, x3_ptr, x4_ptr, x5_ptr, x6_ptr, x7_ptr, y_ptr):
+    """As `chase`, each load from another tensor."""
+    at = tl.load(x0_ptr)
+    at = tl.load(x1_ptr + at)
+    at = tl.load(x2_ptr + at)
+    at = tl.load(x3_ptr + at)
+    at = tl.load(x4_ptr + at)
+    at = tl.load(x5_ptr + at)
+    at = tl.load(x6_ptr + at)
+    at = tl.load(x7_ptr + at)
+    tl.store(y_ptr + tl.program_id(0), at)
+
+
+@triton.jit(do_not_specialize=["times", "by"])
+def divide(y_ptr, times, by):
+    """As `count`, with a division by a number that the compiler does not know."""
+    number = 1
+    for _ in range(times):
+        number = ((number * 5 + 3) // by) & 1023
     tl.store(y_ptr, number)

@@ -43,6 +43,10 @@ def _near_one(size: list[int], generator: torch.Generator) -> torch.Tensor:
     return torch.rand(size, generator=generator) + 0.5
 
 
+def _signs(size: list[int], generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, 2, size, generator=generator) * 2.0 - 1
+
+
 def _next(size: list[int], _: torch.Generator) -> torch.Tensor:
     return (torch.arange(size[0]) + 17) % size[0]
 
@@ -52,9 +56,11 @@ def _spec(
     name: str = "", space: Mapping[str, Tunable] = {}, **args: Any,
 ) -> KernelSpec:  # fmt: skip
 
+    outputs = [name for name, arg in args.items() if getattr(arg, "role", "") in ("output", "inout")]  # all the same
+
     def tolerance(**values: Any) -> dict[str, torch.Tensor]:
         loose = 10 if values["y"].dtype == torch.float16 else 1
-        return {"y": loose * (RELATIVE * reference(**values).double().abs() + ABSOLUTE)}
+        return dict.fromkeys(outputs, loose * (RELATIVE * reference(**values).double().abs() + ABSOLUTE))
 
     return KernelSpec(
         name=PREFIX + (name or kernel.__name__),
@@ -63,13 +69,19 @@ def _spec(
         space=space,
         group=(),
         bucket=(),
-        reference=lambda **values: {"y": reference(**values).double()},
+        reference=lambda **values: dict.fromkeys(outputs, reference(**values).double()),
         tolerance=tolerance,
-        minimal_bytes=lambda **values: sum(v.nbytes for v in (values.get("x"), values["y"]) if v is not None),
+        minimal_bytes=lambda **values: sum(v.nbytes for v in values.values() if isinstance(v, torch.Tensor)),
         typical=typical,
         hard=(),
         targets=(),
     )
+
+
+def _queued(y, y_before, times, busy, late):
+    tile = torch.arange(y.shape[1]).to(y) * (1 - times % 2 * 2)
+    program = torch.arange(y.shape[0])
+    return torch.where(((program < busy) | (program >= late))[:, None], tile, y_before)
 
 
 def _loaded(x, y, y_before, times, step, away, keep):
@@ -112,6 +124,17 @@ def _vector(operation: str) -> Callable:
     return reference
 
 
+def _by_rows(operation: str) -> Callable:
+    def reference(x, r, times, **_):
+        x, r = x.double(), r.double()[:, None]
+        for _ in range(times):
+            x = x * r
+            x = x.float().half().double() if operation == "cast" else x
+        return x
+
+    return reference
+
+
 def _reduced(operation: str) -> Callable:
     def reference(x, times, **_):
         rows = x.double().sum(1) if operation == "sum" else x.double().amax(1)
@@ -150,18 +173,30 @@ def _chased(x, y, times):
     return torch.full_like(y, times * 17 % x.numel())
 
 
-def _counted(y, times):
+def _touched(y, **tensors):
+    at = 0
+    for number in range(TENSORS):
+        at = int(tensors[f"x{number}"][at])
+    return torch.full_like(y, at)
+
+
+def _counted(y, times, by=1):
     number = 1
     for _ in range(times):
-        number = (number * 5 + 3) & 1023
+        number = ((number * 5 + 3) // by) & 1023
     return torch.full_like(y, number)
 
 
+TENSORS = 8
 TIMES, AUTO = Scalar("i32", 100), dict(AUTO=AutoMultiBuffer())
 FP16, FP32 = In("N", "fp16", make=_ramp), In("E", "fp32 fp16", make=_near_one)
 PROGRAMS = dict(grid=lambda s: s.P)
 
 START = _spec(kernels.start, "P=1 E=8", lambda y: torch.arange(8).to(y).expand_as(y), y=Out("P E", "fp32"), **PROGRAMS)
+QUEUE = _spec(
+    kernels.queue, "P=40 E=2048", _queued, y=InOut("P E", "fp32"), times=TIMES,
+    busy=Scalar("i32", 40), late=Scalar("i32", 65536), **PROGRAMS,
+)  # fmt: skip
 LOAD = _spec(
     kernels.load, "P=1 E=2048 N=204800", _loaded, **PROGRAMS,
     x=FP16, y=InOut("P E", same_dtype="x"), times=TIMES, step=Scalar("i32", 0), away=Scalar("i32", 0),
@@ -177,6 +212,10 @@ LOAD_ROWS = _spec(
 STORE = _spec(
     kernels.store, "P=1 K=100 E=128", lambda y: torch.arange(y.shape[2]).to(y).expand_as(y), **PROGRAMS,
     y=Out("P K E", "fp32"),
+)  # fmt: skip
+STORE_MANY = _spec(
+    kernels.store_many, "E=64", lambda y, **_: torch.arange(y.shape[0]).to(y), y=Out("E", "fp32"), times=TIMES,
+    **{f"y{number}": Out("E", "fp32") for number in range(1, TENSORS)},
 )  # fmt: skip
 STORE_ROWS = _spec(kernels.store_rows, "K=100 M=64 W=32", _stored_rows, y=InOut("K M W", "fp32"))
 COPY = _spec(
@@ -199,6 +238,13 @@ VECTOR_MANY = _spec(
     kernels.vector_many, "N=512", lambda x, y, times: -x if times % 2 else x,
     x=In("N", "fp32"), y=Out("N", "fp32"), times=TIMES,
 )  # fmt: skip
+ROWS = {
+    name: _spec(
+        kernels.rows, "M=64 E=8", _by_rows(name), name=f"rows_{name}", space=dict(OP=Choice(name)),
+        x=In("M E", "fp32", make=_near_one), r=In("M", "fp32", make=_signs), y=Out("M E", "fp32"), times=TIMES,
+    )
+    for name in ("scale", "cast")
+}  # fmt: skip
 REDUCE = {
     name: _spec(
         kernels.reduce, "M=64 E=64", _reduced(name), name=f"reduce_{name}", space=dict(OP=Choice(name)),
@@ -213,20 +259,34 @@ RUNNING = _spec(
     kernels.running, "E=256 dtype=fp32", _running, x=FP32, y=Out("E", same_dtype="x"), times=Scalar("i32", 10)
 )
 CHASE = _spec(kernels.chase, "N=64 A=1", _chased, x=In("N", "int32", make=_next), y=Out("A", "int32"), times=TIMES)
+TOUCH = _spec(
+    kernels.touch, "P=1 N=64", _touched, y=Out("P", "int32"),
+    **{f"x{number}": In("N", "int32", make=_next) for number in range(TENSORS)}, **PROGRAMS,
+)  # fmt: skip
 COUNT = _spec(kernels.count, "A=1", _counted, y=Out("A", "int32"), times=TIMES)
+DIVIDE = _spec(kernels.divide, "A=1", _counted, y=Out("A", "int32"), times=TIMES, by=Scalar("i32", 3))
 
 SPECS = {
     spec.name: spec
     for spec in (
-        START, LOAD, LOAD_MANY, LOAD_ROWS, STORE, STORE_ROWS, COPY, NEGATE, ACCUMULATE, *VECTOR.values(),
-        VECTOR_MANY,
-        *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING, CHASE, COUNT,
+        START, QUEUE, LOAD, LOAD_MANY, LOAD_ROWS, STORE, STORE_MANY, STORE_ROWS, COPY, NEGATE, ACCUMULATE,
+        *VECTOR.values(), VECTOR_MANY, *ROWS.values(), *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING, CHASE,
+        TOUCH, COUNT, DIVIDE,
     )
 }  # fmt: skip
 """By name."""
 
 CASES = (
-    *((START, f"P={programs}") for programs in (1, 10, 20, 40)),
+    *((START, f"P={programs}") for programs in (1, 10, 40)),
+    *((QUEUE, f"P={programs} busy=0") for programs in (1, 2, 4, 40, 400, 4000)),
+    *((QUEUE, f"P={programs} times={times} busy={programs}") for times in (100, 300) for programs in (40, 400)),
+    (QUEUE, "P=65 times=600 busy=39 late=64"),
+    (QUEUE, "P=90 times=600 busy=39 late=89"),
+    (QUEUE, "P=120 times=600 busy=39 late=119"),
+    (QUEUE, "P=90 times=600 busy=39"),
+    *((LOAD, f"E={size} times={times} step={size}") for size in (128, 2048) for times in (1, 2, 4)),
+    (LOAD, "P=40 E=128 N=10000 times=1 away=128"),
+    (LOAD, "P=40 E=128 times=1"),
     (LOAD, "E=256 N=102400 times=400 step=256"),
     (LOAD, "times=200 step=1016"),
     (LOAD, "times=200"),
@@ -241,6 +301,7 @@ CASES = (
     (STORE, "K=200 E=1024"),
     (STORE, "E=8192"),
     (STORE, "P=40 K=20 E=8192"),
+    (STORE_MANY, "times=200"),
     (STORE_ROWS, ""),
     *((spec, f"K=200 AUTO={auto}") for auto in (True, False) for spec in (COPY, NEGATE, ACCUMULATE)),
     (COPY, "P=40 K=50 E=8192 AUTO=True"),
@@ -249,13 +310,20 @@ CASES = (
     *((VECTOR["add"], text) for text in ("E=1024 times=400", "")),
     *((VECTOR[name], "") for name in ("exp", "divide", "cast")),
     (VECTOR["exp"], "dtype=fp16"),
+    (ROWS["scale"], ""),
+    (ROWS["scale"], "E=64"),
+    (ROWS["cast"], ""),
     *((spec, "") for spec in REDUCE.values()),
     (SWAP, ""),
     (TRANSPOSE, "times=40"),
     (READ_BACK, "times=500"),
     (RUNNING, ""),
-    (CHASE, "times=500"),
+    (CHASE, "times=2000"),
+    (CHASE, "N=16384 times=500"),
+    (TOUCH, ""),
+    (TOUCH, "P=400"),
     (COUNT, "times=5000"),
+    (DIVIDE, "times=2000"),
 )
 """Specs, and what each is timed on: sizes and numbers, and tunables where there is a choice."""
 
