@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from ..arguments import Workspace
-from ..limits import MAX_VOCABULARY
+from ..limits import MAX_CHOICES, MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
@@ -117,27 +117,30 @@ def _block(p, b_at, V: tl.constexpr, SIZE: tl.constexpr, TAKE: tl.constexpr, oth
 
 
 @triton.jit
-def _best(p_e, p_a, b_top, cutoff, beta, V: tl.constexpr, SIZE: tl.constexpr, BLOCKS: tl.constexpr, TAKE: tl.constexpr):
+def _best(
+    p_e, p_a, p_beta, b_top, cutoff, V: tl.constexpr, SIZE: tl.constexpr, BLOCKS: tl.constexpr, TAKE: tl.constexpr
+):  # fmt: skip
     """The lowest position of the highest score in the blocks that reach the cutoff, so many at a time."""
     LAST: tl.constexpr = V - SIZE if V > SIZE else 0
     b_left = (BLOCKS - tl.arange(0, BLOCKS)).to(tl.float32)  # blocks from this one on
     b_left = tl.sort(tl.where(b_top >= cutoff, b_left, 0.0), descending=True)
+    beta = tl.load(p_beta)  # here, while the vector unit is busy
     left = NOWHERE
     best = float("-inf")
-    at = 0
+    at = 0.0
     while left > 0.0:
         b_here = tl.where(b_left < left, b_left, 0.0)
-        b_here = tl.max(tl.reshape(b_here, [BLOCKS // TAKE, TAKE]), axis=0)  # in descending order
+        b_here = tl.max(tl.reshape(b_here, [BLOCKS // TAKE, TAKE]), axis=0)  # the next ones, as rows are in order
         b_at = tl.minimum((BLOCKS - b_here).to(tl.int32) * SIZE, LAST)
         b_e = _block(p_e, b_at, V, SIZE, TAKE, float("-inf"))
         b_a = _block(p_a, b_at, V, SIZE, TAKE, 0.0)
-        b_y = _contrast(b_e, b_a, cutoff, beta)
-        here, lane = tl.max(b_y, axis=0, return_indices=True)
+        b_v = b_at.to(tl.float32)[:, None] + tl.arange(0, SIZE).to(tl.float32)[None, :]
         left = tl.min(b_here, axis=0)
+        b_y = _contrast(b_e, b_a, cutoff, beta)
+        here = tl.max(b_y, axis=0)
         if here > best:
             best = here
-            start = tl.sum(tl.where(tl.arange(0, TAKE) == lane // SIZE, b_at.to(tl.float32), 0.0), axis=0)
-            at = start.to(tl.int32) + lane % SIZE
+            at = tl.min(tl.where(b_y == here, tl.reshape(b_v, [TAKE * SIZE]), NOWHERE), axis=0)
     return at
 
 
@@ -157,15 +160,14 @@ def _argmax(
         p_a = amateur_ptr + row * amateur_stride_B
         b_top = tl.load(top_ptr + row * BLOCKS + o_b, mask=o_b < USED, other=float("-inf"))
         log_alpha = tl.load(log_alpha_ptr + row * log_alpha_stride_B)
-        beta = tl.load(beta_ptr + row * beta_stride_B)
         top = tl.max(b_top, axis=0)
         nan = NOWHERE
         if top == float("inf"):
             _, nan = _first_nan(p_e, 0, V, V, TAKE * SIZE)
         if nan < NOWHERE:
-            at = nan.to(tl.int32)
+            at = nan
         else:
-            at = _best(p_e, p_a, b_top, top + log_alpha, beta, V, SIZE, BLOCKS, TAKE)
+            at = _best(p_e, p_a, beta_ptr + row * beta_stride_B, b_top, top + log_alpha, V, SIZE, BLOCKS, TAKE)
         tl.store(choice_ptr + item, at.to(choice_ptr.dtype.element_ty))
 
 
@@ -212,16 +214,20 @@ contrastive_argmax = KernelSpec(
     stages=(Stage(_tops, _tiles), Stage(_argmax, lambda c, s, cores: (min(s.B, cores),))),
     args=dict(**arguments.ARGMAX, top=Workspace("B BLOCKS", "fp32")),
     space=dict(
-        TILE_V=PowerOf2(256, 16384, default=8192),
-        SPLIT_V=Choice(1, 2, 4, 8, 16, 32, 64, default=8),
+        TILE_V=PowerOf2(256, 8192, default=4096),
+        SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),
         BLOCKS=PowerOf2(128, 4096, default=256),
         TAKE=PowerOf2(8, 16, default=8),
         DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    constraints=dict(block_past_tile=lambda c, s: block_size(s.V, c.BLOCKS) - c.TILE_V),
+    constraints=dict(
+        **_TILE_PAST_ROW,
+        block_past_tile=lambda c, s: block_size(s.V, c.BLOCKS) - c.TILE_V,
+        taken_past_buffer=lambda c, s: c.TAKE * block_size(s.V, c.BLOCKS) - 4096,
+    ),
     reference=reference.argmax,
     tolerance=reference.argmax_tolerance,
     minimal_bytes=reference.argmax_bytes,
-    **_COMMON,
+    **(_COMMON | dict(limits=dict(V=MAX_CHOICES))),
 )
