@@ -176,7 +176,7 @@ _COMMON = dict(
     bucket=("B",),
     limits=dict(V=MAX_VOCABULARY),
     typical="B=8 V=32000",
-    hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=2 V=32000"),
+    hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=3 V=32000"),
     targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32)),
 )
 _TILE_PAST_ROW = dict(tile_past_row=lambda c, s: c.TILE_V - max(256, triton.next_power_of_2(s.V)))
