@@ -1,7 +1,8 @@
 """The contrastive score in Triton, and the choice by it: ``e + beta * (e - a)`` where ``e >= max(e) + log(alpha)``.
 
 Both kernels compute ``e - beta * (a - e)``: the same numbers, and where the rows are equal -0.0 stays -0.0. Each core
-takes the maximum of its whole row, however small its part: cores need not wait for each other.
+that scores takes the maximum of its whole row, however small its part; for the choice a launch before it has shared that
+work (`tops.py`).
 """
 
 import triton
@@ -204,7 +205,6 @@ contrastive_score = KernelSpec(
 )
 
 
-
 def _tiles(config, shape, cores):
     return (min(shape.B * min(config.SPLIT_V, triton.cdiv(shape.V, config.TILE_V)), cores),)
 
@@ -214,10 +214,10 @@ contrastive_argmax = KernelSpec(
     stages=(Stage(_tops, _tiles), Stage(_argmax, lambda c, s, cores: (min(s.B, cores),))),
     args=dict(**arguments.ARGMAX, top=Workspace("B BLOCKS", "fp32")),
     space=dict(
-        TILE_V=PowerOf2(256, 8192, default=4096),
+        TILE_V=PowerOf2(256, 8192, default=8192),
         SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),
-        BLOCKS=PowerOf2(128, 4096, default=256),
-        TAKE=PowerOf2(8, 16, default=8),
+        BLOCKS=PowerOf2(128, 4096, default=512),
+        TAKE=PowerOf2(8, 16, default=16),
         DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
