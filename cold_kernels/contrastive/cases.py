@@ -7,7 +7,7 @@ import torch
 SMALL_CASE = 1 << 17
 """Cases of fewer elements have special rows; larger ones are there to be timed."""
 TIMED = 8
-"""Cases of a multiple of so many rows, or of 1, 2 or 4, have the usual alpha and beta in all of them; others have extreme
+"""Cases of a multiple of so many rows, or of 1, 2 or 4, have the usual alpha and beta in all rows; others have extreme
 ones too."""
 KINDS = 12
 EXTREME = 3.0e38

@@ -1,7 +1,7 @@
 """The contrastive score in Triton, and the choice by it: ``e + beta * (e - a)`` where ``e >= max(e) + log(alpha)``.
 
 Both kernels compute ``e - beta * (a - e)``: the same numbers, and where the rows are equal -0.0 stays -0.0. Each core
-that scores takes the maximum of its whole row, however small its part; for the choice a launch before it has shared that
+that scores takes the maximum of its whole row, however small its part; for the choice a launch before has shared that
 work (`tops.py`).
 """
 
@@ -126,7 +126,7 @@ def _best(
     b_left = (BLOCKS - tl.arange(0, BLOCKS)).to(tl.float32)  # blocks from this one on
     b_left = tl.sort(tl.where(b_top >= cutoff, b_left, 0.0), descending=True)
     beta = tl.load(p_beta)  # here, while the vector unit is busy
-    left = NOWHERE
+    left = tl.where(cutoff > float("-inf"), NOWHERE, 0.0)  # where all are masked, the first is chosen
     best = float("-inf")
     at = 0.0
     while left > 0.0:
