@@ -74,7 +74,9 @@ CONSTANTS = {
     "scalar": Constant(1.35, 1, 2, "cycle", NONE),
     "scalar_divide": Constant(8, 1, 60, "cycle", f"{NONE}: more for a division by a number of the launch's"),
     "scalar_issue": Constant(4, 1, 10, "cycle", f"{NONE}: operands and masks of an instruction"),
-    "scalar_local": Constant(8.5, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"),
+    "scalar_local": Constant(
+        8.5, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"
+    ),
     "scalar_global": Constant(14, 4, 60, "cycle", f"{NONE}: a scalar access that the data cache has"),
     "scalar_miss": Constant(150, 80, 600, "cycle", f"{NONE}: more for a line that it has not"),
     "scalar_first": Constant(700, 20, 1200, "cycle", f"{NONE}: more for the first line of a tensor"),

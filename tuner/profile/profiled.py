@@ -89,11 +89,11 @@ class ProfiledKernel:
             ValueError: arguments that do not fit the kernel.
         """
         made = []
-        for call in self.calls():
-            if 0 in call.grid:
-                continue
+        calls = [call for call in self.calls() if 0 not in call.grid]
+        for call in calls:
             program, values = self.machine.compiled(call)
-            run = simulate(program, values, call.grid, chip=self.machine.chip, values=False, hazards=True)
+            followed = call is not calls[-1]  # what it writes may decide what the next one does
+            run = simulate(program, values, call.grid, chip=self.machine.chip, values=followed, hazards=True)
             made.append(ProfiledLaunch(call.kernel, tuple(call.grid), program, values, run))
         if not made:
             raise ValueError(f"{self.kernel} launches nothing for {self.shape}")

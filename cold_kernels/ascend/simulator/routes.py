@@ -193,30 +193,50 @@ ROUTES: tuple[Route, ...] = (
         {"vector_issue": 8, "repeat_binary": 512},
         EW2,
     ),
-    Route("vadd", "bf16 64x8/16, bf16 64x8/16, bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_binary": 64}, EW2),
+    Route(
+        "vadd",
+        "bf16 64x8/16, bf16 64x8/16, bf16 64x8/16",
+        REPEATS,
+        {"vector_issue": 1, "repeat_binary": 64, "short_row": 64},
+        EW2,
+    ),
     Route(
         "vadd",
         "f32 64x8/16, f32 1x8, f32 64x8/16",
         REPEATS,
-        {"vector_issue": 1, "repeat_unary": 8, "repeat_binary": 56},
+        {"vector_issue": 1, "repeat_unary": 8, "repeat_binary": 56, "short_row": 64},
         EW2,
     ),
     Route(
         "vadd", "f32 64x6, f32 64x6, f32 64x6", SCALAR, {"scalar_local": 1152, "flag": 2}, VEC, fallbacks.UNALIGNED_ROWS
     ),
     Route(
-        "vadd", "f32 64x6, f32 1x6, f32 64x6", REPEATS, {"vector_issue": 1, "repeat_unary": 4, "repeat_binary": 60}, VEC
+        "vadd",
+        "f32 64x6, f32 1x6, f32 64x6",
+        REPEATS,
+        {"vector_issue": 1, "repeat_unary": 4, "repeat_binary": 60, "short_row": 64},
+        VEC,
     ),
-    Route("vadd", "f32 64x8/4096, f32 64x8/4096, f32 64x8/4096", EACH, {"vector_issue": 64, "repeat_binary": 64}, EW2),
+    Route(
+        "vadd",
+        "f32 64x8/4096, f32 64x8/4096, f32 64x8/4096",
+        EACH,
+        {"vector_issue": 64, "repeat_binary": 64, "short_row": 64},
+        EW2,
+    ),
     Route("vadd", "f32 64x16x8, f32 64x16x8, f32 64x16x8", ONE, {"vector_issue": 2, "repeat_binary": 128}, EW3),
     Route(
-        "vadd", "f32 64x16x24, f32 64x16x24, f32 64x16x24", REPEATS, {"vector_issue": 64, "repeat_binary": 1024}, EW3
+        "vadd",
+        "f32 64x16x24, f32 64x16x24, f32 64x16x24",
+        REPEATS,
+        {"vector_issue": 64, "repeat_binary": 1024, "short_row": 1024},
+        EW3,
     ),
     Route(
         "vadd",
         "f32 4x64x24, f32 4x64x1, f32 4x64x24",
         BLOCKS,
-        {"vector_issue": 8, "repeat_binary": 256, "repeat_unary": 32, "vector_drain": 4},
+        {"vector_issue": 8, "repeat_binary": 256, "repeat_unary": 32, "vector_drain": 4, "short_row": 256},
         EW3,
     ),
     Route("vadd of a number", "f32 64x500/512, f32 64x500/512", REPEATS, {"vector_issue": 8, "repeat_unary": 512}, EW2),
@@ -227,7 +247,7 @@ ROUTES: tuple[Route, ...] = (
         {"vector_issue": 2, "repeat_binary": 16, "vector_drain": 1},
         EW1,
     ),
-    Route("vabs", "f32 64x8/16, f32 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, EW2),
+    Route("vabs", "f32 64x8/16, f32 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, EW2),
     Route(
         "vxor",
         "i32 1024, i32 1024, i32 1024",
@@ -298,7 +318,7 @@ ROUTES: tuple[Route, ...] = (
         SEL,
     ),
     Route("vcast", "bf16 1024, f32 1024", ONE, {"vector_issue": 1, "repeat_unary": 16}, CAST1),
-    Route("vcast", "bf16 64x8/16, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, CAST2),
+    Route("vcast", "bf16 64x8/16, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, CAST2),
     Route(
         "vcast",
         "i16 64x8, f32 64x8",
@@ -336,7 +356,7 @@ ROUTES: tuple[Route, ...] = (
         CAST1,
     ),
     Route("vbrc of a number", "f32 1024", ONE, {"vector_issue": 1, "repeat_unary": 16}, POINT),
-    Route("vbrc of a number", "bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, POINT),
+    Route("vbrc of a number", "bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, POINT),
     Route("vbrc of a number", "f32 64x500/512", EACH, {"vector_issue": 64, "repeat_unary": 512}, POINT),
     Route("vbrc of a number", "f32 64x6", SCALAR, {"scalar_local": 384, "flag": 2}, POINT, fallbacks.UNALIGNED_ROWS),
     Route("vbrc of a number", "i64 512", STEPS, {"vector_issue": 2, "repeat_unary": 32}, POINT),
@@ -347,12 +367,18 @@ ROUTES: tuple[Route, ...] = (
         {"flag": 2, "scalar_local": 1, "vector_issue": 1, "repeat_unary": 8},
         POINT,
     ),
-    Route("vbrc, first axis", "f32 1x8, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, FIRST),
+    Route(
+        "vbrc, first axis",
+        "f32 1x8, f32 64x8",
+        REPEATS,
+        {"vector_issue": 1, "repeat_unary": 64, "short_row": 64},
+        FIRST,
+    ),
     Route(
         "vbrc, first axis",
         "f32 1x6, f32 64x6",
         STEPS,
-        {"vector_issue": 2, "repeat_unary": 64, "repeat_gather": 64, "vector_drain": 2},
+        {"vector_issue": 2, "repeat_unary": 64, "repeat_gather": 64, "vector_drain": 2, "short_row": 64},
         FIRST,
     ),
     Route(
@@ -406,7 +432,11 @@ ROUTES: tuple[Route, ...] = (
         LAST,
     ),
     Route(
-        "vbrc, second axis", "f32 16x1x24, f32 16x64x24", REPEATS, {"vector_issue": 16, "repeat_unary": 1024}, MIDDLE
+        "vbrc, second axis",
+        "f32 16x1x24, f32 16x64x24",
+        REPEATS,
+        {"vector_issue": 16, "repeat_unary": 1024, "short_row": 1024},
+        MIDDLE,
     ),
     Route(
         "vreduce sum, second axis",
@@ -437,6 +467,7 @@ ROUTES: tuple[Route, ...] = (
             "vector_drain": 17,
             "repeat_binary": 728,
             "scalar_local": 1024,
+            "short_row": 192,
         },
         AR,
         fallbacks.TYPE,
@@ -632,7 +663,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("copy", "f32 512:2, f32 512", SCALAR, {"scalar_local": 1024, "flag": 2}, DMA1, fallbacks.STRIDED),
     Route("copy", "f32 64x8/16, f32 64x8/24", ONE, {"vector_issue": 1, "local_byte": 2048}, DMA2),
-    Route("copy", "f32 64x6/8, f32 64x6/8", REPEATS, {"vector_issue": 1, "repeat_binary": 64}, DMA2),
+    Route("copy", "f32 64x6/8, f32 64x6/8", REPEATS, {"vector_issue": 1, "repeat_binary": 64, "short_row": 64}, DMA2),
     Route("copy", "f32 64x4/8, f32 64x4", REPEATS, {"vector_issue": 1, "repeat_gather": 64}, DMA2),
     Route("copy", "f32 64x6/7, f32 64x6/7", SCALAR, {"scalar_local": 768, "flag": 2}, DMA2, fallbacks.UNALIGNED_ROWS),
 )

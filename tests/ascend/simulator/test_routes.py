@@ -81,7 +81,12 @@ def test_the_command_prints_the_table():
     "rows, columns, blocks, tile",
     [
         (16, 512, {"vector_issue": 1, "repeat_unary": 2, "vector_drain": 1}, {"vector_issue": 8, "repeat_binary": 128}),
-        (64, 8, {"vector_issue": 1, "repeat_unary": 8, "vector_drain": 1}, {"vector_issue": 1, "repeat_binary": 64}),
+        (
+            64,
+            8,
+            {"vector_issue": 1, "repeat_unary": 8, "vector_drain": 1},
+            {"vector_issue": 1, "repeat_binary": 64, "short_row": 64},
+        ),
         (
             2048,
             64,
