@@ -178,6 +178,29 @@ def vector_many(x_ptr, y_ptr, times, N: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["times"])
+def issue(y_ptr, times, N: tl.constexpr):
+    """As `vector_many` and `count` at once, so that the vector unit waits for the scalar unit."""
+    E: tl.constexpr = N // 8
+    o = tl.arange(0, E)
+    y0 = o.to(tl.float32)
+    y1, y2, y3, y4, y5, y6, y7 = y0 + 1.0, y0 + 2.0, y0 + 3.0, y0 + 4.0, y0 + 5.0, y0 + 6.0, y0 + 7.0
+    number = 1
+    for _ in range(times):
+        for n in tl.static_range(24):
+            number = (number * 5 + 3) & 1023
+        y0, y1, y2, y3 = y0 * -1.0, y1 * -1.0, y2 * -1.0, y3 * -1.0
+        y4, y5, y6, y7 = y4 * -1.0, y5 * -1.0, y6 * -1.0, y7 * -1.0
+    tl.store(y_ptr + o, y0 + number.to(tl.float32))
+    tl.store(y_ptr + E + o, y1)
+    tl.store(y_ptr + 2 * E + o, y2)
+    tl.store(y_ptr + 3 * E + o, y3)
+    tl.store(y_ptr + 4 * E + o, y4)
+    tl.store(y_ptr + 5 * E + o, y5)
+    tl.store(y_ptr + 6 * E + o, y6)
+    tl.store(y_ptr + 7 * E + o, y7)
+
+
+@triton.jit(do_not_specialize=["times"])
 def swap(x_ptr, y_ptr, times, E: tl.constexpr):
     """Two tiles that change places, so that one of them is copied within the unified buffer."""
     o = tl.arange(0, E)

@@ -187,6 +187,12 @@ def _counted(y, times, by=1):
     return torch.full_like(y, number)
 
 
+def _issued(y, times):
+    tiles = (torch.arange(8)[:, None] + torch.arange(y.shape[0] // 8)).to(y) * (1 - times % 2 * 2)
+    tiles[0] += _counted(y[:1], 24 * times)
+    return tiles.flatten()
+
+
 TENSORS = 8
 TIMES, AUTO = Scalar("i32", 100), dict(AUTO=AutoMultiBuffer())
 FP16, FP32 = In("N", "fp16", make=_ramp), In("E", "fp32 fp16", make=_near_one)
@@ -238,6 +244,7 @@ VECTOR_MANY = _spec(
     kernels.vector_many, "N=512", lambda x, y, times: -x if times % 2 else x,
     x=In("N", "fp32"), y=Out("N", "fp32"), times=TIMES,
 )  # fmt: skip
+ISSUE = _spec(kernels.issue, "N=512", _issued, y=Out("N", "fp32"), times=TIMES)
 ROWS = {
     name: _spec(
         kernels.rows, "M=64 E=8", _by_rows(name), name=f"rows_{name}", space=dict(OP=Choice(name)),
@@ -270,8 +277,8 @@ SPECS = {
     spec.name: spec
     for spec in (
         START, QUEUE, LOAD, LOAD_MANY, LOAD_ROWS, STORE, STORE_MANY, STORE_ROWS, COPY, NEGATE, ACCUMULATE,
-        *VECTOR.values(), VECTOR_MANY, *ROWS.values(), *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING, CHASE,
-        TOUCH, COUNT, DIVIDE,
+        *VECTOR.values(), VECTOR_MANY, ISSUE, *ROWS.values(), *REDUCE.values(), SWAP, TRANSPOSE, READ_BACK, RUNNING,
+        CHASE, TOUCH, COUNT, DIVIDE,
     )
 }  # fmt: skip
 """By name."""
@@ -295,6 +302,7 @@ CASES = (
     (LOAD, "P=40 E=16384 N=13107200 times=20 step=16384 away=327680"),
     (LOAD, "P=40 E=16384 N=16384"),
     (LOAD_MANY, "times=200"),
+    (LOAD_MANY, "N=128"),
     (LOAD_ROWS, ""),
     (LOAD_ROWS, "M=256 E=16 times=50"),
     (STORE, "K=400"),
@@ -307,6 +315,7 @@ CASES = (
     (COPY, "P=40 K=50 E=8192 AUTO=True"),
     *((VECTOR["scale"], text) for text in ("E=64 times=1000", "E=1024 times=400", "")),
     (VECTOR_MANY, "times=400"),
+    (ISSUE, "times=400"),
     *((VECTOR["add"], text) for text in ("E=1024 times=400", "")),
     *((VECTOR[name], "") for name in ("exp", "divide", "cast")),
     (VECTOR["exp"], "dtype=fp16"),
