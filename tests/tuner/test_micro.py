@@ -55,7 +55,6 @@ def timed(machine, micro) -> Timed:
         ("chase", "N=16384 times=500", "scalar_first", 1),
         ("touch", "P=1", "scalar_first", 8),
         ("store_many", "times=200", "store_issue", 8 * 200),
-        ("load_many", "N=128", "load_issue", 8 * 100),
         ("issue", "times=400", "scalar_issue", 8 * 400),
     ],
 )
