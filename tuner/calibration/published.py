@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from cold_kernels.ascend.chips import CONSTANTS, DEFAULT_CHIP, Chip, chip_named
-from cold_kernels.fidelity.published import Clock, PublishedRow
+from cold_kernels.ascend.simulator.trace.events import Issue, ScalarAccess, ScalarWork
+from cold_kernels.ascend.simulator.trace.work import LOAD, STORE
+from cold_kernels.fidelity.published import PublishedRow
 
 from .fit import FittedConstants, Problem, Seen, fit
 
@@ -21,13 +23,11 @@ SIGMA = 0.06
 """Standard error of the logarithm of a published time that counts fully: what repeated rows of one source scatter by."""
 
 FITTED = (
-    "load_rate", "load_rate_l2", "load_latency", "load_first", "store_rate", "store_latency", "burst", "vector_drain",
-    "short_row", "scalar", "scalar_divide", "scalar_issue", "scalar_local", "scalar_global", "scalar_miss", "scalar_first", "flag",
-    "launch_us", "dispatch_us", "program_us", "hbm_share", "l2_ratio",
+    "load_rate", "store_rate", "burst", "vector_drain", "short_row", "scalar", "scalar_divide", "scalar_local",
+    "scalar_global", "scalar_miss", "scalar_first", "flag", "launch_us", "dispatch_us", "program_us", "hbm_share",
+    "l2_ratio",
 )  # fmt: skip
-"""Constants that rows are asked about. The others are single instructions, which the tables tell exactly."""
-
-MEASURED = (Clock.TASK, Clock.KERNEL)
+"""Constants that rows are asked about. The others are of single instructions and copies, which the tables tell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,17 @@ class RowTime:
         return self.row.predicted_us(self.run.on(own))
 
     def uses(self) -> frozenset[str]:
-        """The constants of `FITTED` that its time changes with, at the present ones."""
-        chip = chip_named(self.row.chip)
-        now = self.on(chip)
-
-        def moved(name: str, by: float) -> bool:
-            return self.on(replace(chip, constants=chip.constants | {name: chip.constants[name] * by})) != now
-
-        return frozenset(name for name in FITTED if moved(name, 1.5) or moved(name, 0.7))
+        """The constants of `FITTED` that its time may change with."""
+        names = {"launch_us", "dispatch_us", "program_us", "hbm_share", "l2_ratio", "flag", "scalar", "vector_drain"}
+        for event in (event for trace in self.run.execution.traces for event in trace):
+            if isinstance(event, Issue):
+                names |= {name for name, _ in event.work.counts}
+                names |= {LOAD: {"load_rate"}, STORE: {"store_rate"}}.get(event.work.pipe, set())
+            elif isinstance(event, ScalarAccess):
+                names |= {"scalar_local"} if event.local else {"scalar_global", "scalar_miss", "scalar_first"}
+            elif isinstance(event, ScalarWork) and event.divisions:
+                names.add("scalar_divide")
+        return frozenset(names & set(FITTED))
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def refit(times: Sequence[RowTime], tell: Callable[[str], None] = lambda step: N
     Without each kernel in turn the constants are fitted again where the slopes of the whole fit hold.
     """
     chip = chip_named(DEFAULT_CHIP)
-    judged = [time for time in times if time.row.clock in MEASURED]
+    judged = [time for time in times if time.row.comparable]
     counts = Counter(time.row.kernel.name for time in judged)
     seen = []
     for kernel, alike in _told_apart(judged, chip):

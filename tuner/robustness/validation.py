@@ -7,7 +7,8 @@ Keys of ``--json``: ``rows`` (of each ``name``, ``kernel``, ``chip``, ``programs
 ``out_of_order`` kernels, and what was asked), ``met``; with ``--falsify`` also ``rankings``
 (`tuner.robustness.ranking`), ``one_core_per_token`` (milliseconds a token) and of each row ``plausible_us``, the least
 and the most on the 32 plausible chips. Predicted times are simulated, published ones were measured by others. Rows
-count by their ``weight``; those on another clock than the device's are shown and not judged.
+count by their ``weight``; those on another clock than the device's, or of another compiler's program, are shown and
+not judged.
 """
 
 import itertools
@@ -16,7 +17,7 @@ import statistics
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.ascend.machine import ascend_machine
 from cold_kernels.fidelity.anchor import anchor
-from cold_kernels.fidelity.published import LEFT_OUT, ROWS, Clock
+from cold_kernels.fidelity.published import LEFT_OUT, ROWS
 from cold_kernels.specs import load
 
 from .ranking import rank
@@ -27,8 +28,6 @@ TAU = 0.95
 """Goal: Kendall's tau of a kernel's rows."""
 APART = 1.1
 """Published times whose ratio is less are not asked to be in order."""
-DEVICE = (Clock.TASK, Clock.KERNEL)
-"""Clocks whose times are judged."""
 CASES = ("T=16 L=4 H=4096 R=16 idx=half", "T=32 L=4 H=4096 R=64")
 CONFIGURATIONS = 128
 
@@ -39,7 +38,7 @@ def rows(chips: int) -> list[dict]:
     for row in ROWS:
         run = row.simulated()
         about = dict(name=row.name, kernel=row.kernel.name, chip=row.chip, programs=row.programs, clock=row.clock.value)
-        about |= dict(weight=row.weight, judged=row.clock in DEVICE, source=row.source, explanation=row.explanation)
+        about |= dict(weight=row.weight, judged=row.comparable, source=row.source, explanation=row.explanation)
         if chips:
             times = [row.predicted_us(run.on(chip)) for chip in run.chip.plausible(chips)]
             about["plausible_us"] = [round(min(times), 2), round(max(times), 2)]

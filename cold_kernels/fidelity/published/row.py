@@ -26,6 +26,10 @@ class Clock(enum.Enum):
     """Events around a call from Python, so that a short kernel shows the host's time."""
 
 
+DEVICE = (Clock.TASK, Clock.KERNEL)
+"""Clocks of the device; on the others a short kernel shows what is around it."""
+
+
 @dataclass(frozen=True)
 class PublishedKernel:
     """A kernel whose times are published, written again in Triton.
@@ -67,6 +71,9 @@ class PublishedRow:
         explanation: What is known to differ between the published kernel, or its chip, and what is modelled.
         same_program: Whether the published program does what this one does, as far as is known; not if its source was
             not to be had and it was reconstructed, or if another compiler is known to have made another program of it.
+        other_compiler: Whether the published time speaks for another compiler's program: loops that ours makes of the
+            same source alone would take longer, or less long by a factor that no constant has. Such a row is shown, and
+            neither fitted to nor judged.
         alike: Programs that tell the time of all: by number, in order, how many from it on do the same as it.
         cold: Whether other work comes between two launches, so that the second-level cache keeps nothing of the one
             for the other; repeated alone, it keeps `WARM_BYTES`.
@@ -87,6 +94,7 @@ class PublishedRow:
     data: str = ""
     explanation: str = ""
     same_program: bool = True
+    other_compiler: bool = False
     alike: Mapping[int, int] | None = None
     cold: bool = False
     options: CompileOptions = CompileOptions()
@@ -99,6 +107,11 @@ class PublishedRow:
     def weight(self) -> float:
         """What the row counts beside others: half for each of chip, clock and program that is not known for sure."""
         return 0.5 ** (not self.chip_stated) * 0.5 ** (not self.clock_stated) * 0.5 ** (not self.same_program)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the model can be held against the row: it is on the device's clock, and of a program like ours."""
+        return self.clock in DEVICE and not self.other_compiler
 
     def program(self):
         """The compiled kernel.
