@@ -186,7 +186,7 @@ def issue(y_ptr, times, N: tl.constexpr):
     y1, y2, y3, y4, y5, y6, y7 = y0 + 1.0, y0 + 2.0, y0 + 3.0, y0 + 4.0, y0 + 5.0, y0 + 6.0, y0 + 7.0
     number = 1
     for _ in range(times):
-        for n in tl.static_range(24):
+        for n in tl.static_range(20):
             number = (number * 5 + 3) & 1023
         y0, y1, y2, y3 = y0 * -1.0, y1 * -1.0, y2 * -1.0, y3 * -1.0
         y4, y5, y6, y7 = y4 * -1.0, y5 * -1.0, y6 * -1.0, y7 * -1.0

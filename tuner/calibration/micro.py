@@ -189,7 +189,7 @@ def _counted(y, times, by=1):
 
 def _issued(y, times):
     tiles = (torch.arange(8)[:, None] + torch.arange(y.shape[0] // 8)).to(y) * (1 - times % 2 * 2)
-    tiles[0] += _counted(y[:1], 24 * times)
+    tiles[0] += _counted(y[:1], 20 * times)
     return tiles.flatten()
 
 
@@ -315,7 +315,7 @@ CASES = (
     (COPY, "P=40 K=50 E=8192 AUTO=True"),
     *((VECTOR["scale"], text) for text in ("E=64 times=1000", "E=1024 times=400", "")),
     (VECTOR_MANY, "times=400"),
-    (ISSUE, "times=400"),
+    *((ISSUE, f"times={times}") for times in (400, 600, 800)),
     *((VECTOR["add"], text) for text in ("E=1024 times=400", "")),
     *((VECTOR[name], "") for name in ("exp", "divide", "cast")),
     (VECTOR["exp"], "dtype=fp16"),
@@ -331,7 +331,7 @@ CASES = (
     (CHASE, "N=16384 times=500"),
     (TOUCH, ""),
     (TOUCH, "P=400"),
-    (COUNT, "times=5000"),
+    *((COUNT, f"times={times}") for times in (3000, 5000)),
     (DIVIDE, "times=2000"),
 )
 """Specs, and what each is timed on: sizes and numbers, and tunables where there is a choice."""
