@@ -42,6 +42,7 @@ class KernelSpec:
         hard: Cases that hurt.
         targets: Cases that ``python -m tuner autotune`` tunes for unless told otherwise.
         limits: The largest size of a dimension, by name, where the kernel has one whatever its configuration.
+        counts: Sizes of workspaces that are neither dimensions nor tunables, by name: ``count(config, shape)``.
     """
 
     name: str
@@ -59,6 +60,7 @@ class KernelSpec:
     constraints: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Callable[[Record, Record], int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and re.fullmatch(r"\w[\w.-]*", self.name)):
@@ -69,10 +71,21 @@ class KernelSpec:
         for name in (*self.group, *self.bucket, *self.limits):
             if name not in self.dims:
                 raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
+        self._check_counts()
         scalars = [name for name in self.args if name not in self.tensors]
         for stage in self.stages:
             stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space])
         self._check_cases()
+
+    def _check_counts(self) -> None:
+        known = {**dict.fromkeys(self.dims), **self.space}
+        if taken := [name for name in self.counts if name in known]:
+            raise ValueError(f"{self.name}: count {taken[0]!r} is a dimension or a tunable; give it another name")
+        for name, arg in self.tensors.items():
+            for dim in arg.dims:
+                if arg.role == "workspace" and dim not in known and dim not in self.counts:
+                    listed = ", ".join((*known, *self.counts))
+                    raise ValueError(f"{self.name}: workspace {name} has the size {dim!r}, which is none of {listed}")
 
     def _check_cases(self) -> None:
         for field_name, texts in (("typical", ("",)), ("hard", self.hard), ("targets", self.targets)):
@@ -185,6 +198,12 @@ class KernelSpec:
         """Whether a configuration is legal for all of ``shapes``."""
         return all(violation <= 0 for shape in shapes for violation in self.violations(config, shape).values())
 
+    def workspace_size(self, name: str, config: Record, shape: Record) -> tuple[int, ...]:
+        """Sizes of a workspace's dimensions in a configuration for a shape."""
+        counted = {count: self.counts[count](config, shape) for count in self.counts}
+        sizes = {**shape, **config, **counted}
+        return tuple(sizes[dim] for dim in self.tensors[name].dims)
+
     def configs(self, *shapes: Record) -> Iterator[Record]:
         """The configurations that are legal for all of ``shapes``, in the order of the space."""
         for values in itertools.product(*(tunable.values for tunable in self.space.values())):
@@ -200,7 +219,6 @@ class KernelSpec:
         if backend not in BACKENDS:
             raise ValueError(f"unknown back end {backend!r}; use one of {', '.join(BACKENDS)}")
         shape = self.shape_of(args)
-        sizes = {**shape, **config}
         device = args[self.first].device
         values = dict(args)
         constants, options = dict(shape), {}
@@ -214,7 +232,7 @@ class KernelSpec:
             for name in stage.uses():
                 arg = self.tensors[name]
                 if name not in values:
-                    size = [sizes[dim] for dim in arg.dims]
+                    size = self.workspace_size(name, config, shape)
                     values[name] = torch.empty(size, dtype=TORCH[arg.dtypes[0]], device=device)
             calls.append(stage.bind(values, constants, self.tensors, stage.grid(config, shape, cores), options))
         return calls
