@@ -31,7 +31,9 @@ def _shrink_expand(
     WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
     TILE_H: tl.constexpr = TILE_A // P
     LAST: tl.constexpr = (H - 1) // SPAN * SPAN  # where the last span of columns starts
-    TILES: tl.constexpr = (H - LAST + TILE_H - 1) // TILE_H
+    LEFT: tl.constexpr = (H - LAST + TILE_H - 1) // TILE_H
+    # Of one tile the compiler makes one sum of two, and so other bits than of a span of more.
+    TILES: tl.constexpr = 2 if (LAST > 0) and (LEFT == 1) else LEFT
     one = tl.where(L > 0, 1.0, 0.0)
     rows = rows_to_do(order_ptr, T, M)
     # An item is a slice of a row, first slices first: they are the largest. Of the cores that share one each shrinks
@@ -53,12 +55,10 @@ def _shrink_expand(
                 if LAST > 0:
                     for h in range(0, LAST, SPAN):
                         b_sum, b_gap, b_x, b_a = span_sums(
-                            b_x, b_a, p_x, p_a, h, h + SPAN, H, a_stride_R, one, R, SPAN // TILE_H, DEPTH
+                            b_x, b_a, p_x, p_a, h, H, a_stride_R, one, R, SPAN // TILE_H, DEPTH
                         )
                         b_h += twice_row_sums(b_sum, P)
-                b_sum, b_gap, b_x, b_a = span_sums(
-                    b_x, b_a, p_x, p_a, LAST, H, H, a_stride_R, one, R, TILES, DEPTH
-                )
+                b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, LAST, H, a_stride_R, one, R, TILES, DEPTH)
                 b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
                 b_h += twice_row_sums(b_sum, P)
                 b_h = b_h * (0.5 * scale)
@@ -100,7 +100,7 @@ bgmv_shrink_expand = KernelSpec(
     space=dict(
         SCHEME=Choice("fused", "apart"),
         TILE_A=PowerOf2(4096, 16384, default=16384),
-        SPAN=PowerOf2(512, 16384, default=16384),
+        SPAN=PowerOf2(256, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         SHARE=PowerOf2(1, 64, default=64),
         DEPTH=PipelineDepth(upto=2, default=2),

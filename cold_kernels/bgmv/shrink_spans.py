@@ -19,8 +19,7 @@ def _shrink_spans(
     P: tl.constexpr = POWER if (POWER >= 16) or ((R == 8) and (b_stride_D == R)) else 16  # as where B is multiplied
     TILE_H: tl.constexpr = TILE_A // P
     SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
-    COLUMNS: tl.constexpr = H if SPANS == 1 else SPAN
-    TILES: tl.constexpr = (COLUMNS + TILE_H - 1) // TILE_H
+    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H if SPANS == 1 else SPAN // TILE_H
     one = tl.where(L > 0, 1.0, 0.0)
     rows = rows_to_do(order_ptr, T, M)
     o_r = tl.arange(0, P)
@@ -32,12 +31,10 @@ def _shrink_spans(
             p_x = x_ptr + row * x_stride_T
             p_a = a_ptr + slot * a_stride_L + tl.cast(s, tl.int64) * a_stride_S
             first = span * SPAN
-            last = tl.minimum(first + COLUMNS, H)
-            b_x = load_columns(p_x, first, last, TILE_H, 1)
-            b_a = load_rows(p_a, first, R, a_stride_R, last, P, TILE_H, 1)
-            b_sum, b_gap, b_x, b_a = span_sums(
-                b_x, b_a, p_x, p_a, first, first + COLUMNS, last, a_stride_R, one, R, TILES, DEPTH
-            )
+            end = tl.minimum(first + TILES * TILE_H, H)
+            b_x = load_columns(p_x, first, end, TILE_H, 1)
+            b_a = load_rows(p_a, first, R, a_stride_R, end, P, TILE_H, 1)
+            b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, first, end, a_stride_R, one, R, TILES, DEPTH)
             p_low = low_ptr + ((row * S + s) * SPANS + span) * R
             tl.store(p_low + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
 
