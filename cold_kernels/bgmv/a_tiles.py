@@ -40,13 +40,12 @@ def block_sums(b_a, b_x):
 
 
 @triton.jit
-def span_sums(
-    b_x, b_a, p_x, p_a, first, end, a_stride, one, R: tl.constexpr, TILES: tl.constexpr, DEPTH: tl.constexpr
-):
+def span_sums(b_x, b_a, p_x, p_a, first, end, a_stride, one, R: tl.constexpr, TILES: tl.constexpr, DEPTH: tl.constexpr):
     """`block_sums` of ``TILES`` tiles of columns from ``first`` on, added tile by tile; zeros count from ``end`` on.
 
-    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one is given back in their place. Two tiles a turn, as one that is carried to the next turn is copied; but not where the last
-    turn's second is none and one of few.
+    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one is given back in their place.
+    Two tiles a turn, as one that is carried to the next turn is copied; but not where the last turn's second is none
+    and one of few.
     """
     P: tl.constexpr = b_a.shape[0]
     TILE_H: tl.constexpr = b_a.shape[1]

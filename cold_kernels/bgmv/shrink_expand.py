@@ -77,6 +77,15 @@ def _most_of_a(shape):
     return 16384 if large else 8192
 
 
+def _tiles_past_span(config, shape):
+    """Columns by which two tiles are more than a span, where there are several spans.
+
+    Of a span of one tile the compiler makes one sum of two: by other instructions in the two schemes, and slow ones.
+    """
+    rows = 8 if shape.R == 8 else elements_a_row(shape)
+    return 2 * config.TILE_A // rows - config.SPAN if config.SPAN < shape.H else 0
+
+
 def _items(config, shape, cores):
     """A core for each part of an item that another may take, as far as there are cores."""
     parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // elements_a_row(shape)))
@@ -100,7 +109,7 @@ bgmv_shrink_expand = KernelSpec(
     space=dict(
         SCHEME=Choice("fused", "apart"),
         TILE_A=PowerOf2(4096, 16384, default=16384),
-        SPAN=PowerOf2(256, 16384, default=16384),
+        SPAN=Choice(256, 512, 1024, 2048, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         SHARE=PowerOf2(1, 64, default=64),
         DEPTH=PipelineDepth(upto=2, default=2),
@@ -109,8 +118,7 @@ bgmv_shrink_expand = KernelSpec(
     constraints=dict(
         lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
         tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
-        # Two tiles a turn; without a turn, of few spans, what comes of a tile is reshaped into one sum of all.
-        tiles_past_span=lambda c, s: 2 * c.TILE_A // elements_a_row(s) - c.SPAN if c.SPAN < s.H else 0,
+        tiles_past_span=_tiles_past_span,
     ),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from .a_tiles import load_columns, load_rows, span_sums, twice_row_sums
-from .b_tiles import GAP, load_tile, repeated, store_products
+from .b_tiles import load_tile, repeated, store_products
 from .items import columns_of, rows_to_do, shared_item, slot_of
 
 
@@ -72,5 +72,19 @@ def _expand_spans(
                     b_h = tl.where(o_r < R, b_h, 0.0)  # zeros of the padding times an infinity are none
                 b_wide = repeated(b_h, P, WIDTH)
                 store_products(
-                    y_ptr + row * y_stride_T, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH
+                    y_ptr + row * y_stride_T,
+                    b_b,
+                    b_wide,
+                    p_b,
+                    first,
+                    last,
+                    b_stride_D,
+                    1,
+                    one,
+                    R,
+                    P,
+                    add,
+                    TILE,
+                    FLAT,
+                    DEPTH,
                 )
