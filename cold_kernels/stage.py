@@ -144,8 +144,7 @@ class Stage:
         """Bind every parameter: tensors and scalars from ``values``, sizes and tunables from ``constants``."""
         bound = {name: self._value(name, *source, values, constants, tensors) for name, source in self._sources.items()}
         for name in self.uses():
-            # A workspace is always contiguous: a kernel may derive its strides. A tensor of which a kernel takes strides
-            # alone is not read.
+            # A workspace is always contiguous: a kernel may derive its strides. Without a pointer a tensor is not read.
             if tensors[name].role != "workspace" and name in self._pointed:
                 self._check_strides(name, values[name], tensors[name])
         return StageCall(

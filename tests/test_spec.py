@@ -7,7 +7,7 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-from cold_kernels.arguments import In, Out, Scalar
+from cold_kernels.arguments import In, Out, Scalar, Workspace
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.stage import Stage
@@ -42,6 +42,36 @@ def test_a_pointer_to_a_number():
 def test_an_unknown_invariant():
     with pytest.raises(ValueError, match="invariant 'SPLIT' is no tunable of TILE, PARTS, DEPTH, AUTO"):
         declared(invariant=("SPLIT",))
+
+
+def test_a_default_of_an_unknown_tunable():
+    with pytest.raises(ValueError, match="by_hand 'SPLIT' is no tunable of TILE, PARTS, DEPTH, AUTO"):
+        declared(by_hand=dict(SPLIT=lambda shape: 1))
+
+
+def test_a_default_that_the_first_shape_decides():
+    spec = declared(by_hand=dict(PARTS=lambda shape: 2 if shape.N < 4 else 1))
+    few, many = (Case.parse(f"N={rows} M=8", spec).shape() for rows in (3, 4))
+    assert spec.default_for(few) == spec.default_for(few, many) == Record(spec.default, PARTS=2)
+    assert spec.default_for(many) == spec.default
+
+
+def test_the_legal_configuration_nearest_to_a_default_of_the_shape():
+    spec = declared(by_hand=dict(PARTS=lambda shape: 2, TILE=lambda shape: 4))
+    assert spec.default_for(Case.parse("N=3 M=16", spec).shape()) == Record(spec.default, PARTS=2, TILE=16)
+
+
+def test_a_workspace_of_a_size_that_is_counted():
+    args = copies.args | dict(part=Workspace("HALVES N M", "fp32"))
+    halves = dict(HALVES=lambda config, shape: config.PARTS * shape.N)
+    spec = declared(args=args, counts=halves)
+    shape = Case.parse("N=3 M=8", spec).shape()
+    assert spec.workspace_size("part", Record(spec.default, PARTS=2), shape) == (6, 3, 8)
+    assert spec.calls(operands(), Record(spec.default, PARTS=2), "ascend", 40)[0].arguments["y_ptr"].shape == (6, 3, 8)
+    with pytest.raises(ValueError, match="workspace part has the size 'HALVES', which is none of N, M, TILE, PARTS"):
+        declared(args=args)
+    with pytest.raises(ValueError, match="count 'PARTS' is a dimension or a tunable"):
+        declared(counts=dict(PARTS=lambda config, shape: 1))
 
 
 @pytest.mark.parametrize("field", ["group", "bucket"])

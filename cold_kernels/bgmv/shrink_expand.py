@@ -10,9 +10,9 @@ from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments
 from . import shrink_expand_reference as reference
 from .a_tiles import load_columns, load_rows, span_sums, twice_row_sums
+from .apart import _expand_spans, _shrink_spans
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
 from .items import columns_of, rows_to_do, shared_item, slot_of
-from .shrink_spans import _expand_spans, _shrink_spans
 
 LANES = 64
 """Columns of a tile of A, at least: a whole repeat of a vector instruction."""
@@ -78,12 +78,12 @@ def _most_of_a(shape):
 
 
 def _tiles_past_span(config, shape):
-    """Columns by which two tiles are more than a span, where there are several spans.
+    """Columns by which two tiles are more than a span, whatever the hidden size: a table has one span for all.
 
     Of a span of one tile the compiler makes one sum of two: by other instructions in the two schemes, and slow ones.
     """
     rows = 8 if shape.R == 8 else elements_a_row(shape)
-    return 2 * config.TILE_A // rows - config.SPAN if config.SPAN < shape.H else 0
+    return 2 * config.TILE_A // rows - config.SPAN
 
 
 def _items(config, shape, cores):

@@ -1,4 +1,8 @@
-"""Shrink and expand of several slices in two launches: sums of spans of x's columns, then B times the sums of these."""
+"""The two launches of `bgmv_shrink_expand` apart: sums over each span of x's columns, then B times the sums of these.
+
+What lies between them has [T, S, SPANS, R] numbers, twice the sums as in the one launch, of which none is read that was
+not written: both launches leave out the same rows.
+"""
 
 import triton
 import triton.language as tl
@@ -62,6 +66,7 @@ def _expand_spans(
             first, last = columns_of(s, part, parts, starts_ptr, D, S, TILE // P)
             if first < last:
                 p_b = b_ptr + slot * b_stride_L
+                p_y = y_ptr + row * y_stride_T
                 p_low = low_ptr + (row * S + s) * (SPANS * R)
                 b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
                 b_h = tl.zeros([P], tl.float32)
@@ -71,20 +76,4 @@ def _expand_spans(
                 if P != R:
                     b_h = tl.where(o_r < R, b_h, 0.0)  # zeros of the padding times an infinity are none
                 b_wide = repeated(b_h, P, WIDTH)
-                store_products(
-                    y_ptr + row * y_stride_T,
-                    b_b,
-                    b_wide,
-                    p_b,
-                    first,
-                    last,
-                    b_stride_D,
-                    1,
-                    one,
-                    R,
-                    P,
-                    add,
-                    TILE,
-                    FLAT,
-                    DEPTH,
-                )
+                store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
