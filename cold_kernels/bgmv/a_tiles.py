@@ -40,12 +40,14 @@ def block_sums(b_a, b_x):
 
 
 @triton.jit
-def span_sums(b_x, b_a, p_x, p_a, first, end, a_stride, one, R: tl.constexpr, TILES: tl.constexpr, DEPTH: tl.constexpr):
-    """`block_sums` of ``TILES`` tiles of columns from ``first`` on, added tile by tile; zeros count from ``end`` on.
+def span_sums(
+    b_x, b_a, p_x, p_a, first, last, end, a_stride, one, R: tl.constexpr, TILES: tl.constexpr, DEPTH: tl.constexpr
+):
+    """`block_sums` of the columns ``first`` up to ``last``, in at most ``TILES`` tiles, added tile by tile.
 
-    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one is given back in their place.
-    Two tiles a turn, as one that is carried to the next turn is copied; but not where the last turn's second is none
-    and one of few.
+    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one, with zeros from ``end`` on, is given
+    back in their place. Two tiles a turn, as one that is carried to the next turn is copied; but not where the last
+    turn's second is none and one of few.
     """
     P: tl.constexpr = b_a.shape[0]
     TILE_H: tl.constexpr = b_a.shape[1]
@@ -53,7 +55,7 @@ def span_sums(b_x, b_a, p_x, p_a, first, end, a_stride, one, R: tl.constexpr, TI
     DEPTH_A: tl.constexpr = DEPTH if UNROLL == 1 else 1
     b_sum = tl.zeros([P * TILE_H // 8], tl.float32)
     b_gap = tl.zeros([GAP], tl.float32) + one
-    for h in range(first, first + TILES * TILE_H, UNROLL * TILE_H):
+    for h in range(first, last, UNROLL * TILE_H):
         for turn in tl.static_range(UNROLL):
             b_x_next = load_columns(p_x, h + (turn + 1) * TILE_H, end, TILE_H, DEPTH_A)
             b_a_next = load_rows(p_a, h + (turn + 1) * TILE_H, R, a_stride, end, P, TILE_H, DEPTH_A)

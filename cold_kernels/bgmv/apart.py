@@ -35,10 +35,12 @@ def _shrink_spans(
             p_x = x_ptr + row * x_stride_T
             p_a = a_ptr + slot * a_stride_L + tl.cast(s, tl.int64) * a_stride_S
             first = span * SPAN
-            end = tl.minimum(first + TILES * TILE_H, H)
+            end = H
+            if SPANS > 1:
+                end = tl.minimum(first + SPAN, H)
             b_x = load_columns(p_x, first, end, TILE_H, 1)
             b_a = load_rows(p_a, first, R, a_stride_R, end, P, TILE_H, 1)
-            b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, first, end, a_stride_R, one, R, TILES, DEPTH)
+            b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, first, end, end, a_stride_R, one, R, TILES, DEPTH)
             p_low = low_ptr + ((row * S + s) * SPANS + span) * R
             tl.store(p_low + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
 

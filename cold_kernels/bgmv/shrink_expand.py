@@ -1,4 +1,4 @@
-"""BGMV shrink and expand of several slices in one launch: ``y[t] (+)= scale * b[idx[t]] @ (a[idx[t]] @ x[t])``."""
+"""BGMV shrink and expand of several slices in a launch or two: ``y[t] (+)= scale * b[idx[t]] @ (a[idx[t]] @ x[t])``."""
 
 import triton
 import triton.language as tl
@@ -30,14 +30,12 @@ def _shrink_expand(
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
     WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
     TILE_H: tl.constexpr = TILE_A // P
-    LAST: tl.constexpr = (H - 1) // SPAN * SPAN  # where the last span of columns starts
-    LEFT: tl.constexpr = (H - LAST + TILE_H - 1) // TILE_H
-    # Of one tile the compiler makes one sum of two, and so other bits than of a span of more.
-    TILES: tl.constexpr = 2 if (LAST > 0) and (LEFT == 1) else LEFT
+    SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
+    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H if SPANS == 1 else SPAN // TILE_H
     one = tl.where(L > 0, 1.0, 0.0)
     rows = rows_to_do(order_ptr, T, M)
-    # An item is a slice of a row, first slices first: they are the largest. Of the cores that share one each shrinks
-    # for itself.
+    # An item is a slice of a row, first slices first: they are the largest. Of the cores that share one, each shrinks
+    # for itself; the sums are those of `apart`, to the bit.
     for before in range(0, rows * S, tl.num_programs(0)):
         item, part, parts = shared_item(before, rows * S, SHARE)
         s = item // rows
@@ -52,15 +50,19 @@ def _shrink_expand(
                 b_x = load_columns(p_x, 0, H, TILE_H, 1)
                 b_a = load_rows(p_a, 0, R, a_stride_R, H, P, TILE_H, 1)
                 b_h = tl.zeros([P], tl.float32)
-                if LAST > 0:
-                    for h in range(0, LAST, SPAN):
+                if SPANS > 1:
+                    b_gap = tl.zeros([GAP], tl.float32) + one
+                    for h in range(0, SPANS * SPAN, SPAN):
+                        last_h = tl.minimum(h + SPAN, H)
                         b_sum, b_gap, b_x, b_a = span_sums(
-                            b_x, b_a, p_x, p_a, h, H, a_stride_R, one, R, SPAN // TILE_H, DEPTH
+                            b_x, b_a, p_x, p_a, h, last_h, H, a_stride_R, one, R, TILES, DEPTH
                         )
                         b_h += twice_row_sums(b_sum, P)
-                b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, LAST, H, a_stride_R, one, R, TILES, DEPTH)
-                b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
-                b_h += twice_row_sums(b_sum, P)
+                    b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
+                else:
+                    b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, 0, H, H, a_stride_R, one, R, TILES, DEPTH)
+                    b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
+                    b_h += twice_row_sums(b_sum, P)
                 b_h = b_h * (0.5 * scale)
                 if P != R:
                     b_h = tl.where(tl.arange(0, P) < R, b_h, 0.0)  # zeros of the padding times an infinity are none
@@ -97,6 +99,21 @@ def _spans(config, shape, cores):
     return (min(shape.T * shape.S * triton.cdiv(shape.H, config.SPAN), cores),)
 
 
+def _span(shape):
+    """Columns of a span, of which each costs a sum within lanes: fewer where columns have more rows of A."""
+    return 2048 if shape.R <= 16 else 1024 if shape.R <= 32 else 512
+
+
+def _scheme(shape):
+    """Two launches where one would shrink again on every core, and that takes longer than a launch.
+
+    The border is from simulated device times on Ascend910B3 (docs/kernels.md); a launch of more cores costs more.
+    """
+    items = shape.T * shape.S
+    again = shape.H * triton.next_power_of_2(shape.R)
+    return "apart" if items <= 16 and again > 100_000 * (1 + items / 4) else "fused"
+
+
 bgmv_shrink_expand = KernelSpec(
     name="bgmv_shrink_expand",
     stages=(
@@ -120,6 +137,7 @@ bgmv_shrink_expand = KernelSpec(
         tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
         tiles_past_span=_tiles_past_span,
     ),
+    by_hand=dict(SCHEME=_scheme, SPAN=_span),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),
     invariant=("TILE_A", "SPAN"),
@@ -139,6 +157,8 @@ bgmv_shrink_expand = KernelSpec(
         "T=4 H=90 S=1 R=100 D=70 add=0 strided",
         "T=13 H=150 S=3 R=16 D=190 M=14 idx=-1/2/0/-1/2 starts=0/80/150",
         "T=41 H=70 S=1 R=8 D=96 M=42 idx=half",
+        "T=3 H=4100 S=1 R=16 D=100 M=4 idx=1/-1/0",  # several spans of columns, the last one of few
+        "T=2 H=1100 S=2 R=128 D=90 starts=0/40",
     ),
     targets=reference.DECODING,
 )

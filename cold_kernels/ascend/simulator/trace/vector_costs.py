@@ -49,7 +49,11 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str, near: 
             instructions += full * math.ceil(rows / MAX_REPEATS) if by_rows else rows * math.ceil(full / MAX_REPEATS)
         if tail:
             instructions += math.ceil(rows / MAX_REPEATS) if near else rows
-    return (("vector_issue", instructions), (repeat, rows * math.ceil(columns / lanes)), *short_rows(rows, columns * size))
+    return (
+        ("vector_issue", instructions),
+        (repeat, rows * math.ceil(columns / lanes)),
+        *short_rows(rows, columns * size),
+    )
 
 
 def short_rows(rows: int, length: float) -> Counts:
