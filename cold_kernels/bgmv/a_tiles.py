@@ -45,9 +45,9 @@ def span_sums(
 ):
     """`block_sums` of the columns ``first`` up to ``last``, in at most ``TILES`` tiles, added tile by tile.
 
-    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one, with zeros from ``end`` on, is given
-    back in their place. Two tiles a turn, as one that is carried to the next turn is copied; but not where the last
-    turn's second is none and one of few.
+    ``b_x`` and ``b_a`` are the first tile of x and a; the tile behind the last one, with zeros from ``end`` on, is
+    given back in their place. Two tiles a turn, as one that is carried to the next turn is copied; but not where the
+    last turn's second is none and one of few.
     """
     P: tl.constexpr = b_a.shape[0]
     TILE_H: tl.constexpr = b_a.shape[1]
