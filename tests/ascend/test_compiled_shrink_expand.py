@@ -56,7 +56,7 @@ def test_one_launch_and_two_have_the_same_bits(text, tile_a, span):
 
 def test_few_rows_apart_and_many_at_once_have_the_same_bits():
     """By the defaults, which decide by the number of rows."""
-    sizes = "L=20 H=1100 S=1 R=128 D=70 idx=7/0/3/-1/19 dtype=bf16"
+    sizes = "L=20 H=1700 S=1 R=128 D=70 idx=7/0/3/-1/19 dtype=bf16"
     many, few = tensors(spec, f"T=20 {sizes}"), tensors(spec, f"T=4 {sizes}")
     of_many, of_few = (spec.default_for(spec.shape_of(args)) for args in (many, few))
     assert (of_many.SCHEME, of_few.SCHEME) == ("fused", "apart")
