@@ -27,22 +27,33 @@ def _shrink_spans(
     one = tl.where(L > 0, 1.0, 0.0)
     rows = rows_to_do(order_ptr, T, M)
     o_r = tl.arange(0, P)
-    for item in range(tl.program_id(0), rows * (S * SPANS), tl.num_programs(0)):
-        span = item % SPANS
-        s = item // SPANS // rows
-        row, slot = slot_of(item // SPANS % rows, order_ptr, idx_ptr, T, M)
+    # Each core takes spans that follow one another, so that tiles stay ahead from span to span of a row.
+    each = tl.cdiv(rows * (S * SPANS), tl.num_programs(0))
+    begin = tl.program_id(0) * each
+    end = tl.minimum(begin + each, rows * (S * SPANS))
+    for item in range(begin // SPANS, tl.cdiv(end, SPANS)):
+        s = item // rows
+        row, slot = slot_of(item % rows, order_ptr, idx_ptr, T, M)
         if (slot >= 0) & (slot < L):
             p_x = x_ptr + row * x_stride_T
             p_a = a_ptr + slot * a_stride_L + tl.cast(s, tl.int64) * a_stride_S
-            first = span * SPAN
-            end = H
+            p_low = low_ptr + (row * S + s) * (SPANS * R)
             if SPANS > 1:
-                end = tl.minimum(first + SPAN, H)
-            b_x = load_columns(p_x, first, end, TILE_H, 1)
-            b_a = load_rows(p_a, first, R, a_stride_R, end, P, TILE_H, 1)
-            b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, first, end, end, a_stride_R, one, R, TILES, DEPTH)
-            p_low = low_ptr + ((row * S + s) * SPANS + span) * R
-            tl.store(p_low + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
+                first = tl.maximum(begin - item * SPANS, 0) * SPAN
+                last = tl.minimum(tl.minimum(end - item * SPANS, SPANS) * SPAN, H)
+                b_x = load_columns(p_x, first, last, TILE_H, 1)
+                b_a = load_rows(p_a, first, R, a_stride_R, last, P, TILE_H, 1)
+                for h in range(first, last, SPAN):
+                    end_h = tl.minimum(h + SPAN, H)
+                    b_sum, b_gap, b_x, b_a = span_sums(
+                        b_x, b_a, p_x, p_a, h, end_h, last, a_stride_R, one, R, TILES, DEPTH
+                    )
+                    tl.store(p_low + h // SPAN * R + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
+            else:
+                b_x = load_columns(p_x, 0, H, TILE_H, 1)
+                b_a = load_rows(p_a, 0, R, a_stride_R, H, P, TILE_H, 1)
+                b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, 0, H, H, a_stride_R, one, R, TILES, DEPTH)
+                tl.store(p_low + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
 
 
 @triton.jit(do_not_specialize=["T", "L", "M"])
