@@ -11,6 +11,7 @@ COMMANDS = {
     "grid": "bench.layers.grid",
     "host": "bench.timing.host",
     "memory": "bench.layers.memory",
+    "pages": "bench.pages",
     "regret": "bench.layers.regret",
     "report": "bench.report.report",
     "sign": "bench.sign",

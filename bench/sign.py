@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cold_kernels.ascend.machine import ascend_machine
     from cold_kernels.specs import KERNELS, check_name, load
 
-    from .layers.cases import sign
+    from .layers.cases import LAYERS
+    from .layers.choice_cases import CHOICES
 
     if arguments.recount < 0:
         raise ValueError(f"--recount {arguments.recount}: must be 0 or more")
@@ -59,9 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{name} on {chip}: {found}", flush=True)
             same &= not found.different
     if arguments.recount:
-        for chip, said in sign(arguments.recount):
-            print(f"layers on {chip}: {said}", flush=True)
-            same &= not said.different
+        for kind, cells in (("layers", LAYERS), ("choices", CHOICES)):
+            for chip, said in cells.sign(arguments.recount):
+                print(f"{kind} on {chip}: {said}", flush=True)
+                same &= not said.different
     return DONE if same else FAILED
 
 

@@ -19,8 +19,9 @@ from importlib import import_module
 from .ascend.errors import AscendError
 from .code_digest import PACKAGES
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes. `FAILED`: something is missing, does not compile, or a goal is not met."""
+DONE, FAILED, WRONG_INPUT, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes. `FAILED`: something is missing, does not compile, or a goal is not met. `FOUND`: all was done, and
+there is what the command was told to fail on."""
 TRACEBACK = "COLD_KERNELS_TRACEBACK"
 """Set to 1, this environment variable shows where an error comes from."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

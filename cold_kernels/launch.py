@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .devices import Device, device_of
+from .interpreter import complete
 from .launcher import Launcher
 from .record import Record
 from .spec import KernelSpec
@@ -56,6 +57,8 @@ def run(spec: KernelSpec, args: Mapping[str, Any], config: Record, device: Devic
 
 
 def _run(spec: KernelSpec, calls: Iterable[StageCall], interpreting: bool) -> None:
+    if interpreting:
+        complete()
     for call in calls:
         interpreted = type(call.kernel).__name__ == "InterpretedFunction"
         if interpreted != interpreting:

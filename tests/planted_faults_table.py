@@ -211,6 +211,22 @@ _TABLE = (
         tests=("tests/decoding/test_proof.py",),
     ),
     Fault(
+        name="host-that-waits",
+        module="cold_kernels.ascend.host_clock",
+        text="finished = max(finished, queued) + device_us",
+        replacement="finished = queued = max(finished, queued) + device_us",
+        breaks="Eager mode is modelled as if the host waited for every launch, so that few launches look better.",
+        tests=("tests/ascend/test_host_clock.py",),
+    ),
+    Fault(
+        name="goals-of-the-nominal-chip",
+        module="bench.layers.goals",
+        text="return min(nominal, reached) if more else max(nominal, reached)",
+        replacement="return nominal",
+        breaks="A goal counts as met on the nominal chip alone, whatever the plausible ones say.",
+        tests=("tests/bench/test_goals.py",),
+    ),
+    Fault(
         name="layers-that-do-not-act",
         module="decoding.layers.injection",
         text="        now.check()",

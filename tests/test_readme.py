@@ -7,34 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from bench.pages import generated, output, pages
+
 ROOT = Path(__file__).parent.parent
-PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")]}
-FIGURES = [
-    (page, command, block)
-    for page, text in PAGES.items()
-    for command, block in re.findall(r"^<!-- (python -m [^\n]*) -->\n((?:(?!<!--).)*)^<!-- end -->", text, re.S | re.M)
-]
-PICTURES = [
-    (page, command)
-    for page, text in PAGES.items()
-    for command in re.findall(r"^<!-- (python -m .*--picture.*) -->", text, re.M)
-]
+PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in pages()}
+GENERATED = [(name, each) for name in PAGES for each in generated(ROOT / name)]
+FIGURES = [(name, each.command, each.text) for name, each in GENERATED if each.picture is None]
+PICTURES = [(name, each.command, each.picture) for name, each in GENERATED if each.picture]
 
 
 @pytest.mark.parametrize("page, command, block", FIGURES, ids=[f"{page}: {command}" for page, command, _ in FIGURES])
 def test_figures_are_those_on_disk(page, command, block):
     pytest.importorskip("triton")
     pytest.importorskip("rich")
-    words = [sys.executable, *command.split()[1:]]
-    printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    printed = output(command)
     assert printed and block.strip() == printed
 
 
 def test_each_command_in_a_comment_writes_figures_or_a_picture():
     commands = sum(len(re.findall(r"^<!-- python -m ", text, re.M)) for text in PAGES.values())
     assert commands == len(FIGURES) + len(PICTURES) and FIGURES and PICTURES
-    for page, command in PICTURES:
-        picture = command.split("--picture ")[1].split()[0]
+    for page, command, picture in PICTURES:
         assert (ROOT / picture).is_file() and Path(picture).name in PAGES[page].replace(command, "")
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-NAMES = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "mutants")
+NAMES = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "refit", "mutants")
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
 

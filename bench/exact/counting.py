@@ -37,7 +37,8 @@ def facts(launches: Sequence[Simulation], minimal_bytes: int) -> dict[str, Any]:
     - *UB bytes*: the highest planned byte of the unified buffer;
     - *instructions* by pipe, *vector repeats* of 256 bytes, *synchronisation* (flags set and waited for, barriers):
       `instructions`;
-    - *simulated cycles* of the launches one after the other, on the chip that they were timed on; no launch cost.
+    - *simulated cycles* of the launches one after the other, on the chip that they were timed on: device time from
+      the start of each one's first program.
     """
     moved = sum(run.bytes_read + run.bytes_written for run in launches)
     counts: Counter = Counter()

@@ -1,159 +1,229 @@
-"""``python -m bench grid``: the LoRA of whole layers, ours and the peers' schemes, and how far the goals are met."""
+"""``python -m bench grid``: the LoRA of whole layers by ours and the peers' schemes, contrastive choices, the goals."""
 
 import argparse
 import statistics
-import sys
+from collections.abc import Mapping
 
-from cold_kernels.command import CommandFailed
+from cold_kernels.ascend.host_clock import enqueue_us, enqueued_us
+from cold_kernels.command import DONE, FAILED, CommandFailed
 
 from . import cases as layer_cases
-from .goals import LAUNCH_FLOORS, OURS, PARTS, best_peer, goals, ratios
+from . import choice_cases
+from .cases import LAYERS
+from .choice_cases import CHOICES
+from .goals import OURS, Goal, best_peer, enqueued_ratio, goals, launched, ratios, schemes
 from .projections import Batch
+from .stored_cells import to_stderr
 
 FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
+ROWS = tuple(sorted({*layer_cases.ROWS, *choice_cases.ROWS}))
+SIMULATED = "SIMULATED (HIVM level)"
+JUDGED = {True: "yes", False: "no", None: "reported"}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Registers the command."""
     parser = subparsers.add_parser(
         "grid",
-        help="layers of five models: ours beside the peers' schemes, and the goals",
+        help="layers of five models: ours beside the peers' schemes, contrastive choices, and the goals",
         description="Compiles, executes and times what each scheme launches for the LoRA of a layer, on a sample of "
-        "the grid of models, ranks, batches and chips. Cells are on disk at once; the same command goes on.",
+        "the grid of models, ranks, batches and chips; and the contrastive choice. Cells are on disk at once; the same "
+        "command goes on. Exit code 1 if a goal is not met.",
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="draw so many cells, and count unknown ones; default: all known"
+        "--sample", type=int, metavar="N", help="draw so many layers, and count unknown ones; default: all known"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
+    parser.add_argument("--choices", action="store_true", help="count all contrastive choices that are unknown")
     parser.add_argument("--chip", choices=layer_cases.CHIPS, help="cells of this chip alone")
-    parser.add_argument("--rows", type=int, choices=layer_cases.ROWS, help="cells of so many rows alone")
+    parser.add_argument("--rows", type=int, choices=ROWS, help="cells of so many rows alone")
     parser.add_argument(
         "--markdown", action="store_true", help=f"print {FIRST} alone, as a table for a page, from what is on disk"
+    )
+    parser.add_argument(
+        "--goals", action="store_true", help="print the goals alone, as a table for a page, from what is on disk"
     )
     parser.set_defaults(run=run, goes_on="the same command goes on")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Runs the command."""
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; 0, or 1 if a goal is not met."""
     if arguments.markdown:
-        found = layer_cases.latest().get(FIRST)
+        found = LAYERS.latest().get(FIRST)
         if not found:
             raise CommandFailed(f"{FIRST} is not known yet; python -m bench step counts it")
         print("\n".join(markdown(found)))
-        return
+        return DONE
+    if arguments.goals:
+        print("\n".join(goals_markdown(_of_grid(LAYERS.latest()), CHOICES.latest())))
+        return DONE
     everything = len(layer_cases.grid())
     if arguments.sample is not None and not 1 <= arguments.sample <= everything:
         raise ValueError(f"--sample {arguments.sample}: the grid has {everything} cells; take 1 to all")
     import rich  # noqa: F401
     import xdsl  # noqa: F401
 
-    found = _found(arguments)
-    if not found and arguments.sample:
+    layers, choices = _layers(arguments), _choices(arguments)
+    if not layers and arguments.sample:
         which = f"of {arguments.chip or 'any chip'} and {arguments.rows or 'any number of'} rows"
         raise ValueError(f"--sample {arguments.sample} draws no cell {which}; take more, or another --seed")
-    if not found:
-        raise CommandFailed("nothing is known yet, or kernels have changed since; give --sample N")
-    show(found)
+    if not layers and not choices:
+        raise CommandFailed("nothing is known yet, or kernels have changed since; give --sample N, or --choices")
+    judged = goals(layers, choices)
+    show(layers, choices, judged)
+    return FAILED if any(goal.met is False for goal in judged) else DONE
 
 
-def markdown(found: dict) -> list[str]:
+def markdown(found: Mapping) -> list[str]:
     """Lines of a table of the schemes for one layer; times from the least to the most of the plausible chips."""
+    ends = [enqueue_us(end) for end in ("nominal", "low", "high")]
     lines = [
-        f"**SIMULATED (HIVM level), {FIRST.chip}, 32 plausible chips; nothing was measured on an NPU**",
+        f"**{SIMULATED}, {FIRST.chip}, 32 plausible chips; nothing was measured on an NPU**",
         "",
-        f"LoRA of a layer of {FIRST.model}, rank {FIRST.rank}, {FIRST.batch.active} requests and as many base rows, "
-        f"{LAUNCH_FLOORS[1]:g} us a launch:",
+        f"LoRA of a layer of {FIRST.model}, rank {FIRST.rank}, {FIRST.batch.active} requests and as many base rows. "
+        "*Device time*: what a replayed graph takes. *With host enqueue*: eager mode.",
         "",
-        "| scheme | launches | bytes copied over minimal | us, nominal (least to most) | ours is faster on |",
-        "| --- | --- | --- | --- | --- |",
+        "| scheme | launches | bytes copied over minimal | device time, us, nominal (least to most) "
+        "| ours is faster on | with host enqueue, us, nominal (least to most) |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    floor = LAUNCH_FLOORS[1]
-    ours = [us + found[OURS]["launches"] * floor for us in found[OURS]["us"]]
-    for name, scheme in found.items():
-        if name == PARTS:
-            continue
-        times = [us + scheme["launches"] * floor for us in scheme["us"]]
+    ours = found[OURS]["device_us"]
+    for name, scheme in schemes(found).items():
+        times = scheme["device_us"]
+        eager, low, high = (enqueued_us(launched(scheme), end) for end in ends)
         wins = sum(mine < other for mine, other in zip(ours[1:], times[1:], strict=True))
         lines.append(
-            f"| {name} | {scheme['launches']} | {scheme['bytes'] / found[OURS]['minimal']:.2f} | "
-            f"{times[0]:.0f} ({min(times[1:]):.0f} to {max(times[1:]):.0f}) | {'-' if name == OURS else f'{wins}/32'} |"
+            f"| {name} | {len(launched(scheme))} | {scheme['bytes'] / found[OURS]['minimal']:.2f} | "
+            f"{times[0]:.0f} ({min(times[1:]):.0f} to {max(times[1:]):.0f}) | "
+            f"{'-' if name == OURS else f'{wins}/{len(times) - 1}'} | {eager:.0f} ({low:.0f} to {high:.0f}) |"
         )
     return lines
 
 
-def _found(arguments: argparse.Namespace) -> layer_cases.Counted:
+def _asked(arguments: argparse.Namespace, chip: str, rows: int) -> bool:
+    return arguments.chip in (None, chip) and arguments.rows in (None, rows)
+
+
+def _layers(arguments: argparse.Namespace) -> layer_cases.Counted:
     def asked(cell: layer_cases.LayerCase) -> bool:
-        return arguments.chip in (None, cell.chip) and arguments.rows in (None, cell.batch.rows)
+        return _asked(arguments, cell.chip, cell.batch.rows)
 
     if arguments.sample is None:
-        return {cell: found for cell, found in current().items() if asked(cell)}
+        return {cell: found for cell, found in _of_grid(LAYERS.current()).items() if asked(cell)}
     wanted = [cell for cell in layer_cases.sample(arguments.sample, arguments.seed) if asked(cell)]
-    return layer_cases.known(
-        wanted, lambda done, cell: print(f"{done}/{len(wanted)} {cell}", file=sys.stderr, flush=True)
-    )
+    return LAYERS.known(wanted, to_stderr(wanted))
 
 
-def current() -> layer_cases.Counted:
-    """All cells of the grid on disk that were counted with the kernels, tables and model of now."""
-    marks, grid = {chip: layer_cases.digest(chip) for chip in layer_cases.CHIPS}, set(layer_cases.grid())
-    return {cell: found for cell, mark, found in layer_cases.stored() if cell in grid and marks[cell.chip] == mark}
+def _of_grid(layers: layer_cases.Counted) -> layer_cases.Counted:
+    """Without the layers that are on disk for `bench step` alone."""
+    grid = set(layer_cases.grid())
+    return {cell: found for cell, found in layers.items() if cell in grid}
 
 
-def show(found: layer_cases.Counted) -> None:
+def _choices(arguments: argparse.Namespace) -> dict[choice_cases.ChoiceCase, dict]:
+    wanted = [cell for cell in choice_cases.grid() if _asked(arguments, cell.chip, cell.rows)]
+    if arguments.choices:
+        return CHOICES.known(wanted, to_stderr(wanted))
+    return {cell: found for cell, found in CHOICES.current().items() if cell in wanted}
+
+
+def show(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping], judged: list[Goal]) -> None:
     """Print the cells in groups, and the goals."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=160)
-    console.print(
-        "SIMULATED (HIVM level) and counted in the compiled programs; nothing was measured on an NPU. "
-        f"{len(found)} cells of {len(layer_cases.grid())}, on {', '.join(sorted({cell.chip for cell in found}))}."
-    )
-    table = Table(
-        title="LoRA of a layer, median over the cells of a row; times: best peer's scheme over ours, by launch floor"
-    )
-    for name in (
-        "rank",
-        "rows",
-        "cells",
-        "ours us (10 us a launch)",
-        *(f"x at {us:g} us" for us in LAUNCH_FLOORS),
-        "best peer",
+    console.print(about(layers, choices))
+    console.print(clocks())
+    for title, names, rows in (
+        ("LoRA of a layer, medians over cells; times: best peer's scheme over ours", LAYER_COLUMNS, summary(layers)),
+        ("Contrastive choice, medians over cells", CHOICE_COLUMNS, choice_summary(choices)),
     ):
-        table.add_column(name)
-    for row in summary(found):
-        table.add_row(*map(str, row))
-    console.print(table)
-    table = Table(title="Goals", show_lines=True)
+        table = Table(title=title)
+        for name in names:
+            table.add_column(name)
+        for row in rows:
+            table.add_row(*map(str, row))
+        console.print(table)
+    table = Table(title="Goals, device time", show_lines=True)
     for name in ("goal", "found", "met"):
         table.add_column(name, overflow="fold")
-    for goal in goals(found, bandwidth(found)):
-        table.add_row(goal.goal, goal.found, {True: "yes", False: "no", None: "-"}[goal.met])
+    for goal in judged:
+        table.add_row(goal.goal, goal.found, JUDGED[goal.met])
     console.print(table)
+
+
+def goals_markdown(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping]) -> list[str]:
+    """Lines of a table of the goals.
+
+    Raises:
+        CommandFailed: there is no cell.
+    """
+    if not layers and not choices:
+        raise CommandFailed("nothing is known yet; give --sample N, or --choices")
+    rows = (f"| {goal.goal} | {goal.found} | {JUDGED[goal.met]} |" for goal in goals(layers, choices))
+    return [about(layers, choices), "", "| device time | found | met |", "| --- | --- | --- |", *rows]
+
+
+def about(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping]) -> str:
+    """What kind of figures, and of how many cells."""
+    counts = f"{len(layers)} layers of {len(layer_cases.grid())}, {len(choices)} choices of {len(choice_cases.grid())}"
+    chips = ", ".join(sorted({cell.chip for cell in (*layers, *choices)}))
+    return f"{SIMULATED} and counted in the compiled programs; nothing was measured on an NPU. {counts}, on {chips}."
+
+
+def clocks() -> str:
+    """Both clocks in words, with what a launch is taken to cost the host."""
+    nominal, low, high = (enqueue_us(end) for end in ("nominal", "low", "high"))
+    return (
+        "Device time: what a profiler calls Task Duration, and what a replayed graph takes if nothing passes between "
+        "its launches. With host enqueue: eager mode, the layer alone in an empty queue, where the host pays "
+        f"{nominal['triton']:g} us for a launch of Triton's ({low['triton']:g} to {high['triton']:g}) and "
+        f"{nominal['torch']:g} us for an operator of torch's ({low['torch']:g} to {high['torch']:g})."
+    )
+
+
+LAYER_COLUMNS = (
+    "rank", "rows", "cells", "ours, device time us", "x, device time", "best peer", "ours, with host enqueue us",
+    "x, with host enqueue",
+)  # fmt: skip
+CHOICE_COLUMNS = ("logits", "rows", "cells", "device time us", "least device time us", "with host enqueue us")
 
 
 def summary(found: layer_cases.Counted) -> list[tuple]:
-    """A row for each rank and number of rows: medians over the cells."""
+    """A row for each rank and number of rows, in the order of `LAYER_COLUMNS`."""
     groups: dict[tuple[int, int], list[dict]] = {}
     for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows)):
         groups.setdefault((cell.rank, cell.batch.rows), []).append(each)
-    rows = []
-    for (rank, count), cells in groups.items():
-        ours = statistics.median(each[OURS]["us"][0] + each[OURS]["launches"] * LAUNCH_FLOORS[1] for each in cells)
-        times = [f"{statistics.median(ratios(each, us)[0] for each in cells):.2f}" for us in LAUNCH_FLOORS]
-        peers = [best_peer(each, LAUNCH_FLOORS[1]) for each in cells]
-        rows.append((rank, count, len(cells), f"{ours:.0f}", *times, statistics.mode(peers)))
-    return rows
+    enqueue = enqueue_us()
+    return [
+        (
+            *group,
+            len(cells),
+            f"{statistics.median(each[OURS]['device_us'][0] for each in cells):.0f}",
+            f"{statistics.median(ratios(each)[0] for each in cells):.2f}",
+            statistics.mode(map(best_peer, cells)),
+            f"{statistics.median(enqueued_us(launched(each[OURS]), enqueue) for each in cells):.0f}",
+            f"{statistics.median(enqueued_ratio(each, enqueue) for each in cells):.2f}",
+        )
+        for group, cells in groups.items()
+    ]
 
 
-def bandwidth(found: layer_cases.Counted) -> dict[str, list[float]]:
-    """By chip: bytes per second of global memory, on the nominal chip and on each plausible one."""
-    from cold_kernels.ascend.chips import chip_named
-
-    from .schemes import plausible
-
-    return {
-        name: [chip.hbm_bytes_per_second for chip in (chip_named(name), *plausible(name))]
-        for name in {cell.chip for cell in found}
-    }
+def choice_summary(found: Mapping[choice_cases.ChoiceCase, Mapping]) -> list[tuple]:
+    """A row for each vocabulary and number of rows, in the order of `CHOICE_COLUMNS`."""
+    groups: dict[tuple[int, int], list[Mapping]] = {}
+    for cell, each in sorted(found.items(), key=lambda item: (item[0].vocabulary, item[0].rows)):
+        groups.setdefault((cell.vocabulary, cell.rows), []).append(each)
+    enqueue = enqueue_us()
+    return [
+        (
+            *group,
+            len(cells),
+            f"{statistics.median(each['device_us'][0] for each in cells):.1f}",
+            f"{statistics.median(each['least_us'][0] for each in cells):.1f}",
+            f"{statistics.median(enqueued_us(each['launches'], enqueue) for each in cells):.1f}",
+        )
+        for group, cells in groups.items()
+    ]

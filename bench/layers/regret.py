@@ -21,7 +21,7 @@ class Regret:
     """A launch of `bgmv_shrink_expand` on a layer's projection.
 
     Args:
-        us: Simulated with the configuration that a launch takes, launch included, nominal chip.
+        us: Device time, simulated, with the configuration that a launch takes, launch included, nominal chip.
         best_us: With the best of the configurations that the table has for the rank.
         tried: How many there are.
     """
@@ -85,7 +85,8 @@ def regret(cell: layer_cases.LayerCase, place: int) -> Regret:
     from tuner.search.evaluate import Evaluator
 
     from ..exact.cases import shipped_tables
-    from .schemes import OURS, machine
+    from .on_chips import machine
+    from .schemes import OURS
 
     projection = MODELS[cell.model].projections[place]
     with shipped_tables():
@@ -112,7 +113,7 @@ def summary(found: list[Regret]) -> str:
     regrets = sorted(one.regret for one in found)
     ninth = regrets[max(0, math.ceil(0.9 * len(regrets)) - 1)]
     return (
-        f"SIMULATED: regret of {len(found)} launches of bgmv_shrink_expand, at least: "
+        f"SIMULATED device time: regret of {len(found)} launches of bgmv_shrink_expand, at least: "
         f"median {statistics.median(regrets):.1%} (goal {MEDIAN:.0%}), "
         f"90th percentile {ninth:.1%} (goal {NINTH_DECILE:.0%}), worst {regrets[-1]:.1%}"
     )

@@ -4,8 +4,6 @@ import functools
 from dataclasses import dataclass
 
 from cold_kernels import tables
-from cold_kernels.ascend.chips import Chip
-from cold_kernels.ascend.machine import Machine, ascend_machine
 from cold_kernels.ascend.simulator.timing.cores import Simulation
 from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand
 from cold_kernels.cases import Case
@@ -14,12 +12,10 @@ from tuner.search.evaluate import Evaluator
 
 from ..exact.cases import shipped_tables
 from ..exact.counting import facts
+from .on_chips import device_us, least_us, machine
 from .peers import gather_bmm, one_core_per_token, split_k
 from .peers.scheme import Scheme, SchemeLaunch
 from .projections import Batch, Projection
-
-CHIPS = 32
-"""Plausible chips, besides the nominal one."""
 
 
 def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
@@ -41,17 +37,17 @@ class Taken:
     """What a scheme takes for the LoRA of a projection; simulated, and counted in the compiled programs.
 
     Args:
-        launches: How many.
-        us: Microseconds without what a launch costs whatever it does, with the start of its cores: on the nominal chip,
-            then on each of the plausible ones.
-        kernel_us: The same without the start of cores.
+        device_us: Device time of all launches, one after the other: on the nominal chip, then on each of the plausible
+            ones.
+        least_us: What the launches' floors and the minimal bytes take, on the same chips (`on_chips.least_us`).
+        launches: For each, what launches it in eager mode and its device time on the nominal chip, in order.
         facts: `counting.facts` of all launches.
         fetched: Bytes that come from global memory, not from the second-level cache, and those that are written.
     """
 
-    launches: int
-    us: tuple[float, ...]
-    kernel_us: tuple[float, ...]
+    device_us: tuple[float, ...]
+    least_us: tuple[float, ...]
+    launches: tuple[tuple[str, float], ...]
     facts: dict
     fetched: int
 
@@ -65,26 +61,15 @@ def taken(scheme: Scheme, projection: Projection, batch: Batch, rank: int, dtype
     with shipped_tables():
         launches = scheme.launches(projection, batch, rank, dtype, chip)
     runs: list[Simulation] = []
+    each: list[tuple[str, float]] = []
     for launch in launches:
-        runs += _fastest(launch, chip) * launch.times
-    on = (machine(chip).chip, *plausible(chip))
-    each = [[run.on(one) for run in runs] for one in on]
-    kernel = [sum(run.cycles for run in timed) / one.frequency * 1e6 for one, timed in zip(on, each, strict=True)]
-    starts = [sum(map(functools.partial(_start_us, one), timed)) for one, timed in zip(on, each, strict=True)]
+        timed = _fastest(launch, chip) * launch.times
+        runs += timed
+        each += [(launch.launcher, round(run.microseconds, 3)) for run in timed]
     minimal = sum(launch.times * launch.spec.minimal_bytes(**_blank(launch)) for launch in launches)
     fetched = sum(run.execution.unique_bytes + run.bytes_written for run in runs)
-    us = tuple(a + b for a, b in zip(kernel, starts, strict=True))
-    return Taken(len(runs), us, tuple(kernel), facts(runs, minimal), fetched)
-
-
-@functools.cache
-def plausible(chip: str) -> tuple[Chip, ...]:
-    """The plausible chips of that name."""
-    return tuple(machine(chip).chip.plausible(CHIPS))
-
-
-def _start_us(chip: Chip, run: Simulation) -> float:
-    return chip.start_us(len(run.execution.programs)) - chip.constants["launch_us"]
+    times = device_us(runs, chip), least_us(runs, minimal, chip)
+    return Taken(*times, tuple(each), facts(runs, minimal), fetched)
 
 
 def _fastest(launch: SchemeLaunch, chip: str) -> list[Simulation]:
@@ -103,12 +88,6 @@ def _fastest(launch: SchemeLaunch, chip: str) -> list[Simulation]:
 
 def _blank(launch: SchemeLaunch) -> dict:
     return launch.case.tensors(launch.spec, blank=True)
-
-
-@functools.cache
-def machine(chip: str) -> Machine:
-    """Compiler and simulator for a chip."""
-    return ascend_machine(chip)
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,7 +5,11 @@ all that it has not seen by then rides in the next pass as one chunk, for which 
 contrast wanted another token, one is taken back, and that request's step is repeated.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from cold_kernels.ascend import host_clock
+from cold_kernels.ascend.host_clock import TORCH
 
 from .projections import Batch, Model
 
@@ -13,6 +17,8 @@ GREEDY, EAGER, OPTIMISTIC = KINDS = ("greedy", "CoLD eager", "CoLD optimistic")
 CARD = 64 << 30
 """Bytes of global memory of Ascend910B3 (``memory.CARDS``)."""
 FP16 = 2
+BASE, LORA, KV, CHOICE = "base", "lora", "kv", "choice"
+"""What a launch of a pass is for."""
 
 
 @dataclass(frozen=True)
@@ -41,39 +47,97 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class DecodeStep:
-    """A token of every request, its parts in microseconds on the nominal chip, by what a launch costs whatever it does.
+class PassLaunch:
+    """A launch of a pass.
 
     Args:
-        base_us: The base model's matrix products, by the bytes of their weights; no launches.
-        lora_us: All layers' LoRA, without what launches cost whatever they do, with the start of their cores.
-        launches: Of all layers.
-        choice_us, choices: The same of the contrastive choice, and its launches; none for greedy.
-        kv_us: Keys and values that the experts' rows read, by their bytes.
-        amateur_kv_us: Those that the amateurs read for a token, by their bytes.
+        part: `BASE`, `LORA`, `KV` or `CHOICE`.
+        launcher: What launches it, a key of `host_clock.ENQUEUE_US`.
+        device_us: Its device time in microseconds.
+    """
+
+    part: str
+    launcher: str
+    device_us: float
+
+
+@dataclass(frozen=True)
+class DecodeStep:
+    """A token of every request on the nominal chip, on both clocks.
+
+    The base model's matrix products, an operator each, take the time of their weights' bytes, and the attention of a
+    layer, one operator, that of the keys and values that it reads; without what launching costs them on the device.
+
+    Args:
+        layer: What a layer launches, in order.
+        layers: How many there are, one after the other.
+        end: What is launched after them.
+        amateur_kv_us: Keys and values that the amateurs read for a token, by their bytes; beside those in ``layer``.
         passes: For a token: above 1 where tokens are taken back.
         held: Bytes of weights, adapters and KV caches.
     """
 
-    base_us: float
-    lora_us: float
-    launches: int
-    choice_us: float = 0.0
-    choices: int = 0
-    kv_us: float = 0.0
+    layer: tuple[PassLaunch, ...]
+    layers: int
+    end: tuple[PassLaunch, ...]
     amateur_kv_us: float = 0.0
     passes: float = 1.0
     held: int = 0
 
-    def us(self, launch_us: float) -> float:
-        launched = (self.launches + self.choices) * launch_us
-        whole = self.base_us + self.lora_us + self.choice_us + self.kv_us + launched
-        return self.passes * whole + self.amateur_kv_us
+    def part_us(self, part: str) -> float:
+        """Device time of a part in one pass, in microseconds."""
+        of_layer, of_end = (
+            sum(launch.device_us for launch in launches if launch.part == part) for launches in (self.layer, self.end)
+        )
+        return self.layers * of_layer + of_end
+
+    def launches(self, part: str) -> int:
+        """Launches of a part in one pass."""
+        of_layer, of_end = (sum(launch.part == part for launch in launches) for launches in (self.layer, self.end))
+        return self.layers * of_layer + of_end
+
+    @property
+    def device_us(self) -> float:
+        """Device time: what replayed graphs take, if nothing passes between their launches."""
+        return self.passes * sum(map(self.part_us, (BASE, LORA, KV, CHOICE))) + self.amateur_kv_us
+
+    def enqueued_us(self, enqueue: Mapping[str, float]) -> float:
+        """The same with host enqueue, as `host_clock.enqueued_us` has it: eager mode.
+
+        A pass begins with an empty queue, since its rows are chosen by the one before; the amateurs' keys and values
+        are read by its attention.
+        """
+        return self.passes * host_clock.enqueued_us(self._pass(), enqueue)
+
+    def _pass(self) -> Iterator[tuple[str, float]]:
+        kv_launches = self.launches(KV)
+        amateurs = self.amateur_kv_us / self.passes / kv_launches if kv_launches else 0.0
+        for launch in (*self.layer * self.layers, *self.end):
+            yield launch.launcher, launch.device_us + (amateurs if launch.part == KV else 0.0)
 
     @property
     def fits(self) -> bool:
         """Whether a card holds it."""
         return self.held <= CARD
+
+
+def layer_launches(
+    base_us: Sequence[float], lora: Sequence[Sequence[tuple[str, float]]], kv_us: float
+) -> tuple[PassLaunch, ...]:
+    """What a layer launches: of each projection the base product and its LoRA; attention after the first.
+
+    Args:
+        base_us: Device time of each projection's base product.
+        lora: Of each projection what a scheme launches: what launches it and its device time.
+        kv_us: Device time of the layer's attention.
+    """
+    made = []
+    for place, (product_us, added) in enumerate(zip(base_us, lora, strict=True)):
+        made.append(PassLaunch(BASE, TORCH, product_us))
+        made += [PassLaunch(LORA, launcher, us) for launcher, us in added]
+        if place == 0:
+            made.append(PassLaunch(KV, TORCH, kv_us))
+    return tuple(made)
 
 
 def batch_of(kind: str, requests: int, adapters: str) -> Batch:

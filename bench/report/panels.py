@@ -3,16 +3,17 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
+from cold_kernels.ascend.host_clock import enqueue_us
 
 from ..exact import accepted
 from ..history import FOLDER, history
 from ..layers import cases as layer_cases
-from ..layers.goals import LAUNCH_FLOORS, PARTS, best_peer, ratios
+from ..layers.goals import best_peer, enqueued_ratio, launched, ratios, schemes
 from ..timing import wall_clock
 from ..timing.wall_clock import Measured
 from . import plots
@@ -71,9 +72,9 @@ def rooflines(chip: Chip, folder: Path) -> Section:
     ]  # fmt: skip
     return Section(
         f"Rooflines, {chip.name}",
-        "Times are SIMULATED (HIVM level), without the launch and the start of its cores; the floor is that of the "
-        f"bytes that must move, at the bandwidth that all cores reach, {chip.hbm_bytes_per_second / 1e12:.2f} TB/s in "
-        "the model. All else is counted in the compiled programs.",
+        "Times are SIMULATED (HIVM level): device time from the start of the first program; the floor is that "
+        "of the bytes that must move, at the bandwidth that all cores reach, "
+        f"{chip.hbm_bytes_per_second / 1e12:.2f} TB/s in the model. All else is counted in the compiled programs.",
         lambda figure: plots.rooflines(figure, by_kernel, chip.hbm_bytes_per_second),
         4.2,
         ("kernel", "case", "us", "floor us", "of the roof", "bytes over minimal", "round trips", "drains",
@@ -137,25 +138,25 @@ def accepted_cycles(chip: str, folder: Path) -> Section:
 def beside_peers(folder: Path) -> Section:
     """The LoRA of whole layers, ours beside the fastest of the peers' schemes."""
     grid = set(layer_cases.grid())
-    found = {cell: each for cell, each in layer_cases.latest(folder).items() if cell in grid}
+    kept = replace(layer_cases.LAYERS, folder=folder).latest()
+    found = {cell: each for cell, each in kept.items() if cell in grid}
+    enqueue = enqueue_us()
     points: dict[int, list[tuple[int, float]]] = {}
     rows = []
     for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows, str(item[0]))):
-        times = [ratios(each, us) for us in LAUNCH_FLOORS]
-        points.setdefault(cell.rank, []).append((cell.batch.rows, times[1][0]))
-        wins = sum(ratio > 1 for ratio in times[1][1:])
-        launches = {name: scheme["launches"] for name, scheme in each.items() if name != PARTS}
-        rows.append((
-            str(cell), best_peer(each, LAUNCH_FLOORS[1]), *(f"{ratio[0]:.2f}" for ratio in times), f"{wins}/32",
-            *launches.values(),
-        ))  # fmt: skip
+        nominal, *plausible = ratios(each)
+        points.setdefault(cell.rank, []).append((cell.batch.rows, nominal))
+        wins = f"{sum(ratio > 1 for ratio in plausible)}/{len(plausible)}"
+        launches = (len(launched(scheme)) for scheme in schemes(each).values())
+        enqueued = f"{enqueued_ratio(each, enqueue):.2f}"
+        rows.append((str(cell), best_peer(each), f"{nominal:.2f}", wins, enqueued, *launches))
     return Section(
         "LoRA of a layer beside the peers' schemes",
-        "SIMULATED (HIVM level): time of the fastest peer's scheme over ours, for three floors of what a launch costs; "
-        "launches are counted. The picture is for 10 us a launch; above 1, ours is faster.",
+        "SIMULATED (HIVM level): time of the fastest peer's scheme over ours, in device time and with host enqueue; "
+        "launches are counted. The picture is for device time; above 1, ours is faster.",
         lambda figure: plots.beside_peers(figure, points),
         3.2,
-        ("layer", "fastest peer", *(f"x at {us:g} us" for us in LAUNCH_FLOORS), "wins at 10 us",
+        ("layer", "fastest peer, device time", "x, device time", "wins, device time", "x, with host enqueue",
          *(f"launches, {name}" for name in ("gather", "per token", "split-K", "ours"))),
         rows,
     )  # fmt: skip

@@ -14,7 +14,7 @@ KIB = 1024
 
 @dataclass(frozen=True)
 class Point:
-    """A case under its roof: bytes that must move, simulated microseconds without the launch, and their floor."""
+    """A case under its roof: bytes that must move, simulated us from the first program's start, and their floor."""
 
     kernel: str
     case: str
@@ -50,7 +50,7 @@ def rooflines(figure: "FigureBase", kernels: Mapping[str, Sequence[Point]], byte
         axes.set_title(f"{kernel}\n{100 * share:.0f} % of the roof (median)", fontsize=SMALL + 2)
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=SMALL)
-    panels[0].set_ylabel("us without launch and start of cores, simulated")
+    panels[0].set_ylabel("us of device time from the first program's start, simulated")
 
 
 def accepted_cycles(figure: "FigureBase", kernels: Mapping[str, Sequence[float]], dates: Sequence[str]) -> None:
@@ -91,6 +91,6 @@ def beside_peers(figure: "FigureBase", points: Mapping[int, Sequence[tuple[int, 
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="rows", ylabel="times as fast as the fastest peer, simulated", yscale="log")
+    axes.set(xlabel="rows", ylabel="times as fast as the fastest peer, device time, simulated", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=SMALL)

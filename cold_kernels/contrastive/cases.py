@@ -7,7 +7,8 @@ import torch
 SMALL_CASE = 1 << 17
 """Cases of fewer elements have special rows; larger ones are there to be timed."""
 TIMED = 8
-"""Cases of a multiple of so many rows have the usual alpha and beta in all of them; others have extreme ones too."""
+"""Cases of a multiple of so many rows, or of 1, 2 or 4, have the usual alpha and beta in all rows; others have extreme
+ones too."""
 KINDS = 12
 EXTREME = 3.0e38
 
@@ -64,7 +65,7 @@ def beta(size: list[int], generator: torch.Generator) -> torch.Tensor:
 
 def _in_turn(size: list[int], usual: float, *others: float) -> torch.Tensor:
     (rows,) = size
-    values = [usual, *others] if rows % TIMED else [usual]
+    values = [usual, *others] if rows % TIMED and TIMED % rows else [usual]
     return torch.tensor([values[row % len(values)] for row in range(rows)])
 
 

@@ -1,17 +1,20 @@
 """The contrastive score in Triton, and the choice by it: ``e + beta * (e - a)`` where ``e >= max(e) + log(alpha)``.
 
 Both kernels compute ``e - beta * (a - e)``: the same numbers, and where the rows are equal -0.0 stays -0.0. Each core
-takes the maximum of its whole row, however small its part: cores need not wait for each other.
+that scores takes the maximum of its whole row, however small its part; for the choice a launch before has shared that
+work (`tops.py`).
 """
 
 import triton
 import triton.language as tl
 
-from ..limits import MAX_VOCABULARY
+from ..arguments import Workspace
+from ..limits import MAX_CHOICES, MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments, reference
+from .tops import _tops, block_size
 
 NOWHERE = tl.constexpr(1e9)
 """A position past every vocabulary. Positions are float32 numbers, exact below 2^24: integers are slow to compare."""
@@ -104,62 +107,68 @@ def _first_nan(p_e, first, last, V: tl.constexpr, TILE_V: tl.constexpr):
 
 
 @triton.jit
-def _load(p, v, V: tl.constexpr, TILE_V: tl.constexpr, DEPTH: tl.constexpr, other: tl.constexpr):
-    """Logits from ``v`` on: [TILE_V]."""
-    o_v = v + tl.arange(0, TILE_V)
-    b = tl.load(p + o_v, mask=o_v < V, other=other)
-    if DEPTH > 1:
-        tl.compile_hint(b, "hivm.multi_buffer", DEPTH)
-    return b
+def _block(p, b_at, V: tl.constexpr, SIZE: tl.constexpr, TAKE: tl.constexpr, other: tl.constexpr):
+    """Logits from each of the places on: [TAKE * SIZE]."""
+    o_v = tl.arange(0, SIZE)
+    if V < SIZE:
+        b = tl.broadcast_to(tl.load(p + o_v, mask=o_v < V, other=other)[None, :], [TAKE, SIZE])
+    else:
+        b = tl.load(p + b_at[:, None] + o_v[None, :])
+    return tl.reshape(b, [TAKE * SIZE])
 
 
 @triton.jit
-def _best(p_e, p_a, cutoff, beta, V: tl.constexpr, TILE_V: tl.constexpr, SKIP: tl.constexpr, DEPTH: tl.constexpr):
-    """The lowest position of the row's highest score.
-
-    A model's logits pass the mask in few places: with ``SKIP``, of tiles without any the amateur's are not even loaded.
-    """
-    dtype: tl.constexpr = p_e.dtype.element_ty
-    HALF: tl.constexpr = tl.float16 if dtype == tl.float16 else tl.float32
-    LOWEST: tl.constexpr = float("-inf")
-    b_best = tl.full([TILE_V], LOWEST, tl.float32)
-    b_v = tl.zeros([TILE_V], tl.float32)  # of a lane's best: where its tile starts
-    if SKIP:
-        b_e = _load(p_e, 0, V, TILE_V, 1, LOWEST)
-        for v in range(0, V, TILE_V):
-            b_next = _load(p_e, v + TILE_V, V, TILE_V, DEPTH, LOWEST)
-            if tl.max(b_e.to(HALF), axis=0).to(tl.float32) >= cutoff:
-                b_y = _contrast(b_e, _load(p_a, v, V, TILE_V, 1, 0.0), cutoff, beta)
-                b_v = tl.where(b_y > b_best, tl.cast(v, tl.float32), b_v)
-                b_best = tl.maximum(b_best, b_y, propagate_nan=tl.PropagateNan.ALL)
-            b_e = b_next
-    else:
-        for v in range(0, V, TILE_V):
-            b_e = _load(p_e, v, V, TILE_V, DEPTH, LOWEST)
-            b_y = _contrast(b_e, _load(p_a, v, V, TILE_V, DEPTH, 0.0), cutoff, beta)
-            b_v = tl.where(b_y > b_best, tl.cast(v, tl.float32), b_v)
-            b_best = tl.maximum(b_best, b_y, propagate_nan=tl.PropagateNan.ALL)
-    best = tl.max(b_best, axis=0)
-    o_v = tl.arange(0, TILE_V)
-    return tl.min(tl.where(b_best == best, b_v + o_v.to(tl.float32), NOWHERE), axis=0)
+def _best(
+    p_e, p_a, p_beta, b_top, cutoff, V: tl.constexpr, SIZE: tl.constexpr, BLOCKS: tl.constexpr, TAKE: tl.constexpr
+):  # fmt: skip
+    """The lowest position of the highest score in the blocks that reach the cutoff, so many at a time."""
+    LAST: tl.constexpr = V - SIZE if V > SIZE else 0
+    b_left = (BLOCKS - tl.arange(0, BLOCKS)).to(tl.float32)  # blocks from this one on
+    b_left = tl.sort(tl.where(b_top >= cutoff, b_left, 0.0), descending=True)
+    beta = tl.load(p_beta)  # here, while the vector unit is busy
+    left = tl.where(cutoff > float("-inf"), NOWHERE, 0.0)  # where all are masked, the first is chosen
+    best = float("-inf")
+    at = 0.0
+    while left > 0.0:
+        b_here = tl.where(b_left < left, b_left, 0.0)
+        b_here = tl.max(tl.reshape(b_here, [BLOCKS // TAKE, TAKE]), axis=0)  # the next ones, as rows are in order
+        b_at = tl.minimum((BLOCKS - b_here).to(tl.int32) * SIZE, LAST)
+        b_e = _block(p_e, b_at, V, SIZE, TAKE, float("-inf"))
+        b_a = _block(p_a, b_at, V, SIZE, TAKE, 0.0)
+        b_v = b_at.to(tl.float32)[:, None] + tl.arange(0, SIZE).to(tl.float32)[None, :]
+        left = tl.min(b_here, axis=0)
+        b_y = _contrast(b_e, b_a, cutoff, beta)
+        here = tl.max(b_y, axis=0)
+        if here > best:
+            best = here
+            at = tl.min(tl.where(b_y == here, tl.reshape(b_v, [TAKE * SIZE]), NOWHERE), axis=0)
+    return at
 
 
 @triton.jit(do_not_specialize=["B", "expert_stride_B", "amateur_stride_B", "log_alpha_stride_B", "beta_stride_B"])
 def _argmax(
-    expert_ptr, amateur_ptr, choice_ptr, log_alpha_ptr, beta_ptr, B,
+    expert_ptr, amateur_ptr, top_ptr, choice_ptr, log_alpha_ptr, beta_ptr, B,
     expert_stride_B, amateur_stride_B, log_alpha_stride_B, beta_stride_B,
-    V: tl.constexpr, TILE_V: tl.constexpr, SKIP: tl.constexpr, DEPTH: tl.constexpr,
+    V: tl.constexpr, BLOCKS: tl.constexpr, TAKE: tl.constexpr,
 ):  # fmt: skip
+    POWER: tl.constexpr = triton.next_power_of_2((V + BLOCKS - 1) // BLOCKS)
+    SIZE: tl.constexpr = POWER if POWER > 128 else 128
+    USED: tl.constexpr = (V + SIZE - 1) // SIZE
+    o_b = tl.arange(0, BLOCKS)
     for item in range(tl.program_id(0), B, tl.num_programs(0)):
         row = tl.cast(item, tl.int64)
         p_e = expert_ptr + row * expert_stride_B
         p_a = amateur_ptr + row * amateur_stride_B
-        p_log_alpha = log_alpha_ptr + row * log_alpha_stride_B
-        cutoff, beta, nan = _row(p_e, p_log_alpha, beta_ptr + row * beta_stride_B, V, TILE_V, DEPTH)
-        if nan:
-            _, at = _first_nan(p_e, 0, V, V, TILE_V)
+        b_top = tl.load(top_ptr + row * BLOCKS + o_b, mask=o_b < USED, other=float("-inf"))
+        log_alpha = tl.load(log_alpha_ptr + row * log_alpha_stride_B)
+        top = tl.max(b_top, axis=0)
+        nan = NOWHERE
+        if top == float("inf"):
+            _, nan = _first_nan(p_e, 0, V, V, TAKE * SIZE)
+        if nan < NOWHERE:
+            at = nan
         else:
-            at = _best(p_e, p_a, cutoff, beta, V, TILE_V, SKIP, DEPTH)
+            at = _best(p_e, p_a, beta_ptr + row * beta_stride_B, b_top, top + log_alpha, V, SIZE, BLOCKS, TAKE)
         tl.store(choice_ptr + item, at.to(choice_ptr.dtype.element_ty))
 
 
@@ -168,7 +177,7 @@ _COMMON = dict(
     bucket=("B",),
     limits=dict(V=MAX_VOCABULARY),
     typical="B=8 V=32000",
-    hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=2 V=32000"),
+    hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=3 V=32000"),
     targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32)),
 )
 _TILE_PAST_ROW = dict(tile_past_row=lambda c, s: c.TILE_V - max(256, triton.next_power_of_2(s.V)))
@@ -195,22 +204,30 @@ contrastive_score = KernelSpec(
     **_COMMON,
 )
 
+
+def _tiles(config, shape, cores):
+    return (min(shape.B * min(config.SPLIT_V, triton.cdiv(shape.V, config.TILE_V)), cores),)
+
+
 contrastive_argmax = KernelSpec(
     name="contrastive_argmax",
-    stages=(Stage(_argmax, lambda c, s, cores: (min(s.B, cores),)),),
-    args=arguments.ARGMAX,
+    stages=(Stage(_tops, _tiles), Stage(_argmax, lambda c, s, cores: (min(s.B, cores),))),
+    args=dict(**arguments.ARGMAX, top=Workspace("B BLOCKS", "fp32")),
     space=dict(
-        TILE_V=PowerOf2(256, 4096, default=4096),
-        SKIP=Choice(True, False, default=False),
+        TILE_V=PowerOf2(256, 8192, default=8192),
+        SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),
+        BLOCKS=PowerOf2(128, 4096, default=512),
+        TAKE=PowerOf2(8, 16, default=16),
         DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
     constraints=dict(
         **_TILE_PAST_ROW,
-        tile_past_buffer=lambda c, s: c.TILE_V - (2048 if s.dtype == "fp32" else 4096),
+        block_past_tile=lambda c, s: block_size(s.V, c.BLOCKS) - c.TILE_V,
+        taken_past_buffer=lambda c, s: c.TAKE * block_size(s.V, c.BLOCKS) - 4096,
     ),
     reference=reference.argmax,
     tolerance=reference.argmax_tolerance,
     minimal_bytes=reference.argmax_bytes,
-    **_COMMON,
+    **(_COMMON | dict(limits=dict(V=MAX_CHOICES))),
 )

@@ -9,7 +9,7 @@ import torch
 from ..contrastive import arguments, cpu
 from ..devices import in_torch
 from ..launch import launch
-from ..limits import MAX_VOCABULARY
+from ..limits import MAX_CHOICES, MAX_VOCABULARY
 from .checks import FLOAT32_MAX, check_number, check_same, check_tensor, rows_contiguous
 from .library import define, explained, without_gradients
 from .rules import Rules
@@ -61,7 +61,7 @@ def _check_score(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, bet
 
 
 def _check_argmax(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> torch.Tensor:
-    _check(expert, amateur, alpha, beta)
+    _check(expert, amateur, alpha, beta, MAX_CHOICES)
     return torch.empty(expert.shape[0], dtype=torch.int64, device=expert.device)
 
 
@@ -116,11 +116,13 @@ def contrastive_argmax(
     return choice
 
 
-def _check(expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object) -> None:
-    """Raise what the operators raise of types, shapes, devices and numbers."""
+def _check(
+    expert: torch.Tensor, amateur: torch.Tensor, alpha: object, beta: object, largest: int = MAX_VOCABULARY
+) -> None:
+    """Raise what the operators raise of types, shapes, devices and numbers; ``largest`` is of the vocabulary."""
     LOGITS.check(expert_logits=expert, amateur_logits=amateur)
-    if not 1 <= expert.shape[1] <= MAX_VOCABULARY:
-        raise ValueError(f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {MAX_VOCABULARY}")
+    if not 1 <= expert.shape[1] <= largest:
+        raise ValueError(f"expert_logits has a vocabulary of {expert.shape[1]}; it must be from 1 to {largest}")
     for name, value, low, high, wanted in (
         ("alpha", alpha, math.ulp(0), 1, ALPHAS),
         ("beta", beta, 0, FLOAT32_MAX, BETAS),

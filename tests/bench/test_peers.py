@@ -34,3 +34,16 @@ def test_launches_a_layer(peer, launches):
     projections = MODELS["Llama-3-8B"].projections
     found = [each for p in projections for each in peer.launches(p, batch, 16, "fp16", "Ascend910B3")]
     assert sum(each.times for each in found) == launches
+
+
+def test_who_launches_a_layer():
+    """In eager mode the operators of torch and aclnn cost the host less than a launch of Triton's."""
+    batch = Batch(4, half=True)
+    projection = MODELS["Llama-3-8B"].projections[0]
+    for peer, launchers in (
+        (one_core_per_token, ["torch"] * 3),
+        (gather_bmm, ["torch"] * 8),
+        (split_k, ["torch", "triton", "triton"]),
+    ):
+        found = peer.launches(projection, batch, 16, "fp16", "Ascend910B3")
+        assert [each.launcher for each in found] == launchers

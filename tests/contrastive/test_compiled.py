@@ -66,10 +66,10 @@ def test_special_rows(dtype):
 
 CONFIGS = [
     *(("fp16", dict(TILE_V=256, DEPTH=depth, SPLIT_V=2)) for depth in (1, 2, 3, 4)),
-    *((dtype, dict(TILE_V=256, SPLIT_V=4, SKIP=True)) for dtype in ("bf16", "fp32")),
+    *((dtype, dict(TILE_V=256, SPLIT_V=4, BLOCKS=128, TAKE=8)) for dtype in ("bf16", "fp32")),
     ("bf16", dict(TILE_V=512, AUTO=False, DEPTH=1, SPLIT_V=1)),
     ("fp32", dict(TILE_V=1024, AUTO=False, DEPTH=3, SPLIT_V=1)),
-    ("fp16", dict(TILE_V=2048, SPLIT_V=1, SKIP=True)),
+    ("fp16", dict(TILE_V=2048, SPLIT_V=1, TAKE=8)),
 ]
 
 
@@ -94,7 +94,7 @@ def test_numbers_for_all_rows():
     args = operands("B=13 V=1100")
     args["log_alpha"], args["beta"] = torch.full([1], -2.0).expand(13), torch.full([1], 0.5).expand(13)
     assert_score(args, TILE_V=256, SPLIT_V=2)
-    assert_argmax(args, TILE_V=256, SKIP=True)
+    assert_argmax(args, TILE_V=256)
 
 
 special = st.sampled_from([0.0, -0.0, 1.0, 2.0, INF, -INF, NAN, 3e38, -3e38])
@@ -114,20 +114,33 @@ def test_any_batch(data, dtype, split):
     log_alpha, beta = (torch.full([rows], value) for value in by_row)
     args = dict(expert=expert, amateur=amateur, log_alpha=log_alpha, beta=beta)
     assert_score(args, TILE_V=256, SPLIT_V=split)
-    assert_argmax(args, TILE_V=256, SKIP=split == 4)
+    assert_argmax(args, TILE_V=256, SPLIT_V=split, TAKE=8 if split == 1 else 16)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_skipped_tiles_hold_no_candidate(dtype):
-    """Few candidates, in tiles that change from row to row; the amateur's tiles without any are not read."""
+def test_few_blocks_are_read_twice(dtype):
+    """Few candidates, in blocks that change from row to row: of the amateur's logits only those are read."""
     args = operands(f"B=8 V=4000 dtype={dtype}")
     args["expert"].clamp_(max=3.0)
     for row in range(8):
         args["expert"][row, 500 * row : 500 * row + 3] = torch.tensor([9.0, 9.5, 8.0])
-    read = [launch(contrastive_argmax, {**args, "choice": torch.zeros(8, dtype=torch.int64)}, TILE_V=256, SKIP=skip)
-            for skip in (True, False)]  # fmt: skip
-    assert read[0][0].bytes_read < 0.75 * read[1][0].bytes_read
-    assert_argmax(args, TILE_V=256, SKIP=True)
+    choice = torch.zeros(8, dtype=torch.int64)
+    _, scored = launch(contrastive_argmax, {**args, "choice": choice}, TILE_V=256, BLOCKS=128, TAKE=8)
+    assert scored.bytes_read < 0.6 * (args["expert"].nbytes + args["amateur"].nbytes)
+    assert_argmax(args, TILE_V=256, TAKE=8)
+
+
+@pytest.mark.parametrize("candidates", [7, 8, 9, 16, 17, 31])
+def test_more_candidates_than_are_taken_at_once(candidates):
+    """One in every block, all with the same score but for the last, which wins, or for none, so that the first does."""
+    args = operands("B=1 V=4000 dtype=fp32")
+    args["expert"].fill_(-50.0)
+    args["amateur"].fill_(0.0)
+    places = [128 * block + block for block in range(candidates)]
+    args["expert"][0, places] = 5.0
+    assert assert_argmax(args, TILE_V=256, TAKE=8).tolist() == [0]
+    args["amateur"][0, places[-1]] = -1.0
+    assert assert_argmax(args, TILE_V=256, TAKE=8).tolist() == [places[-1]]
 
 
 def test_neighbouring_memory_is_left_alone():

@@ -111,7 +111,7 @@ def test_a_spec_in_somebody_elses_file(faked, tmp_path, capsys):
     assert main(["autotune", SPEC, "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert f"SIMULATED (HIVM level), {CHIP}, 32 plausible chips" in said
+    assert f"SIMULATED (HIVM level), device time, {CHIP}, 32 plausible chips" in said
     assert "16/16 trials" in said
     data = json.loads(table_of(tmp_path))
     assert data["versions"] == {"fake": "1"}

@@ -114,12 +114,12 @@ def test_what_is_printed_says_that_it_is_simulated(capsys):
 
 
 @compiled
-@pytest.mark.parametrize(("cores", "shown"), [("1", 1), ("8", 2)])
+@pytest.mark.parametrize(("cores", "shown"), [("1", 1), ("8", 3)])
 def test_the_trace(cores, shown, tmp_path, capsys):
     path = tmp_path / "trace.json"
     config = "TILE_H=4096 TILE_R=4 SPLIT_H=1 DEPTH=1 AUTO=True"  # 64 items on 40 cores
     assert main(["simulate", "bgmv_shrink", "--config", config, "--trace", str(path), "--cores", cores]) == 0
-    assert f"{shown} of 2 different core timelines" in capsys.readouterr().out
+    assert f"{shown} of 3 different core timelines" in capsys.readouterr().out
     whole = json.loads(path.read_text())
     assert whole["otherData"]["evidence"].startswith("SIMULATED")
     check_trace(whole["traceEvents"], shown)

@@ -11,20 +11,31 @@ from tuner.robustness import ranking
 from tuner.robustness import validation as validate
 
 
-def row(name, predicted, published):
-    return validate.compared(predicted, published, name=name, chip="a", cores=1, source="b", explanation="")
+def row(name, predicted, published, kernel="k", judged=True):
+    about = dict(name=name, kernel=kernel, chip="a", programs=1, clock="task duration", weight=1.0, judged=judged)
+    return validate.compared(predicted, published, **about, source="b", explanation="")
 
 
-@pytest.mark.parametrize("predicted, within", [(119, True), (84, True), (121, False), (83, False)])
-def test_a_row_is_within_a_fifth_both_ways(predicted, within):
+@pytest.mark.parametrize("predicted, within", [(124, True), (81, True), (126, False), (79, False)])
+def test_a_row_is_within_a_quarter_both_ways(predicted, within):
     assert row("x", predicted, 100)["within"] is within
 
 
 def test_order_is_asked_where_published_times_differ():
     met = validate.judged([row("x", 100, 100), row("y", 99, 105), row("z", 130, 120)])
-    assert met["met"] and met["goal"]["pairs"] == 2 and met["goal"]["pairs_in_order"] == 2
-    missed = validate.judged([row("x", 119, 100), row("z", 115, 120)])
-    assert not missed["met"] and missed["goal"]["out_of_order"] == [["x", "z"]]
+    assert met["met"] and met["kernels"]["k"]["pairs"] == 2 and met["kernels"]["k"]["tau"] == 1
+    missed = validate.judged([row("x", 109, 100), row("z", 108, 120)])
+    assert not missed["met"] and missed["goal"]["out_of_order"] == ["k"]
+    apart = validate.judged([row("x", 109, 100), row("z", 108, 120, kernel="other")])
+    assert apart["met"]
+
+
+def test_one_row_beyond_half_as_much_is_too_many():
+    near = [row(str(n), 100 + n, 100 + n) for n in range(19)]
+    assert validate.judged([*near, row("x", 148, 100)])["met"]
+    far = validate.judged([*near, row("x", 152, 100)])
+    assert not far["met"] and far["goal"]["within_25"] >= 0.9
+    assert validate.judged([*near, row("x", 152, 100, judged=False)])["met"]
 
 
 @pytest.mark.parametrize("predicted, code", [(100, 0), (200, 1)])
@@ -35,9 +46,9 @@ def test_the_command(monkeypatch, capsys, predicted, code):
     assert "measured" in said and "simulated" in said and ("(miss)" in said) is bool(code)
     assert main(["validate", "--json"]) == code
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"rows", "left_out", "goal", "met"} and found["met"] is not bool(code)
+    assert set(found) == {"rows", "kernels", "left_out", "goal", "met"} and found["met"] is not bool(code)
     assert found["rows"][0]["ratio"] == predicted / 100
-    for key in (*found, *found["rows"][0], *found["goal"]):
+    for key in (*found, *found["rows"][0], *found["kernels"]["k"]):
         assert f"``{key}``" in validate.__doc__.replace("\n", " ")
 
 

@@ -26,13 +26,17 @@ ROUNDS = 25
 
 @dataclass(frozen=True)
 class Seen:
-    """A measured time beside the execution that simulates it; ``name`` is kernel and case, ``us`` a median."""
+    """A measured time beside the execution that simulates it; ``name`` is kernel and case, ``us`` a median.
+
+    ``uses`` names the constants that the simulated time depends on, if that is known.
+    """
 
     kind: str
     name: str
     timed: Timed
     us: float
     spread: float
+    uses: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,14 @@ class Agreement:
     top5_recall: Mapping[str, float]
 
 
-def fit(seen: Sequence[Seen], chip: Chip) -> FittedConstants:
-    """The constants with which ``chip`` explains the times best.
+def fit(seen: Sequence[Seen], chip: Chip, names: Sequence[str] | None = None) -> FittedConstants:
+    """The constants, or those of ``names``, with which ``chip`` explains the times best.
 
     A constant that the times say little about stays near its value on ``chip``: it is drawn there as weakly as its
     interval is wide. One that ends outside its interval is put on the interval's end and the others are fitted again,
     unless it is outside by `INSIST` standard errors.
     """
-    problem = _Problem(seen, chip)
+    problem = Problem(seen, chip, names)
     theta, _ = problem.solve(problem.start, np.ones(len(problem.names), bool))
     problem.scale = max(NOISE, 1.4826 * float(np.median(np.abs(problem.residuals(theta)))))
     best = problem.within(theta)
@@ -88,10 +92,12 @@ class _Found(NamedTuple):
     cost: float
 
 
-class _Problem:
-    def __init__(self, seen: Sequence[Seen], chip: Chip) -> None:
+class Problem:
+    """Measured times, and the constants of ``chip`` by ``names`` that are to explain them."""
+
+    def __init__(self, seen: Sequence[Seen], chip: Chip, names: Sequence[str] | None = None) -> None:
         self.seen, self.chip, self.scale = seen, chip, NOISE
-        self.names = list(chip.constants)
+        self.names = list(names or chip.constants)
         self.start = np.log([chip.constants[name] for name in self.names])
         self.low = np.log([CONSTANTS[name].low for name in self.names])
         self.high = np.log([CONSTANTS[name].high for name in self.names])
@@ -99,13 +105,15 @@ class _Problem:
         self.measured = np.log([one.us for one in seen])
         self.spread = np.array([one.spread for one in seen])
 
-    def predicted(self, theta: np.ndarray) -> np.ndarray:
+    def on(self, theta: np.ndarray) -> Chip:
+        """The chip with these constants, in their logarithms."""
         constants = dict(zip(self.names, map(float, np.exp(theta)), strict=True))
-        on = replace(self.chip, constants=constants)
-        return np.log([one.timed.on(on) for one in self.seen])
+        return replace(self.chip, constants=self.chip.constants | constants)
 
     def residuals(self, theta: np.ndarray) -> np.ndarray:
-        return self.measured - self.predicted(theta)
+        """Logarithm of measured over simulated, by time."""
+        on = self.on(theta)
+        return self.measured - np.log([one.timed.on(on) for one in self.seen])
 
     def within(self, theta: np.ndarray) -> _Found:
         """The best constants from ``theta`` on, inside their intervals unless the data insist."""
@@ -126,7 +134,7 @@ class _Problem:
         """The best constants where ``free``, and the standard error of every one (0 where it is not)."""
         damping, off = 1e-3, self.residuals(theta)
         for _ in range(ROUNDS):
-            slopes = self._slopes(theta, off, free)
+            slopes = self.slopes(theta, off, free)
             weights = self._weights(off)
             curvature = slopes.T @ (weights[:, None] * slopes) + np.diag(1 / self.width[free] ** 2)
             pull = slopes.T @ (weights * off) - ((theta - self.start) / self.width**2)[free]
@@ -147,13 +155,34 @@ class _Problem:
         error[free] = np.sqrt(np.diag(np.linalg.inv(curvature)))
         return theta, error
 
-    def _slopes(self, theta: np.ndarray, off: np.ndarray, free: np.ndarray) -> np.ndarray:
+    def slopes(self, theta: np.ndarray, off: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """By time and free constant: by how much of itself the simulated time grows where the constant does."""
         columns = []
         for number in np.flatnonzero(free):
             there = theta.copy()
             there[number] += STEP
-            columns.append((off - self.residuals(there)) / STEP)
+            on, name = self.on(there), self.names[number]
+            grown = [one.timed.on(on) if one.uses is None or name in one.uses else None for one in self.seen]
+            then = [
+                at if us is None else measured - math.log(us)
+                for us, at, measured in zip(grown, off, self.measured, strict=True)
+            ]
+            columns.append((off - np.array(then)) / STEP)
         return np.stack(columns, 1)
+
+    def without(self, kept: np.ndarray, theta: np.ndarray, off: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """The best constants for the ``kept`` times alone, within their intervals, where ``slopes`` at ``theta`` hold."""
+        moved = np.zeros_like(theta)
+        for _ in range(ROUNDS):
+            left = (off - slopes @ moved)[kept]
+            weights, rows = self._weights(off - slopes @ moved)[kept], slopes[kept]
+            curvature = rows.T @ (weights[:, None] * rows) + np.diag(1 / self.width**2)
+            pull = rows.T @ (weights * left) - (theta + moved - self.start) / self.width**2
+            step = np.linalg.solve(curvature, pull)
+            before, moved = moved, np.clip(theta + moved + step, self.low, self.high) - theta
+            if np.abs(moved - before).max() < 1e-4:
+                break
+        return theta + moved
 
     def _sigma(self) -> np.ndarray:
         return np.hypot(self.scale, self.spread / 2)

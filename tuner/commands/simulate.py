@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.command import FOUND
 from cold_kernels.specs import KERNELS
+
+from ..profile.findings.codes import CODES
 
 CORES = 8
 
@@ -16,7 +19,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "simulate",
         help="why a kernel is slow: pipes, stalls and their causes, source lines",
         description="Compiles a kernel, executes it on a simulated chip, and says where the cycles go: by pipe, by "
-        "cause and by line of the Triton source. All figures are simulated.",
+        "cause and by line of the Triton source, and names what people suffer from. All figures are simulated. Exit "
+        f"code {FOUND} if there is a finding that --fail-on names.",
     )
     parser.add_argument("kernel", metavar="KERNEL", help=f"{', '.join(KERNELS)}, FILE.py:SPEC, or FILE.py:FUNCTION")
     parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
@@ -44,24 +48,34 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--picture", type=Path, metavar="OUT.png", help="draw the timeline; without --config also the default's, above"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object; docs/simulator.md has its keys")
+    parser.add_argument(
+        "--fail-on", action="append", default=[], metavar="CODE[:SHARE]",
+        help=f"exit with code {FOUND} if there is such a finding, or with scalar-fallback:5%% only if it costs at "
+        f"least so much of the kernel's cycles; may be repeated: any, {', '.join(CODES)}",
+    )  # fmt: skip
     parser.set_defaults(run=run, needs=("rich", "torch"))
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int | None:
     """Runs the command."""
     if arguments.picture:
         import matplotlib  # noqa: F401
     from ..profile.analysis import analyse
     from ..profile.choice import chosen
+    from ..profile.findings.constexpr_follows_batch import unchecked
+    from ..profile.findings.fail_on import broken, check, rules
+    from ..profile.findings.named import named
 
     if arguments.cores < 1:
         raise ValueError(f"--cores {arguments.cores}: must be 1 or more")
     for path in (arguments.trace, arguments.picture):
         if path and not path.resolve().parent.is_dir():
             raise ValueError(f"{path}: there is no folder {path.parent}")
+    wanted = rules(arguments.fail_on)
     try:
         kernel, default = chosen(arguments)
-        found = analyse(kernel)
+        check(wanted, kernel)
+        found = analyse(kernel) | {"findings": named(kernel), "unchecked": unchecked(kernel)}
     except TypeError as error:  # of a signature, or of the spec's own functions
         raise ValueError(error) from error
     written = []
@@ -75,7 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
         written.append(draw([one for one in (default, kernel) if one], arguments.picture))
     if arguments.json:
         print(json.dumps(found, indent=1))
-        return
-    from ..profile.text import show
+    else:
+        from ..profile.text import show
 
-    show(found, written)
+        show(found, written)
+    return FOUND if broken(wanted, found["findings"]) else None

@@ -10,7 +10,7 @@ from typing import Any
 from cold_kernels.ascend.chips import UB_BYTES
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.critical import STEPS
-from cold_kernels.ascend.simulator.profile.profile import Profile, profile
+from cold_kernels.ascend.simulator.profile.profile import Profile
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES, Cause
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
@@ -45,7 +45,7 @@ def analyse(profiled: ProfiledKernel) -> dict[str, Any]:
 
 def _launch(launch: ProfiledLaunch) -> dict[str, Any]:
     simulation = launch.simulation
-    found = profile(simulation)
+    found = launch.profile
     hazards = getattr(simulation, "hazards", None)
     return {
         "function": launch.function,
@@ -149,12 +149,10 @@ def _warnings(programs: int, found: Profile, cores: int) -> list[str]:
             said.append(f"the last wave is nearly empty: {last} programs on {cores} cores")
     elif programs < cores:
         said.append(f"{programs} programs: {cores - programs} of {cores} vector cores have nothing to do")
-    if min(found.ends) < 0.5 * max(found.ends):
-        mean = math.fsum(found.ends) / len(found.ends)
-        said.append(
-            f"cores are not even: they end after {min(found.ends):.0f} to {max(found.ends):.0f} cycles, "
-            f"{mean:.0f} on average"
-        )
+    least, most = min(found.worked), max(found.worked)
+    if least < 0.5 * most:
+        mean = math.fsum(found.worked) / len(found.worked)
+        said.append(f"cores are not even: they work {least:.0f} to {most:.0f} cycles, {mean:.0f} on average")
     return said
 
 

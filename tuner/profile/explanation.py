@@ -70,18 +70,17 @@ def _compiled(spec: KernelSpec, case: Case, config: Record, chip: str) -> list[d
     """What the compiler says of each launch, up to the first that it refuses."""
     profiled = of_spec(spec, case, ascend_machine(chip), config, "")
     said: list[dict[str, Any]] = []
-    for call in profiled.calls():
-        if 0 in call.grid:
-            continue
+    calls = [call for call in profiled.calls() if 0 not in call.grid]
+    for call in calls:
         about = {"function": call.kernel.__name__, "grid": list(call.grid)}
-        said.append(about | _diagnosis(profiled, call))
+        said.append(about | _diagnosis(profiled, call, call is not calls[-1]))
         if said[-1]["outcome"] != "compiles":
             break
     return said
 
 
-def _diagnosis(profiled: ProfiledKernel, call: StageCall) -> dict[str, Any]:
-    """The compiler's words, or what the compiled program needs."""
+def _diagnosis(profiled: ProfiledKernel, call: StageCall, followed: bool) -> dict[str, Any]:
+    """The compiler's words, or what the compiled program needs; with values where another launch follows."""
     try:
         program, arguments = profiled.machine.compiled(call)
     except UnifiedBufferOverflow as error:
@@ -90,7 +89,7 @@ def _diagnosis(profiled: ProfiledKernel, call: StageCall) -> dict[str, Any]:
     except CompilationFailed as error:
         return {"outcome": "failed", "stage": STAGES[error.stage], "diagnostics": error.diagnostics}
     try:
-        run = simulate(program, arguments, call.grid, chip=profiled.machine.chip, values=False)
+        run = simulate(program, arguments, call.grid, chip=profiled.machine.chip, values=followed)
     except AscendError as error:
         return {"outcome": "compiles", "simulator_refuses": str(error)}
     return {

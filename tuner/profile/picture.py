@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cold_kernels.ascend.simulator.profile.critical import critical_path
-from cold_kernels.ascend.simulator.profile.profile import profile
 from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
@@ -82,7 +81,7 @@ def _timeline(profiled: ProfiledKernel) -> tuple[list[Slice | Stall], float]:
     begin = 0.0
     for launch in profiled.launches:
         scale = 1e6 / launch.simulation.chip.frequency
-        found = profile(launch.simulation)
+        found = launch.profile
         for start, recording in found.programs:
             for part in (*recording.slices, *recording.stalls):
                 first, last = ((start + at) * scale + begin for at in (part.start, part.end))
@@ -130,7 +129,7 @@ def _path(axes: "Axes", profiled: ProfiledKernel) -> None:
     begin = 0.0
     for launch in profiled.launches:
         scale = 1e6 / launch.simulation.chip.frequency
-        found = profile(launch.simulation)
+        found = launch.profile
         for start, recording in found.programs:
             for step in critical_path(recording):
                 first, last = ((start + at) * scale + begin for at in (step.start, step.end))

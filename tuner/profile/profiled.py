@@ -1,15 +1,16 @@
 """What a command simulates: a kernel with its arguments, in one configuration or as it is called."""
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from cold_kernels.ascend import Program, Simulation, simulate
 from cold_kernels.ascend.machine import Machine
 from cold_kernels.ascend.simulator.profile.buffers import Buffer, buffers
-from cold_kernels.ascend.simulator.profile.profile import Profile
+from cold_kernels.ascend.simulator.profile.profile import Profile, profile
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.source import python_function
@@ -26,18 +27,28 @@ class ProfiledLaunch:
     """One simulated launch.
 
     Args:
-        function: The Triton function's name.
+        kernel: The Triton function.
         grid: Programs along each axis.
         program: As compiled.
         arguments: At run time, in order.
         simulation: Time, and hazards where they are looked for.
     """
 
-    function: str
+    kernel: Any
     grid: tuple[int, ...]
     program: Program
     arguments: list
     simulation: Simulation
+
+    @property
+    def function(self) -> str:
+        """The Triton function's name."""
+        return self.kernel.__name__
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Where the cycles of the core go that finishes last."""
+        return profile(self.simulation)
 
     def buffers(self, found: Profile, number: int) -> tuple[Buffer, ...]:
         """The unified buffer's map of a program of a core, from its profile."""
@@ -55,6 +66,9 @@ class ProfiledKernel:
         calls: Gives the launches, in order.
         shape, config: Of a spec, the case and the tunables.
         reason: Of a spec, where the configuration comes from.
+        batch: Of a spec, the dimension that a batch changes: the first dimension in ``bucket`` that a tensor
+            has first; empty where there is none.
+        larger: Gives the launches with one more of ``batch``, or with one less where there is a limit.
     """
 
     kernel: str
@@ -63,6 +77,8 @@ class ProfiledKernel:
     shape: str = ""
     config: Record | None = None
     reason: str = ""
+    batch: str = ""
+    larger: Callable[[], Iterable[StageCall]] | None = None
 
     @cached_property
     def launches(self) -> tuple[ProfiledLaunch, ...]:
@@ -73,12 +89,12 @@ class ProfiledKernel:
             ValueError: arguments that do not fit the kernel.
         """
         made = []
-        for call in self.calls():
-            if 0 in call.grid:
-                continue
+        calls = [call for call in self.calls() if 0 not in call.grid]
+        for call in calls:
             program, values = self.machine.compiled(call)
-            run = simulate(program, values, call.grid, chip=self.machine.chip, values=False, hazards=True)
-            made.append(ProfiledLaunch(call.kernel.__name__, tuple(call.grid), program, values, run))
+            followed = call is not calls[-1]  # what it writes may decide what the next one does
+            run = simulate(program, values, call.grid, chip=self.machine.chip, values=followed, hazards=True)
+            made.append(ProfiledLaunch(call.kernel, tuple(call.grid), program, values, run))
         if not made:
             raise ValueError(f"{self.kernel} launches nothing for {self.shape}")
         return tuple(made)
@@ -87,10 +103,16 @@ class ProfiledKernel:
 def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reason: str) -> ProfiledKernel:
     """A spec's kernel on a case, in one configuration."""
 
-    def calls() -> list[StageCall]:
-        return spec.calls(case.tensors(spec), config, "ascend", machine.chip.vector_cores)
+    def calls(case: Case, blank: bool = False) -> list[StageCall]:
+        return spec.calls(case.tensors(spec, blank=blank), config, "ascend", machine.chip.vector_cores)
 
-    return ProfiledKernel(spec.name, machine, calls, str(case), config, reason)
+    kernel = ProfiledKernel(spec.name, machine, partial(calls, case), str(case), config, reason)
+    batch = next((arg.dims[0] for arg in spec.operands.values() if arg.dims and arg.dims[0] in spec.bucket), "")
+    if not batch:
+        return kernel
+    step = -1 if case.sizes[batch] >= spec.limits.get(batch, math.inf) else 1
+    larger = replace(case, sizes=Record(case.sizes, **{batch: case.sizes[batch] + step}))
+    return replace(kernel, batch=batch, larger=partial(calls, larger, blank=True))
 
 
 def chosen_config(spec: KernelSpec, case: Case, chip: str, text: str | None) -> tuple[Record, str]:

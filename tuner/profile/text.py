@@ -45,6 +45,7 @@ def show(found: dict[str, Any], written: Iterable[str]) -> None:
         _lines(report, launch)
         _buffers(report, launch["unified_buffer"])
         _hazards(report, launch["hazards"])
+    _findings(report, found["findings"], found["unchecked"])
     for line in written:
         report.say(line)
 
@@ -165,3 +166,18 @@ def _hazards(report: Report, hazards: list[str] | None) -> None:
     report.say("\n  hazards: " + (f"{len(hazards)}" if hazards else "none found"))
     for hazard in hazards:
         report.say(f"    {hazard}")
+
+
+def _findings(report: Report, findings: list[dict[str, Any]], unchecked: list[str]) -> None:
+    """Named findings; their price is what the launch would be shorter by."""
+    report.say("\nfindings: " + ("simulated prices, as if it were not there" if findings else "none"))
+    for one in findings:
+        price = "a compilation for every size"
+        if one["cycles"] is not None:
+            price = f"{one['cycles']:.0f} cycles, {one['us']:.2f} us, {one['share']:.1%} of all"
+        report.say(f"  {one['code']} at {one['file']}:{one['line']}: {price}")
+        report.say(f"    {_short(one['text'])}")
+        report.say(f"    why: {one['reason']}")
+        report.say(f"    try: {one['help']}")
+    for code in unchecked:
+        report.say(f"  {code} was not looked for: nothing says which dimension is the batch")

@@ -126,7 +126,7 @@ def _flips(evaluator: Evaluator, entry: tables.Entry, known: list[Record]) -> It
 
 def text(found: dict) -> str:
     """The report for a terminal; an entry that loses as it is is listed there alone."""
-    lines = [f"SIMULATED; nothing was measured. Rivals: {found['rivals']}."]
+    lines = [f"SIMULATED device time; nothing was measured. Rivals: {found['rivals']}."]
     already = {_entry(flip) for flip in found["flips"] if flip["change"] == AS_IT_IS}
     for change in CHANGES:
         flips = [flip for flip in found["flips"] if flip["change"] == change]

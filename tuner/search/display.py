@@ -148,7 +148,7 @@ class GroupProgress:
 
 def heading(chip: str) -> str:
     """What every table of simulated times must say above it."""
-    return f"SIMULATED (HIVM level), {chip}, {CHIPS} plausible chips; nothing was measured on an NPU"
+    return f"SIMULATED (HIVM level), device time, {chip}, {CHIPS} plausible chips; nothing was measured on an NPU"
 
 
 def cells(kernel: str, entry: Entry) -> list[str]:

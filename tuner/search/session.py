@@ -133,7 +133,7 @@ def tune(
     """
     report = Report()
     chip = machine.chip.name
-    report.say(f"SIMULATED (HIVM level), {chip}; trials are kept in {output / chip}")
+    report.say(f"SIMULATED (HIVM level), device time, {chip}; trials are kept in {output / chip}")
     decisions: list[GroupDecision] = []
     paths: dict[Path, None] = {}
     stopped = False

@@ -7,6 +7,7 @@ import triton.language as tl
 
 from cold_kernels import tables
 from cold_kernels.arguments import In, Index, Out
+from cold_kernels.ascend.host_clock import TORCH
 from cold_kernels.bgmv import reference
 from cold_kernels.bgmv.expand import bgmv_expand
 from cold_kernels.bgmv.shrink import bgmv_shrink
@@ -60,10 +61,11 @@ def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: 
     made = []
     for width, times in Counter(projection.widths).items():
         for size, spec in ((projection.hidden, bgmv_shrink), (width, bgmv_expand)):
-            made.append(SchemeLaunch.of(gather, f"{batch.words} N={rank * size} dtype={dtype}", {}, times=times))
+            words = f"{batch.words} N={rank * size} dtype={dtype}"
+            made.append(SchemeLaunch.of(gather, words, {}, times=times, launcher=TORCH))
             case = Case.parse(f"{rows} H={size}", spec)
             chosen = tables.select(spec, spec.key(case.shape()), chip).config
-            made.append(SchemeLaunch(spec, case, (chosen,), times))
+            made.append(SchemeLaunch(spec, case, (chosen,), times, TORCH))
     return made
 
 

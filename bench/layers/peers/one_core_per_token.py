@@ -3,6 +3,7 @@
 from collections import Counter
 
 from cold_kernels.arguments import In, Index, InOut, Scalar
+from cold_kernels.ascend.host_clock import TORCH
 from cold_kernels.bgmv import reference
 from cold_kernels.fidelity.one_core_per_token import expand, shrink
 from cold_kernels.spec import KernelSpec
@@ -68,10 +69,14 @@ def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: 
     words = f"{batch.words} R={rank} dtype={dtype}"
     tile = min(projection.hidden, SHRINK_TILE)
     shrinks = SchemeLaunch.of(
-        per_token_shrink, f"{words} H={projection.hidden}", dict(TILE=tile), times=len(projection.widths)
+        per_token_shrink,
+        f"{words} H={projection.hidden}",
+        dict(TILE=tile),
+        times=len(projection.widths),
+        launcher=TORCH,
     )
     expands = [
-        SchemeLaunch.of(per_token_expand, f"{words} H={width}", {}, times=times)
+        SchemeLaunch.of(per_token_expand, f"{words} H={width}", {}, times=times, launcher=TORCH)
         for width, times in Counter(projection.widths).items()
     ]
     return [shrinks, *expands]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cold_kernels.ascend.host_clock import TRITON
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
@@ -12,17 +13,22 @@ from ..projections import Batch, Projection
 
 @dataclass(frozen=True)
 class SchemeLaunch:
-    """Launches of a kernel on a case, in one of these configurations, whichever is the fastest; ``times`` of them."""
+    """Launches of a kernel on a case, in one of these configurations, whichever is the fastest; ``times`` of them.
+
+    ``launcher`` is what launches it in eager mode, a key of `host_clock.ENQUEUE_US`.
+    """
 
     spec: KernelSpec
     case: Case
     configs: tuple[Record, ...]
     times: int = 1
+    launcher: str = TRITON
 
     @classmethod
-    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1) -> "SchemeLaunch":
+    def of(cls, spec: KernelSpec, words: str, *configs: dict, times: int = 1, launcher: str = TRITON) -> "SchemeLaunch":
         """From a case in words, and what configurations have other than the spec's default."""
-        return cls(spec, Case.parse(words, spec), tuple(Record(spec.default, **config) for config in configs), times)
+        made = tuple(Record(spec.default, **config) for config in configs)
+        return cls(spec, Case.parse(words, spec), made, times, launcher)
 
 
 @dataclass(frozen=True)

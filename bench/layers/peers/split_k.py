@@ -5,6 +5,7 @@ import triton
 import triton.language as tl
 
 from cold_kernels.arguments import In, Index, InOut, Out, Scalar
+from cold_kernels.ascend.host_clock import TORCH
 from cold_kernels.bgmv import reference
 from cold_kernels.bgmv.b_tiles import repeated, row_sums
 from cold_kernels.spec import KernelSpec
@@ -172,7 +173,7 @@ def launches(projection: Projection, batch: Batch, rank: int, dtype: str, chip: 
     splits = [dict(SPLIT_K=split) for split in (1, 2, 4, 8, 16, 32)]
     tiles = [dict(TILE=tile) for tile in (2048, 4096, 8192)]
     return [
-        SchemeLaunch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}),
+        SchemeLaunch.of(zeros, f"N={batch.rows * len(projection.widths) * rank}", {}, launcher=TORCH),
         SchemeLaunch.of(split_k_shrink, f"{words} H={projection.hidden} dtype={dtype}", *splits),
         SchemeLaunch.of(sliced_expand, f"{words} {wide} D={projection.outputs} starts={starts} dtype={dtype}", *tiles),
     ]

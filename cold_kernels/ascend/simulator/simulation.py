@@ -1,6 +1,6 @@
 """A launch of a compiled program, executed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..chips import Chip, chip_named
 from ..program import Program
@@ -44,14 +44,15 @@ def simulate(
     """
     launch = GridLaunch(program, grid)
     with launch.held():
-        traces, found = find(launch, args, values) if hazards else (_traces(launch, args, values), None)
+        traces, found = find(launch, args, values) if hazards else (traced(launch, args, values), None)
         execution = launch.execution(traces)
     return timed(execution, chip if isinstance(chip, Chip) else chip_named(chip or program.chip), found)
 
 
-def _traces(launch: GridLaunch, args: Sequence, values: bool) -> list[Trace]:
+def traced(launch: GridLaunch, args: Sequence, values: bool, blocks: Iterable[int] | None = None) -> list[Trace]:
+    """The traces of a launch's programs, or of those numbered ``blocks``; without ``values`` as `simulate` says."""
     translator = launch.translator
     flow = values or translator.reads_local
     if not values and (flow or translator.writes_global):
         args = detached(args)
-    return launch.run(args, values=flow)
+    return launch.run(args, values=flow, blocks=blocks)

@@ -19,9 +19,9 @@ from . import (
     weighted_norm,
 )
 from .left_out import LEFT_OUT
-from .row import Clock, PublishedKernel, PublishedRow, on_cores
+from .row import Clock, PublishedKernel, PublishedRow
 
-__all__ = ["LEFT_OUT", "ROWS", "Clock", "PublishedKernel", "PublishedRow", "on_cores"]
+__all__ = ["LEFT_OUT", "ROWS", "Clock", "PublishedKernel", "PublishedRow"]
 
 FAMILIES = (
     ascendc,

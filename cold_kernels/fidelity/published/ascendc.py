@@ -179,7 +179,9 @@ def _read(name: str, tile: tuple[int, int], us: float, explanation: str = "", **
         48,
         us,
         COPY,
-        alike=constants["TIMES"] == 1,  # what is read again is found in the cache or not by what all programs read
+        alike={0: 48}
+        if constants["TIMES"] == 1
+        else None,  # what is read again is found in the cache or not by what all programs read
         options=TWO_BUFFERS if constants["BUFFERS"] > 1 else ONE_BUFFER,
         explanation=explanation,
     )
@@ -198,7 +200,7 @@ ROWS = (
         48,
         564.84,
         COPY,
-        alike=True,
+        alike={0: 48},
         options=TWO_BUFFERS,
         explanation="eight copies between two flags, four buffers each; the sample has no flag at all",
     ),

@@ -83,7 +83,7 @@ def tile(rows: int) -> int:
 
 
 def _rows(rows: int, fixed_us: float, given_us: float) -> tuple[PublishedRow, PublishedRow]:
-    size, about = rows * WIDTH, dict(grid=(CORES,), clock=Clock.TASK, source=SOURCE, data=DATA)
+    size, about = rows * WIDTH, dict(cold=True, grid=(CORES,), clock=Clock.TASK, source=SOURCE, data=DATA)
     constants = dict(WIDTH=WIDTH, TILE=tile(rows))
     fixed = PublishedRow(
         name=f"norm fixed rows [{rows}, 512]",

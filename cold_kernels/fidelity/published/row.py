@@ -2,12 +2,15 @@
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...ascend.chips import Chip, chip_named
 from ...ascend.options import CompileOptions
+
+WARM_BYTES = 96 * 1024 * 1024
+"""Half of the second-level cache: what a launch moves that is repeated is taken to stay there up to so much."""
 
 
 class Clock(enum.Enum):
@@ -21,6 +24,10 @@ class Clock(enum.Enum):
     """Time by launch of a replayed graph: device time and the gap to the next kernel."""
     HOST = "event with host"
     """Events around a call from Python, so that a short kernel shows the host's time."""
+
+
+DEVICE = (Clock.TASK, Clock.KERNEL)
+"""Clocks of the device; on the others a short kernel shows what is around it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,12 @@ class PublishedRow:
         explanation: What is known to differ between the published kernel, or its chip, and what is modelled.
         same_program: Whether the published program does what this one does, as far as is known; not if its source was
             not to be had and it was reconstructed, or if another compiler is known to have made another program of it.
-        alike: Whether all programs do the same, so that one of them tells the time of all.
+        other_compiler: Whether the published time speaks for another compiler's program: loops that ours makes of the
+            same source alone would take longer, or less long by a factor that no constant has. Such a row is shown, and
+            neither fitted to nor judged.
+        alike: Programs that tell the time of all: by number, in order, how many from it on do the same as it.
+        cold: Whether other work comes between two launches, so that the second-level cache keeps nothing of the one
+            for the other; repeated alone, it keeps `WARM_BYTES`.
         options: What the compiler was told.
     """
 
@@ -82,7 +94,9 @@ class PublishedRow:
     data: str = ""
     explanation: str = ""
     same_program: bool = True
-    alike: bool = False
+    other_compiler: bool = False
+    alike: Mapping[int, int] | None = None
+    cold: bool = False
     options: CompileOptions = CompileOptions()
 
     @property
@@ -93,6 +107,11 @@ class PublishedRow:
     def weight(self) -> float:
         """What the row counts beside others: half for each of chip, clock and program that is not known for sure."""
         return 0.5 ** (not self.chip_stated) * 0.5 ** (not self.clock_stated) * 0.5 ** (not self.same_program)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the model can be held against the row: it is on the device's clock, and of a program like ours."""
+        return self.clock in DEVICE and not self.other_compiler
 
     def program(self):
         """The compiled kernel.
@@ -115,30 +134,22 @@ class PublishedRow:
             ToolchainMissing: the compiler is not installed.
             AscendError: the kernel does not compile, or does what the simulator refuses.
         """
-        from ...ascend.simulator import simulate
+        from ...ascend.simulator.execute.launch import GridLaunch
+        from ...ascend.simulator.simulation import traced
+        from ...ascend.simulator.timing.cores import timed
+        from .standing import standing_for
 
-        grid = (1,) * len(self.grid) if self.alike else self.grid
-        chip = chip or chip_named(self.chip)
-        run = simulate(self.program(), list(self.arguments()), grid, chip=chip, values=False)
-        return on_cores(run, self.programs) if self.alike else run
+        launch, arguments = GridLaunch(self.program(), self.grid), list(self.arguments())
+
+        def run(blocks: Iterable[int] | None):
+            with launch.held():
+                return launch.execution(traced(launch, arguments, False, blocks))
+
+        execution = standing_for(lambda number: run([number]), self.alike) if self.alike else run(None)
+        if not self.cold and execution.unique_bytes + execution.bytes_written <= WARM_BYTES:
+            execution = replace(execution, unique_bytes=0)
+        return timed(execution, chip or chip_named(self.chip))
 
     def predicted_us(self, run) -> float:
         """What of a `Simulation` is to be compared with ``published_us``."""
         return run.cycles / run.chip.frequency * 1e6 if self.clock is Clock.KERNEL else run.microseconds
-
-
-def on_cores(run, count: int):
-    """A launch of one program as one of ``count`` programs that each do the same to data of their own."""
-    from ...ascend.simulator.timing.cores import timed
-
-    one = run.execution
-    if len(one.programs) != 1:
-        raise ValueError(f"a launch of {len(one.programs)} programs is no single program")
-    many = replace(
-        one,
-        programs=one.programs * count,
-        bytes_read=one.bytes_read * count,
-        bytes_written=one.bytes_written * count,
-        unique_bytes=one.unique_bytes * count,
-    )
-    return timed(many, run.chip)

@@ -5,9 +5,10 @@ pytest.importorskip("ml_dtypes")
 import numpy as np
 import torch
 
-from cold_kernels.ascend import UnsupportedProgram
+from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.simulator.core.memory import BIT, ELEMENT_TYPES
 from cold_kernels.ascend.simulator.dialects.casts import conversion
+from tests.ascend.simulator.programs import buffer, hand_written
 
 VALUES = [-2.5, -1.5, -1.2, -0.5, 0.0, 0.5, 0.7, 1.5, 2.5]
 
@@ -129,3 +130,27 @@ def test_booleans():
 
 def test_bitcast():
     assert cast([1.0], "f32", "i32", sign="bitcast").tolist() == [0x3F800000]
+
+
+@pytest.mark.parametrize(
+    "source, target, why",
+    [
+        ("64x8xbf16", "64x8xf32", "from bf16 to f32 of unaligned rows, which the device leaves undone"),
+        ("64x4xf32", "64x4xf16", "from f32 to f16 of unaligned rows, which the device traps at"),
+        ("64x8xbf16, strided<[16, 1]>", "64x8xf32", None),
+        ("64x8xf16", "64x8xf32", None),  # a loop of the scalar unit, which has this cast
+    ],
+)
+def test_casts_that_the_device_does_not_do_row_by_row_are_refused(source, target, why):
+    body = buffer("x", 0, source) + buffer("y", 8192, target)
+    body += f"""
+    "hivm.hir.vcast"(%x, %y) <{{broadcast = array<i64>, cast = #hivm.cast<cast_signed>, transpose = array<i64>,
+        operandSegmentSizes = array<i32: 1, 1, 0>, round_mode = #hivm.round_mode<rint>}}>
+        : (memref<{source}, <ub>>, memref<{target}, <ub>>) -> ()
+    """
+    program = hand_written(body)
+    if why is None:
+        simulate(program, [], (1,))
+        return
+    with pytest.raises(UnsupportedProgram, match=why):
+        simulate(program, [], (1,))

@@ -19,11 +19,11 @@ def test_figures(name):
     assert chip.constants == {name: constant.nominal for name, constant in CONSTANTS.items()}
 
 
-def test_cores_are_started_one_after_the_other():
+def test_programs_are_dispatched_one_after_the_other():
     chip = chip_named("Ascend910B3")
-    each = chip.constants["core_start_us"]
-    assert chip.start_us(1) == chip.constants["launch_us"] + each
-    assert chip.start_us(40) == chip.start_us(400) == pytest.approx(chip.start_us(1) + 39 * each)
+    launch, dispatch, program = (chip.constants[name] for name in ("launch_us", "dispatch_us", "program_us"))
+    assert chip.start_us(1) == pytest.approx(launch + dispatch + program)
+    assert chip.start_us(400) == pytest.approx(chip.start_us(1) + 399 * dispatch)
 
 
 def test_an_unknown_chip():

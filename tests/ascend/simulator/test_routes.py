@@ -14,14 +14,15 @@ import torch
 
 from cold_kernels.ascend import simulate
 from cold_kernels.ascend.chips import CONSTANTS
-from cold_kernels.ascend.simulator.trace import fallbacks, routes
-from cold_kernels.ascend.simulator.trace.routes import ROUTES
+from cold_kernels.ascend.simulator import routes
+from cold_kernels.ascend.simulator.routes import ROUTES
+from cold_kernels.ascend.simulator.trace import fallbacks
 from cold_kernels.ascend.simulator.trace.vector_costs import elementwise_work
 from tests.ascend.simulator.layouts import dense
 from tests.ascend.simulator.programs import buffer, hand_written, tensor
 
 ROOT = Path(__file__).parents[3]
-COMMAND = "python -m cold_kernels.ascend.simulator.trace.routes"
+COMMAND = "python -m cold_kernels.ascend.simulator.routes"
 NAMES = [f"{route.operation}: {route.operands}" for route in ROUTES]
 
 
@@ -80,7 +81,12 @@ def test_the_command_prints_the_table():
     "rows, columns, blocks, tile",
     [
         (16, 512, {"vector_issue": 1, "repeat_unary": 2, "vector_drain": 1}, {"vector_issue": 8, "repeat_binary": 128}),
-        (64, 8, {"vector_issue": 1, "repeat_unary": 8, "vector_drain": 1}, {"vector_issue": 1, "repeat_binary": 64}),
+        (
+            64,
+            8,
+            {"vector_issue": 1, "repeat_unary": 8, "vector_drain": 1},
+            {"vector_issue": 1, "repeat_binary": 64, "short_row": 64},
+        ),
         (
             2048,
             64,

@@ -320,7 +320,15 @@ def test_more_cores_at_work_never_make_one_faster():
     program, args, _ = sums(n, tile)
     cycles = [simulate(program, args, (cores,)).cycles for cores in (1, 2, 8, 20, 40)]
     assert cycles == sorted(cycles)
-    assert simulate(program, args, (41,)).cycles > 1.5 * simulate(program, args, (40,)).cycles
+
+
+def test_programs_beyond_the_cores_cost_their_dispatch():
+    """They are dispatched one after the other, as fast as cores are free (vllm-ascend #7496, FlagGems-vllm #816)."""
+    program, args, _ = sums(40 * 64, 64)
+    chip = chip_named("Ascend910B3")
+    us = [simulate(program, args, (programs,)).microseconds for programs in (40, 400, 4000)]
+    each = chip.constants["dispatch_us"]
+    assert us[2] - us[1] == pytest.approx(3600 * each, rel=0.02) and us[1] - us[0] > 300 * each
 
 
 def test_more_bandwidth_is_never_slower():
@@ -335,7 +343,8 @@ def test_the_launch_is_part_of_the_time():
     program, args, grid = sums()
     simulation = simulate(program, args, grid)
     running = simulation.cycles / simulation.chip.frequency * 1e6
-    assert simulation.microseconds == pytest.approx(simulation.chip.start_us(math.prod(grid)) + running)
+    assert simulation.microseconds == pytest.approx(simulation.chip.start_us(1) + running)
+    assert simulation.microseconds > simulation.chip.start_us(math.prod(grid))
     assert simulation.bytes_read == 2 * 4 * 1000 and simulation.bytes_written == 4 * 1000
     assert 2 * 256 * 4 <= simulation.ub_peak_bytes <= 192 * 1024
 

@@ -186,10 +186,12 @@ def test_bandwidth_barriers_draining_and_completion():
 
 
 def test_programs_of_one_core_wait_for_each_other_and_equal_cores_are_found():
-    trace = (issue(VECTORS, 1), issue(LONG, 2))
+    trace = (issue(VECTORS, 1), *[issue(LONG, 2)] * 8)
     simulation = timed(Execution((trace, ()), (0,) * 41 + (1,) * 3, (64000, 0), 0, 0, 0, 0), CHIP)
     found = check_profile(simulation)
     assert len(found.programs) == 2 and found.core == 0
+    apart = CHIP.constants["dispatch_us"] * 1e-6 * CHIP.frequency
+    assert found.programs[1][0] > found.programs[0][1].total + apart  # which it is dispatched to when it is free
     assert sum(spent for cause, spent in found.stalled[VECTOR].items() if cause.kind == "program") > 0
     assert [len(group) for group in alike(simulation)] == [1, 3, 36]
     with pytest.raises(ValueError, match="core 40: the launch is on cores 0 to 39"):

@@ -13,9 +13,11 @@ import numpy as np
 from ...chips import L2_BYTES, MAX_CORES
 from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds
 from ..core.operations import Op, handles, type_name
+from ..trace.copy_costs import copy_work
 from ..trace.events import issues
-from ..trace.vector_costs import elementwise_counts
-from ..trace.work import LOAD, STORE, VECTOR, Work, work
+from ..trace.fallbacks import STRIDED, UNALIGNED_ROWS
+from ..trace.operands import operand
+from ..trace.work import LOAD, STORE, Work, work
 
 MAX_BURSTS = 4095
 
@@ -74,8 +76,8 @@ def _whole_blocks(buffer: MemRef) -> bool:
 def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, placeable: bool, beyond: int) -> Work:
     total = rows * columns * size
     if not placeable:
-        counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 4))
-        return work(pipe, counts, total, blocks=True)
+        counts = (("scalar_local", rows * columns), ("scalar_global", rows * columns), ("flag", 2))
+        return work(pipe, counts, total, blocks=True, fallback=UNALIGNED_ROWS if contiguous else STRIDED)
     bursts = rows if contiguous else rows * columns
     kind = "load" if pipe == LOAD else "store"
     return work(
@@ -215,17 +217,8 @@ def copy(translator, op: Op):
     def step(env: list) -> None:
         source, target = env[source_slot], env[target_slot]
         _same_shape(op, source, target)
-        core.trace.append(issue(_local_copy(*target.rows(), target.itemsize, _whole_blocks(target))))
+        core.trace.append(issue(copy_work(operand(source), operand(target))))
         if core.values:
             target.write(source.read())
 
     return step
-
-
-@functools.cache
-def _local_copy(rows: int, columns: int, size: float, whole_blocks: bool) -> Work:
-    if not whole_blocks:
-        return work(VECTOR, (("scalar_local", 2 * rows * columns), ("flag", 4)), drains=True, blocks=True)
-    if columns * size % BLOCK:
-        return work(VECTOR, elementwise_counts(rows, columns, size, "repeat_unary"))
-    return work(VECTOR, (("vector_issue", 1), ("local_byte", rows * columns * size)))

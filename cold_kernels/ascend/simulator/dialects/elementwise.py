@@ -247,4 +247,13 @@ def cast(translator, op: Op):
         env[target_slot].write(convert(fetch(env)))
 
     low_bits = op.word("round_mode", "rint") == "truncwithoverflow"
-    return _issue(translator, op, [source], target, functools.partial(cast_work, low_bits=low_bits), compute)
+    kinds = type_name(source), type_name(target)
+
+    def price(operands: tuple) -> Work:
+        job = cast_work(operands, low_bits)
+        if job.fallback and ("bf16" in kinds or kinds == ("f32", "f16")):
+            what = "leaves undone" if "bf16" in kinds else "traps at"
+            raise op.unsupported(f"a cast from {kinds[0]} to {kinds[1]} of {job.fallback}, which the device {what},")
+        return job
+
+    return _issue(translator, op, [source], target, price, compute)

@@ -241,10 +241,11 @@ def _read_bit(element: MemRef) -> bool:
 
 def _reads(core, op: Op) -> Callable[[MemRef], ScalarAccess]:
     """The event of a load from global memory."""
-    hit, miss, overlaps = ScalarAccess(False, 1, op), ScalarAccess(False, 1, op, 1), follows_unused(op)
+    accesses = ScalarAccess(False, 1, op), ScalarAccess(False, 1, op, 1), ScalarAccess(False, 1, op, 1, 1)
+    overlaps = follows_unused(op)
 
     def event(element: MemRef) -> ScalarAccess:
-        return miss if core.waits(id(element.allocation), int(element.address), overlaps) else hit
+        return accesses[core.waits(id(element.allocation), int(element.address), overlaps)]
 
     return event
 

@@ -97,13 +97,13 @@ class Writer:
         WRITERS[op.name](self, op)
         for result in op.results:
             self.write(f"env[{self.slot(result)}] = {self.names[result]}", op)
-        start = ["def loop(env):", *self.fetched, "    work = near = far = missed = divisions = 0"]
+        start = ["def loop(env):", *self.fetched, "    work = near = far = missed = first = divisions = 0"]
         end = [
             f"    if {count}: trace({event})"
             for count, event in (
                 ("work", "ScalarWork(work, ((op, work),), divisions)"),
                 ("near", "ScalarAccess(True, near, op)"),
-                ("far", "ScalarAccess(False, far, op, missed)"),
+                ("far", "ScalarAccess(False, far, op, missed, first)"),
             )
         ]
         core = self.core
@@ -256,7 +256,8 @@ def _load(writer: Writer, op: Op) -> None:
     memory, dtype = writer.place(op, memref, indices), element_type(memref)
     if not is_local(memref):
         place = f"id({writer.names[memref]}.allocation), k * {dtype.itemsize}"
-        writer.write(f"missed += waits({place}, {follows_unused(op)})", op)
+        writer.write(f"w = waits({place}, {follows_unused(op)})", op)
+        writer.write("if w: missed += 1; first += w - 1", op)
     read = f"{memory}[k]" if dtype is BIT or dtype.name in FORMATS else f"{memory}.item(k)"
     writer.write(f"{writer.define(op.results[0])} = {read}", op)
 

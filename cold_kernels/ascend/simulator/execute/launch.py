@@ -1,7 +1,7 @@
 """A compiled program on a grid, ready to run on arguments, any number of times."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -42,8 +42,15 @@ class GridLaunch:
         with self.translator.lock, np.errstate(all="ignore"):
             yield
 
-    def run(self, args: Sequence, observer: OperationObserver | None = None, *, values: bool = True) -> list[Trace]:
-        """Execute every program of the grid, in order, and return their traces.
+    def run(
+        self,
+        args: Sequence,
+        observer: OperationObserver | None = None,
+        *,
+        values: bool = True,
+        blocks: Iterable[int] | None = None,
+    ) -> list[Trace]:
+        """Execute every program of the grid, or those numbered ``blocks``, in order, and return their traces.
 
         Args:
             args: Tensors are written in place.
@@ -56,7 +63,8 @@ class GridLaunch:
         core.observe = observer
         try:
             if not self.translator.meets:
-                return [tuple(self.translator.run(arguments, block)) for block in range(count)]
+                blocks = range(count) if blocks is None else blocks
+                return [tuple(self.translator.run(arguments, block)) for block in blocks]
             core.concurrent = ConcurrentPrograms(core, count)
             return core.concurrent.run(lambda block: self.translator.run(arguments, block))
         finally:

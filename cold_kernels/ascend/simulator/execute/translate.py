@@ -44,6 +44,7 @@ class Core:
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
         self.lines: set[tuple[int, int]] = set()
+        self.tensors: set[int] = set()
         self.under_way = False
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
@@ -64,22 +65,25 @@ class Core:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
-        self.lines, self.under_way = set(), False
+        self.lines, self.tensors, self.under_way = set(), set(), False
         if self.values:
             self.buffer.fill(POISON)
 
-    def waits(self, memory: int, place: int, overlaps: bool) -> bool:
+    def waits(self, memory: int, place: int, overlaps: bool) -> int:
         """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line that
-        it had not loaded, and no other such line is under way that this load ``overlaps``.
+        it had not loaded, and no other such line is under way that this load ``overlaps``. 2 if it had loaded nothing
+        of this memory, else 1; 0 if it does not wait.
 
         The cache is taken as large enough to keep all lines; what is stored passes it by.
         """
         line = memory, place // CACHE_LINE
         missed = line not in self.lines
+        first = memory not in self.tensors
         self.lines.add(line)
+        self.tensors.add(memory)
         waits = missed and not (overlaps and self.under_way)
         self.under_way = missed or (overlaps and self.under_way)
-        return waits
+        return waits * (1 + first)
 
 
 class Translator:

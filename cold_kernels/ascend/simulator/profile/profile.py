@@ -27,7 +27,7 @@ class Profile:
         lines: ``{file:line: {pipe: (busy, stalled)}}`` of the Triton source; a stall counts where what waits stands.
             What the compiler added without a line is in ``UNKNOWN_PLACE``, so that the lines add up to ``busy``.
         critical: ``{(kind, pipe, file:line): cycles}`` of the critical path's `PathStep`s; they add up to ``cycles``.
-        ends: For each core of the launch, when it ends.
+        worked: For each core of the launch, the cycles of its programs; what passes before one is dispatched is not in.
         programs: Its programs one after the other: when each starts, and its recording.
     """
 
@@ -38,7 +38,7 @@ class Profile:
     idle: dict[str, float]
     lines: dict[str, dict[str, tuple[float, float]]]
     critical: dict[tuple[str, str, str], float]
-    ends: tuple[float, ...]
+    worked: tuple[float, ...]
     programs: tuple[tuple[float, Recording], ...]
 
     @property
@@ -58,7 +58,8 @@ def profile(simulation: Simulation, core: int | None = None) -> Profile:
     if core is not None and not 0 <= core < len(cores):
         raise ValueError(f"core {core}: the launch is on cores 0 to {len(cores) - 1}")
     chosen = after.index(max(after)) if core is None else core
-    return _profile(simulation, chosen, cores[chosen], tuple(after))
+    worked = tuple(sum(run.timeline.cycles for run in runs) for runs in cores)
+    return _profile(simulation, chosen, cores[chosen], worked)
 
 
 def alike(simulation: Simulation) -> list[list[int]]:
@@ -72,7 +73,7 @@ def alike(simulation: Simulation) -> list[list[int]]:
     return sorted(groups.values(), key=lambda numbers: last not in numbers)
 
 
-def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[float, ...]) -> Profile:
+def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[float, ...]) -> Profile:
     recordings: dict[tuple, Recording] = {}
     keys = [(run.trace, id(run.costs), *([] if run.turns is None else [id(run)])) for run in runs]
     programs = []
@@ -118,7 +119,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], after: tuple[fl
         idle,
         {line: {pipe: tuple(spent) for pipe, spent in by_pipe.items()} for line, by_pipe in lines.items()},
         dict(sorted(critical.items(), key=lambda item: -item[1])),
-        after,
+        worked,
         tuple(programs),
     )
 

@@ -63,7 +63,7 @@ class Recording(Observer):
         helped, own = start + cost.scalar, start + cost.pipe
         self._stall(pipe, start, helped, Cause("fallback", line), within=True)
         self._stall(pipe, own, end, Cause("memory", line), within=True)
-        self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar, end - own))
+        self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar, end - own, operation))
         self.complete[pipe, end + cost.latency] = end
         if cost.scalar:
             self._fallbacks.append(Slice(SCALAR, name, line, start, helped))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..core.operations import UNKNOWN_PLACE
+from ..core.operations import UNKNOWN_PLACE, Op
 from ..trace.work import Work
 
 CAUSES = {
@@ -63,6 +63,7 @@ class Slice(NamedTuple):
     work: Work | None = None
     fallback: float = 0.0
     memory: float = 0.0
+    op: Op | None = None
 
     @property
     def busy(self) -> float:

@@ -118,7 +118,8 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
         sharers = _sharers([execution.moved[trace] for trace in wave])
         if sharers > 1 and not any(waits[trace] for trace in wave):
             sharers = _at_once(max(wave, key=lambda trace: execution.moved[trace]), sharers, interval, alone)
-        turns = _meetings(execution, chip, costs(sharers), interval)
+        if not first:
+            turns = _meetings(execution, chip, costs(sharers), interval)
         for trace in wave:
             idle, core = heapq.heappop(free)
             start = max(start, idle + overhead) + interval

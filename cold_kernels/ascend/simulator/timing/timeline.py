@@ -29,7 +29,7 @@ from ..trace.events import (
 from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
 
 QUEUES = (VECTOR, LOAD, STORE)
-BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "scalar_miss", "flag")
+BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
 ISSUES = "vector_issue"
 
 
@@ -74,9 +74,10 @@ class Costs:
         self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
         self.latencies = {
             VECTOR: constants["vector_drain"],
-            LOAD: constants["load_latency"] + (1 - hits) * constants["load_miss"],
+            LOAD: constants["load_latency"],
             STORE: constants["store_latency"],
         }
+        self.first_load = (1 - hits) * constants["load_first"]
         self._known: dict[Work, Cost] = {}
 
     def __call__(self, work: Work) -> Cost:
@@ -166,7 +167,7 @@ def schedule(
     cycles = costs.cycles
     scalar, flag = cycles["scalar"], cycles["flag"]
     turns = {} if turns is None else turns
-    now, memory = 0.0, Share()
+    now, memory, first = 0.0, Share(), True
     free = dict.fromkeys(QUEUES, 0.0)
     done = dict.fromkeys(QUEUES, 0.0)
     busy = dict.fromkeys(PIPES, 0.0)
@@ -190,6 +191,8 @@ def schedule(
                 oldest = max(ready, min(free[LOAD], free[STORE]))  # no later copy starts before
                 end = max(end, memory.take(start, cost.memory, oldest))
             free[pipe] = end
+            if first and pipe == LOAD:
+                cost, first = cost._replace(latency=cost.latency + costs.first_load), False
             done[pipe] = max(done[pipe], end + cost.latency)
             busy[pipe] += end - start - cost.scalar
             if work.blocks:
@@ -229,7 +232,7 @@ def schedule(
                     observer.drained(event, idle, free[pipe])
         elif kind is ScalarAccess:
             spent = event.count * cycles["scalar_local" if event.local else "scalar_global"]
-            spent += event.missed * cycles["scalar_miss"]
+            spent += event.missed * cycles["scalar_miss"] + event.first * cycles["scalar_first"]
             now += spent
             busy[SCALAR] += spent
             if observer:

@@ -43,13 +43,15 @@ class ScalarWork:
 class ScalarAccess:
     """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory.
 
-    ``missed`` times the scalar unit waits for a line that its data cache has not.
+    ``missed`` times the scalar unit waits for a line that its data cache has not, ``first`` of them in a tensor that it
+    had loaded nothing of.
     """
 
     local: bool
     count: int = 1
     op: Op | None = None
     missed: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def _rows(kind: str, dtype: str, source: Operand, target: Operand) -> Work:
         return _scalar(kind, rows, columns, UNALIGNED_ROWS)
     begin = () if indexed else (("flag", 1),)
     if not _crosses_lanes(kind, dtype):
-        return _by_moves(kind, dtype, rows, columns, size)
+        return _by_moves(kind, rows, columns, size)
     if sums and power and columns > 1:
         return work(VECTOR, (*begin, *_block_sums(rows, columns, lanes, size)), drains=True)
     if indexed and columns > lanes:
@@ -170,7 +170,7 @@ def _block_sums(rows: int, columns: int, lanes: int, size: float) -> Counts:
     return total
 
 
-def _by_moves(kind: str, dtype: str, rows: int, columns: int, size: float) -> Work:
+def _by_moves(kind: str, rows: int, columns: int, size: float) -> Work:
     """What no instruction reduces across lanes: the vector unit folds rows down to a block, and within it the scalar
     unit moves half of the elements aside before each fold (``reduceAR1ToAByDichotomy``)."""
     stays = 1

@@ -1,21 +1,22 @@
 """Which route each layout takes through the device library, by example; the page docs/simulator.md shows it.
 
-Run it to print the table: ``python -m cold_kernels.ascend.simulator.trace.routes``.
+Run it to print the table: ``python -m cold_kernels.ascend.simulator.routes``.
 """
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import fallbacks
-from .broadcast_costs import broadcast_work, number_work
-from .cast_costs import cast_work
-from .mask_costs import compare_work, select_work
-from .movement_costs import arange_work, flip_work, gather_work, pick_work, sort_work, transpose_work, weave_work
-from .operands import Operand
-from .reduction_costs import reduce_work, running_work
-from .vector_costs import elementwise_work, xor_work
-from .work import Work
+from .trace import fallbacks
+from .trace.broadcast_costs import broadcast_work, number_work
+from .trace.cast_costs import cast_work
+from .trace.copy_costs import copy_work
+from .trace.mask_costs import compare_work, select_work
+from .trace.movement_costs import arange_work, flip_work, gather_work, pick_work, sort_work, transpose_work, weave_work
+from .trace.operands import Operand
+from .trace.reduction_costs import reduce_work, running_work
+from .trace.vector_costs import elementwise_work, xor_work
+from .trace.work import Work
 
 ONE = "one instruction"
 REPEATS = "a repeat a row"
@@ -42,7 +43,7 @@ MEANINGS = {
 SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2, "i16": 2, "i8": 1, "i64": 8, "i1": 1 / 8}
 
 EW1, EW2, EW3 = (f"Elementwise/EltWise{n}D.cpp" for n in (1, 2, 3))
-VEC = "Vector/VecUtils.h"
+VEC, DMA1, DMA2 = "VecUtils.h", "../DMA/Ubuf/Copy1D.cpp", "../DMA/Ubuf/Copy2D.cpp"
 CMP, SEL, CAST1, CAST2 = "CmpSel/Cmp1D.cpp", "CmpSel/Sel1D.cpp", "Cast/Cast1D.cpp", "Cast/Cast2D.cpp"
 LAST, FIRST, MIDDLE, POINT = (f"Broadcast/Brc{n}.cpp" for n in ("LastAxis", "FirstAxis", "MidAxis", "SinglePoint"))
 AR, RA, R, RI = (
@@ -119,6 +120,7 @@ PRICES: dict[str, Callable[[str], Work]] = {
     "vreduce max, second axis": _reduction("max", 1),
     "vreduce max with index, first axis": _reduction("max_with_index_left", 0),
     "vreduce max with index, second axis": _reduction("max_with_index_left", 1),
+    "copy": lambda text: copy_work(*operands(text)),
     "vcumsum, first axis": lambda text: running_work(*operands(text), 0),
     "vtranspose 1 0": lambda text: transpose_work(operands(text), (1, 0)),
     "vtranspose 1 0 2": lambda text: transpose_work(operands(text), (1, 0, 2)),
@@ -191,30 +193,50 @@ ROUTES: tuple[Route, ...] = (
         {"vector_issue": 8, "repeat_binary": 512},
         EW2,
     ),
-    Route("vadd", "bf16 64x8/16, bf16 64x8/16, bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_binary": 64}, EW2),
+    Route(
+        "vadd",
+        "bf16 64x8/16, bf16 64x8/16, bf16 64x8/16",
+        REPEATS,
+        {"vector_issue": 1, "repeat_binary": 64, "short_row": 64},
+        EW2,
+    ),
     Route(
         "vadd",
         "f32 64x8/16, f32 1x8, f32 64x8/16",
         REPEATS,
-        {"vector_issue": 1, "repeat_unary": 8, "repeat_binary": 56},
+        {"vector_issue": 1, "repeat_unary": 8, "repeat_binary": 56, "short_row": 64},
         EW2,
     ),
     Route(
         "vadd", "f32 64x6, f32 64x6, f32 64x6", SCALAR, {"scalar_local": 1152, "flag": 2}, VEC, fallbacks.UNALIGNED_ROWS
     ),
     Route(
-        "vadd", "f32 64x6, f32 1x6, f32 64x6", REPEATS, {"vector_issue": 1, "repeat_unary": 4, "repeat_binary": 60}, VEC
+        "vadd",
+        "f32 64x6, f32 1x6, f32 64x6",
+        REPEATS,
+        {"vector_issue": 1, "repeat_unary": 4, "repeat_binary": 60, "short_row": 64},
+        VEC,
     ),
-    Route("vadd", "f32 64x8/4096, f32 64x8/4096, f32 64x8/4096", EACH, {"vector_issue": 64, "repeat_binary": 64}, EW2),
+    Route(
+        "vadd",
+        "f32 64x8/4096, f32 64x8/4096, f32 64x8/4096",
+        EACH,
+        {"vector_issue": 64, "repeat_binary": 64, "short_row": 64},
+        EW2,
+    ),
     Route("vadd", "f32 64x16x8, f32 64x16x8, f32 64x16x8", ONE, {"vector_issue": 2, "repeat_binary": 128}, EW3),
     Route(
-        "vadd", "f32 64x16x24, f32 64x16x24, f32 64x16x24", REPEATS, {"vector_issue": 64, "repeat_binary": 1024}, EW3
+        "vadd",
+        "f32 64x16x24, f32 64x16x24, f32 64x16x24",
+        REPEATS,
+        {"vector_issue": 64, "repeat_binary": 1024, "short_row": 1024},
+        EW3,
     ),
     Route(
         "vadd",
         "f32 4x64x24, f32 4x64x1, f32 4x64x24",
         BLOCKS,
-        {"vector_issue": 8, "repeat_binary": 256, "repeat_unary": 32, "vector_drain": 4},
+        {"vector_issue": 8, "repeat_binary": 256, "repeat_unary": 32, "vector_drain": 4, "short_row": 256},
         EW3,
     ),
     Route("vadd of a number", "f32 64x500/512, f32 64x500/512", REPEATS, {"vector_issue": 8, "repeat_unary": 512}, EW2),
@@ -225,7 +247,7 @@ ROUTES: tuple[Route, ...] = (
         {"vector_issue": 2, "repeat_binary": 16, "vector_drain": 1},
         EW1,
     ),
-    Route("vabs", "f32 64x8/16, f32 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, EW2),
+    Route("vabs", "f32 64x8/16, f32 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, EW2),
     Route(
         "vxor",
         "i32 1024, i32 1024, i32 1024",
@@ -296,7 +318,7 @@ ROUTES: tuple[Route, ...] = (
         SEL,
     ),
     Route("vcast", "bf16 1024, f32 1024", ONE, {"vector_issue": 1, "repeat_unary": 16}, CAST1),
-    Route("vcast", "bf16 64x8/16, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, CAST2),
+    Route("vcast", "bf16 64x8/16, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, CAST2),
     Route(
         "vcast",
         "i16 64x8, f32 64x8",
@@ -334,7 +356,7 @@ ROUTES: tuple[Route, ...] = (
         CAST1,
     ),
     Route("vbrc of a number", "f32 1024", ONE, {"vector_issue": 1, "repeat_unary": 16}, POINT),
-    Route("vbrc of a number", "bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, POINT),
+    Route("vbrc of a number", "bf16 64x8/16", REPEATS, {"vector_issue": 1, "repeat_unary": 64, "short_row": 64}, POINT),
     Route("vbrc of a number", "f32 64x500/512", EACH, {"vector_issue": 64, "repeat_unary": 512}, POINT),
     Route("vbrc of a number", "f32 64x6", SCALAR, {"scalar_local": 384, "flag": 2}, POINT, fallbacks.UNALIGNED_ROWS),
     Route("vbrc of a number", "i64 512", STEPS, {"vector_issue": 2, "repeat_unary": 32}, POINT),
@@ -345,12 +367,18 @@ ROUTES: tuple[Route, ...] = (
         {"flag": 2, "scalar_local": 1, "vector_issue": 1, "repeat_unary": 8},
         POINT,
     ),
-    Route("vbrc, first axis", "f32 1x8, f32 64x8", REPEATS, {"vector_issue": 1, "repeat_unary": 64}, FIRST),
+    Route(
+        "vbrc, first axis",
+        "f32 1x8, f32 64x8",
+        REPEATS,
+        {"vector_issue": 1, "repeat_unary": 64, "short_row": 64},
+        FIRST,
+    ),
     Route(
         "vbrc, first axis",
         "f32 1x6, f32 64x6",
         STEPS,
-        {"vector_issue": 2, "repeat_unary": 64, "repeat_gather": 64, "vector_drain": 2},
+        {"vector_issue": 2, "repeat_unary": 64, "repeat_gather": 64, "vector_drain": 2, "short_row": 64},
         FIRST,
     ),
     Route(
@@ -404,7 +432,11 @@ ROUTES: tuple[Route, ...] = (
         LAST,
     ),
     Route(
-        "vbrc, second axis", "f32 16x1x24, f32 16x64x24", REPEATS, {"vector_issue": 16, "repeat_unary": 1024}, MIDDLE
+        "vbrc, second axis",
+        "f32 16x1x24, f32 16x64x24",
+        REPEATS,
+        {"vector_issue": 16, "repeat_unary": 1024, "short_row": 1024},
+        MIDDLE,
     ),
     Route(
         "vreduce sum, second axis",
@@ -435,6 +467,7 @@ ROUTES: tuple[Route, ...] = (
             "vector_drain": 17,
             "repeat_binary": 728,
             "scalar_local": 1024,
+            "short_row": 192,
         },
         AR,
         fallbacks.TYPE,
@@ -618,6 +651,21 @@ ROUTES: tuple[Route, ...] = (
         fallbacks.INT64,
     ),
     Route("varange", "i32 64x8", SCALAR, {"scalar_local": 512}, "Arange/Arange2D.cpp", fallbacks.ORDER),
+    Route("copy", "f32 512, f32 512", ONE, {"vector_issue": 1, "local_byte": 2048}, DMA1),
+    Route("copy", "f32 500, f32 500", ONE, {"vector_issue": 1, "repeat_binary": 8}, DMA1),
+    Route(
+        "copy",
+        "f32 512@4, f32 512@4",
+        PARTLY,
+        {"scalar_local": 14, "flag": 2, "vector_issue": 1, "repeat_binary": 8},
+        DMA1,
+        fallbacks.UNALIGNED_START,
+    ),
+    Route("copy", "f32 512:2, f32 512", SCALAR, {"scalar_local": 1024, "flag": 2}, DMA1, fallbacks.STRIDED),
+    Route("copy", "f32 64x8/16, f32 64x8/24", ONE, {"vector_issue": 1, "local_byte": 2048}, DMA2),
+    Route("copy", "f32 64x6/8, f32 64x6/8", REPEATS, {"vector_issue": 1, "repeat_binary": 64, "short_row": 64}, DMA2),
+    Route("copy", "f32 64x4/8, f32 64x4", REPEATS, {"vector_issue": 1, "repeat_gather": 64}, DMA2),
+    Route("copy", "f32 64x6/7, f32 64x6/7", SCALAR, {"scalar_local": 768, "flag": 2}, DMA2, fallbacks.UNALIGNED_ROWS),
 )
 
 

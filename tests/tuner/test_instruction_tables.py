@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("numpy")
 from cold_kernels.ascend.chips import CONSTANTS
-from cold_kernels.fidelity import refit
+from tuner.calibration import instruction_tables as refit
 
 
 def instruction(per_repeat, issue=3.0, scale=1.0):
@@ -50,16 +50,14 @@ def test_a_copys_start_and_rates_come_back(start, rate, most):
     assert found[2] == pytest.approx(most, rel=0.05) or found[2] > most > 1000
 
 
-def test_the_report_is_in_the_form_of_the_chips_constants(tmp_path, capsys):
+def test_the_report_is_in_the_form_of_the_chips_constants(tmp_path):
     tables = {"VADD_FP32_FP32_FP32_1_core_910b1": instruction(2), "GM_TO_UB_910b1": copy(237, 88, 46.7)}
     (tmp_path / "tables.json").write_text(json.dumps(tables))
-    assert refit.main([str(tmp_path)]) == 0
-    said = capsys.readouterr().out
+    said = "\n".join(refit.report(refit.tables(tmp_path)))
     assert '"repeat_binary": Constant(2, 2, 2, "cycle", "1 tables' in said and "at most 46.7 B/cycle" in said
     assert set(refit.CLASSES) < set(CONSTANTS)
 
 
-def test_a_folder_without_tables(tmp_path, capsys):
-    assert refit.main([str(tmp_path)]) == 2
-    assert f"{tmp_path} has no JSON file" in capsys.readouterr().err
-    assert refit.main([]) == 2 and "name one folder" in capsys.readouterr().err
+def test_a_folder_without_tables(tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path} has no JSON file"):
+        refit.tables(tmp_path)

@@ -1,4 +1,4 @@
-"""``python -m cold_kernels.fidelity.refit FOLDER``: constants of `chips.py` from measured instruction tables.
+"""Constants of `chips.py` from measured instruction tables; `python -m tuner refit` prints them.
 
 The tables are Huawei MindStudio msKPP's of 910B1 and 910B3 (``csrc/prof_data/resource910b.cpp``, Mulan PSL v2), as JSON
 files of ``{table: rows}``. They are not part of this project. Rows of a copy are ``[KiB a copy, GiB/s, ...]``, measured
@@ -11,12 +11,9 @@ says otherwise than this script, its source says why.
 
 import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from ..command import DONE, WRONG_INPUT
 
 CLOCK = 1.8e9
 """Hz; the tables' own cycles over their own microseconds."""
@@ -171,21 +168,3 @@ def report(found: Mapping[str, list]) -> list[str]:
                 f"error {error:.1%}, worst {worst:.1%}"
             )
     return lines
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Prints the fits of the folder named; 0, or 2 if there is no table in it."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if len(words) != 1:
-        print("refit: name one folder, the one with msKPP's tables as JSON files", file=sys.stderr)
-        return WRONG_INPUT
-    try:
-        print("\n".join(report(tables(Path(words[0])))))
-    except ValueError as error:
-        print(f"refit: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    return DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())
