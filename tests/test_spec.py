@@ -7,6 +7,9 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
+import triton
+import triton.language as tl
+
 from cold_kernels.arguments import In, Out, Scalar, Workspace
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
@@ -14,6 +17,11 @@ from cold_kernels.stage import Stage
 from tests.specs import copies, copy_rows, declared, first_part, rows
 
 ROOT = Path(__file__).parents[1]
+
+
+@triton.jit
+def strides_of_x(y_ptr, x_stride_N, M: tl.constexpr):
+    tl.store(y_ptr + tl.arange(0, M), x_stride_N)
 
 
 def operands(n=3, m=8, dtype=torch.float32):
@@ -214,6 +222,14 @@ def test_a_stride_that_the_kernel_does_not_take():
     wide = operands() | dict(x=torch.randn(3, 20)[:, :8])
     (call,) = copies.calls(wide, copies.default, "ascend", cores=2)
     assert call.arguments["x_stride_N"] == 20
+
+
+def test_strides_alone_are_of_any_layout():
+    """A kernel that has no pointer to a tensor does not read it."""
+    stage = Stage(strides_of_x, rows)
+    values = dict(x=torch.randn(3, 16)[:, ::2], y=torch.empty(1, 8))
+    call = stage.bind(values, dict(M=8), copies.tensors, (1,), {})
+    assert call.arguments["x_stride_N"] == 16
 
 
 def test_ones_become_constants_unless_forbidden():
