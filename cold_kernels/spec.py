@@ -42,8 +42,8 @@ class KernelSpec:
         hard: Cases that hurt.
         targets: Cases that ``python -m tuner autotune`` tunes for unless told otherwise.
         limits: The largest size of a dimension, by name, where the kernel has one whatever its configuration.
-        by_hand: Defaults that a shape decides, by tunable, in place of its own: ``choice(shape)``, which for a tunable in
-            ``invariant`` looks at the group alone.
+        by_hand: Defaults that a shape decides, by tunable, in place of its own: ``choice(shape)``, which for a tunable
+            in ``invariant`` looks at the group alone.
         counts: Sizes of workspaces that are neither dimensions nor tunables, by name: ``count(config, shape)``.
     """
 
