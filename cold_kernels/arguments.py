@@ -95,7 +95,7 @@ def Derived(dims: str, dtypes: str, *, derive: Callable[[Mapping[str, Any], list
 
 
 def Workspace(dims: str, dtype: str) -> TensorArg:
-    """A scratch tensor between stages; its dimensions may also be tunables."""
+    """A scratch tensor between stages; its dimensions may also be tunables, or `KernelSpec.counts`."""
     return TensorArg(tuple(dims.split()), (dtype,), "workspace")
 
 

@@ -104,10 +104,10 @@ class Launcher:
         """Keep the launches that `KernelSpec.calls` has made for this layout, without their tensors and numbers."""
         if layout is None:
             return
-        spec, sizes = self.spec, {**shape, **config}
+        spec = self.spec
         stages = [stage for stage in spec.stages if stage.when(config, shape)]
         names = dict.fromkeys(name for stage in stages for name in stage.uses() if name not in spec.operands)
-        workspaces = [(name, tuple(sizes[dim] for dim in spec.tensors[name].dims)) for name in names]
+        workspaces = [(name, spec.workspace_size(name, config, shape)) for name in names]
         bound = []
         for stage, call in zip(stages, calls, strict=True):
             given = stage.given(spec.args)

@@ -2,7 +2,7 @@
 
 MAX_RANK = 256
 MAX_FUSED_RANK = 128
-"""Of shrink and expand in one launch, which keeps 64 running sums for each rank in the unified buffer."""
+"""Of shrink and expand in one operator, which keeps 64 running sums for each rank in the unified buffer."""
 MAX_VOCABULARY = (1 << 24) - 1
 """Positions are float32 numbers in the kernels, exact up to there."""
 MAX_CHOICES = 1 << 21

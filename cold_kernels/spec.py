@@ -42,6 +42,9 @@ class KernelSpec:
         hard: Cases that hurt.
         targets: Cases that ``python -m tuner autotune`` tunes for unless told otherwise.
         limits: The largest size of a dimension, by name, where the kernel has one whatever its configuration.
+        by_hand: Defaults that a shape decides, by tunable, in place of its own: ``choice(shape)``, which for a tunable
+            in ``invariant`` looks at the group alone.
+        counts: Sizes of workspaces that are neither dimensions nor tunables, by name: ``count(config, shape)``.
     """
 
     name: str
@@ -59,20 +62,34 @@ class KernelSpec:
     constraints: Mapping[str, Callable[[Record, Record], float]] = field(default_factory=dict)
     invariant: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    by_hand: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
+    counts: Mapping[str, Callable[[Record, Record], int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and re.fullmatch(r"\w[\w.-]*", self.name)):
             raise ValueError(f"name {self.name!r} is no file name: use letters, digits, '_', '-' and '.'")
-        for name in self.invariant:
-            if name not in self.space:
-                raise ValueError(f"{self.name}: invariant {name!r} is no tunable of {', '.join(self.space)}")
+        for field_name in ("invariant", "by_hand"):
+            for name in getattr(self, field_name):
+                if name not in self.space:
+                    raise ValueError(f"{self.name}: {field_name} {name!r} is no tunable of {', '.join(self.space)}")
         for name in (*self.group, *self.bucket, *self.limits):
             if name not in self.dims:
                 raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
         scalars = [name for name in self.args if name not in self.tensors]
         for stage in self.stages:
             stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space])
+        self._check_counts()
         self._check_cases()
+
+    def _check_counts(self) -> None:
+        known = {**dict.fromkeys(self.dims), **self.space}
+        if taken := [name for name in self.counts if name in known]:
+            raise ValueError(f"{self.name}: count {taken[0]!r} is a dimension or a tunable; give it another name")
+        for name, arg in self.tensors.items():
+            for dim in arg.dims:
+                if arg.role == "workspace" and dim not in known and dim not in self.counts:
+                    listed = ", ".join((*known, *self.counts))
+                    raise ValueError(f"{self.name}: workspace {name} has the size {dim!r}, which is none of {listed}")
 
     def _check_cases(self) -> None:
         for field_name, texts in (("typical", ("",)), ("hard", self.hard), ("targets", self.targets)):
@@ -115,20 +132,23 @@ class KernelSpec:
 
     @functools.cached_property
     def default(self) -> Record:
-        """The configuration of a user who never tunes."""
+        """The configuration of a user who never tunes, where no shape decides."""
         return Record({name: tunable.default for name, tunable in self.space.items()})
 
     def default_for(self, *shapes: Record) -> Record:
-        """The default, or where one of ``shapes`` forbids it the legal configuration fewest steps away.
+        """The default of the first of ``shapes``, or where one forbids it the legal configuration fewest steps away.
 
         Raises:
             ValueError: no configuration is legal for all of them.
         """
-        if self.allows(self.default, *shapes):
-            return self.default
+        default = Record(self.default, **{name: choice(shapes[0]) for name, choice in self.by_hand.items()})
+        if self.allows(default, *shapes):
+            return default
 
         def steps(config: Record) -> int:
-            return sum(abs(t.values.index(config[name]) - t.values.index(t.default)) for name, t in self.space.items())
+            return sum(
+                abs(t.values.index(config[name]) - t.values.index(default[name])) for name, t in self.space.items()
+            )
 
         nearest = min(self.configs(*shapes), key=steps, default=None)
         if nearest is None:
@@ -185,6 +205,12 @@ class KernelSpec:
         """Whether a configuration is legal for all of ``shapes``."""
         return all(violation <= 0 for shape in shapes for violation in self.violations(config, shape).values())
 
+    def workspace_size(self, name: str, config: Record, shape: Record) -> tuple[int, ...]:
+        """Sizes of a workspace's dimensions in a configuration for a shape."""
+        counted = {count: self.counts[count](config, shape) for count in self.counts}
+        sizes = {**shape, **config, **counted}
+        return tuple(sizes[dim] for dim in self.tensors[name].dims)
+
     def configs(self, *shapes: Record) -> Iterator[Record]:
         """The configurations that are legal for all of ``shapes``, in the order of the space."""
         for values in itertools.product(*(tunable.values for tunable in self.space.values())):
@@ -200,7 +226,6 @@ class KernelSpec:
         if backend not in BACKENDS:
             raise ValueError(f"unknown back end {backend!r}; use one of {', '.join(BACKENDS)}")
         shape = self.shape_of(args)
-        sizes = {**shape, **config}
         device = args[self.first].device
         values = dict(args)
         constants, options = dict(shape), {}
@@ -214,7 +239,7 @@ class KernelSpec:
             for name in stage.uses():
                 arg = self.tensors[name]
                 if name not in values:
-                    size = [sizes[dim] for dim in arg.dims]
+                    size = self.workspace_size(name, config, shape)
                     values[name] = torch.empty(size, dtype=TORCH[arg.dtypes[0]], device=device)
             calls.append(stage.bind(values, constants, self.tensors, stage.grid(config, shape, cores), options))
         return calls

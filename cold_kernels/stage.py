@@ -109,6 +109,11 @@ class Stage:
         return tuple(dict.fromkeys(tensor for tensor, _ in self._sources.values() if tensor))
 
     @functools.cached_property
+    def _pointed(self) -> frozenset[str]:
+        """The tensors that the kernel has a pointer to."""
+        return frozenset(tensor for name, (tensor, _) in self._sources.items() if tensor and name.endswith(POINTER))
+
+    @functools.cached_property
     def _sources(self) -> Mapping[str, tuple[str | None, str]]:
         """For each parameter its tensor, and the dimension whose stride it is, if any."""
         return {name: (self.tensor(name), name.partition(STRIDE)[2]) for name in self.parameters}
@@ -139,7 +144,8 @@ class Stage:
         """Bind every parameter: tensors and scalars from ``values``, sizes and tunables from ``constants``."""
         bound = {name: self._value(name, *source, values, constants, tensors) for name, source in self._sources.items()}
         for name in self.uses():
-            if tensors[name].role != "workspace":  # always contiguous; a kernel may derive its strides
+            # A workspace is always contiguous: a kernel may derive its strides. Without a pointer a tensor is not read.
+            if tensors[name].role != "workspace" and name in self._pointed:
                 self._check_strides(name, values[name], tensors[name])
         return StageCall(
             self.kernel,

@@ -89,3 +89,15 @@ def test_nan_of_any_bits_stay_as_they_are():
     bgmv_expand(args["x"], args["b"], args["y"], args["idx"])
     assert torch.equal(bits(args["y"][::2]), bits(before[::2]))
     assert args["y"][1, ::2].isnan().all() and not args["y"][1, 1::2].isnan().any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rank", (3, 8, 16, 64))
+def test_one_launch_and_two_have_the_same_bits(rank, dtype):
+    spec, found = SPECS["bgmv_shrink_expand"], []
+    for scheme in ("fused", "apart"):
+        args = tensors(spec, f"T=3 L=2 H=2100 S=2 R={rank} D=70 starts=0/30 idx=1/-1/0 dtype={dtype}")
+        config = Record(spec.default, SCHEME=scheme, TILE_A=8192 if rank > 16 else 4096, SPAN=1024)
+        Interpreted().check(spec, args, config=config)
+        found.append(bits(args["y"]))
+    assert torch.equal(*found)

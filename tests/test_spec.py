@@ -7,13 +7,21 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-from cold_kernels.arguments import In, Out, Scalar
+import triton
+import triton.language as tl
+
+from cold_kernels.arguments import In, Out, Scalar, Workspace
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.stage import Stage
 from tests.specs import copies, copy_rows, declared, first_part, rows
 
 ROOT = Path(__file__).parents[1]
+
+
+@triton.jit
+def strides_of_x(y_ptr, x_stride_N, M: tl.constexpr):
+    tl.store(y_ptr + tl.arange(0, M), x_stride_N)
 
 
 def operands(n=3, m=8, dtype=torch.float32):
@@ -42,6 +50,36 @@ def test_a_pointer_to_a_number():
 def test_an_unknown_invariant():
     with pytest.raises(ValueError, match="invariant 'SPLIT' is no tunable of TILE, PARTS, DEPTH, AUTO"):
         declared(invariant=("SPLIT",))
+
+
+def test_a_default_of_an_unknown_tunable():
+    with pytest.raises(ValueError, match="by_hand 'SPLIT' is no tunable of TILE, PARTS, DEPTH, AUTO"):
+        declared(by_hand=dict(SPLIT=lambda shape: 1))
+
+
+def test_a_default_that_the_first_shape_decides():
+    spec = declared(by_hand=dict(PARTS=lambda shape: 2 if shape.N < 4 else 1))
+    few, many = (Case.parse(f"N={rows} M=8", spec).shape() for rows in (3, 4))
+    assert spec.default_for(few) == spec.default_for(few, many) == Record(spec.default, PARTS=2)
+    assert spec.default_for(many) == spec.default
+
+
+def test_the_legal_configuration_nearest_to_a_default_of_the_shape():
+    spec = declared(by_hand=dict(PARTS=lambda shape: 2, TILE=lambda shape: 4))
+    assert spec.default_for(Case.parse("N=3 M=16", spec).shape()) == Record(spec.default, PARTS=2, TILE=16)
+
+
+def test_a_workspace_of_a_size_that_is_counted():
+    args = copies.args | dict(part=Workspace("HALVES N M", "fp32"))
+    halves = dict(HALVES=lambda config, shape: config.PARTS * shape.N)
+    spec = declared(args=args, counts=halves)
+    shape = Case.parse("N=3 M=8", spec).shape()
+    assert spec.workspace_size("part", Record(spec.default, PARTS=2), shape) == (6, 3, 8)
+    assert spec.calls(operands(), Record(spec.default, PARTS=2), "ascend", 40)[0].arguments["y_ptr"].shape == (6, 3, 8)
+    with pytest.raises(ValueError, match="workspace part has the size 'HALVES', which is none of N, M, TILE, PARTS"):
+        declared(args=args)
+    with pytest.raises(ValueError, match="count 'PARTS' is a dimension or a tunable"):
+        declared(counts=dict(PARTS=lambda config, shape: 1))
 
 
 @pytest.mark.parametrize("field", ["group", "bucket"])
@@ -184,6 +222,14 @@ def test_a_stride_that_the_kernel_does_not_take():
     wide = operands() | dict(x=torch.randn(3, 20)[:, :8])
     (call,) = copies.calls(wide, copies.default, "ascend", cores=2)
     assert call.arguments["x_stride_N"] == 20
+
+
+def test_strides_alone_are_of_any_layout():
+    """A kernel that has no pointer to a tensor does not read it."""
+    stage = Stage(strides_of_x, rows)
+    values = dict(x=torch.randn(3, 16)[:, ::2], y=torch.empty(1, 8))
+    call = stage.bind(values, dict(M=8), copies.tensors, (1,), {})
+    assert call.arguments["x_stride_N"] == 16
 
 
 def test_ones_become_constants_unless_forbidden():

@@ -28,4 +28,5 @@ SHRINK_EXPAND = dict(
     order=Derived("M", "int32", derive=row_order),
     scale=Scalar("fp32", default=0.5),
     add=Scalar("i1", default=True),
+    low=Workspace("T S SPANS R", "fp32"),
 )

@@ -1,4 +1,4 @@
-"""BGMV shrink and expand of several slices in one launch: ``y[t] (+)= scale * b[idx[t]] @ (a[idx[t]] @ x[t])``."""
+"""BGMV shrink and expand of several slices in a launch or two: ``y[t] (+)= scale * b[idx[t]] @ (a[idx[t]] @ x[t])``."""
 
 import triton
 import triton.language as tl
@@ -6,11 +6,13 @@ import triton.language as tl
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
 from . import arguments
 from . import shrink_expand_reference as reference
-from .a_tiles import block_sums, load_columns, load_rows
+from .a_tiles import load_columns, load_rows, span_sums, twice_row_sums
+from .apart import _expand_spans, _shrink_spans
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
+from .items import columns_of, rows_to_do, shared_item, slot_of
 
 LANES = 64
 """Columns of a tile of A, at least: a whole repeat of a vector instruction."""
@@ -21,48 +23,25 @@ def _shrink_expand(
     x_ptr, a_ptr, b_ptr, y_ptr, idx_ptr, starts_ptr, order_ptr, scale, T, L, D, M,
     x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
-    TILE_A: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr,
+    TILE_A: tl.constexpr, SPAN: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_D == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
     WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
     TILE_H: tl.constexpr = TILE_A // P
-    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H
-    # Two tiles a turn, as one that is carried to the next turn is copied; but not where the last turn's second is none.
-    UNROLL: tl.constexpr = 1 if (TILES % 2 == 1) and (TILES < 16) else 2
-    DEPTH_A: tl.constexpr = DEPTH if UNROLL == 1 else 1
-    TILE_D: tl.constexpr = TILE // P
+    SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
+    TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H if SPANS == 1 else SPAN // TILE_H
     one = tl.where(L > 0, 1.0, 0.0)
-    programs = tl.num_programs(0)
-    rows = T
-    if M > 0:
-        rows = tl.minimum(tl.load(order_ptr), T)  # the ones with an adapter
-    # An item is a slice of a row, first slices first: they are the largest. Those that do not fill the cores again are
-    # shared, each by several cores, of which every one shrinks for itself, as a launch costs more than that. These
-    # cores are the last ones, whose items before were smaller. What is chosen is how many share an item, and not how
-    # many work: only the device knows how many rows have an adapter.
-    whole = rows * S // programs * programs
-    left = rows * S - whole
-    share = tl.minimum(tl.maximum(programs // tl.maximum(left, 1), 1), SHARE)
-    for before in range(0, rows * S, programs):
-        parts = tl.where(before < whole, 1, share)
-        place = tl.where(before < whole, tl.program_id(0), programs - 1 - tl.program_id(0))
-        item = before + place // parts
-        part = place % parts
+    rows = rows_to_do(order_ptr, T, M)
+    # An item is a slice of a row, first slices first: they are the largest. Of the cores that share one, each shrinks
+    # for itself; the sums are those of `apart`, to the bit.
+    for before in range(0, rows * S, tl.num_programs(0)):
+        item, part, parts = shared_item(before, rows * S, SHARE)
         s = item // rows
-        row = item % rows
-        if M > 0:
-            row = tl.load(order_ptr + 1 + row)
-        row = tl.cast(tl.minimum(tl.maximum(row, 0), T - 1), tl.int64)
-        slot = tl.load(idx_ptr + row).to(tl.int64)
+        row, slot = slot_of(item % rows, order_ptr, idx_ptr, T, M)
         if ((slot >= 0) & (slot < L)) & (item < rows * S):
-            start = tl.maximum(tl.load(starts_ptr + s).to(tl.int32), 0)
-            end = tl.load(starts_ptr + tl.minimum(s + 1, S - 1)).to(tl.int32)
-            end = tl.minimum(tl.where(s + 1 < S, end, D), D)
-            span = tl.cdiv(tl.cdiv(end - start, TILE_D), parts) * TILE_D
-            first = start + part * span
-            last = tl.minimum(first + span, end)
+            first, last = columns_of(s, part, parts, starts_ptr, D, S, TILE // P)
             if first < last:
                 p_a = a_ptr + slot * a_stride_L + tl.cast(s, tl.int64) * a_stride_S
                 p_b = b_ptr + slot * b_stride_L
@@ -70,24 +49,21 @@ def _shrink_expand(
                 p_x = x_ptr + row * x_stride_T
                 b_x = load_columns(p_x, 0, H, TILE_H, 1)
                 b_a = load_rows(p_a, 0, R, a_stride_R, H, P, TILE_H, 1)
-                b_sum = tl.zeros([P * TILE_H // 8], tl.float32)
-                b_gap = tl.zeros([GAP], tl.float32) + one
-                for h in range(0, H, UNROLL * TILE_H):
-                    for turn in tl.static_range(UNROLL):
-                        b_x_next = load_columns(p_x, h + (turn + 1) * TILE_H, H, TILE_H, DEPTH_A)
-                        b_a_next = load_rows(p_a, h + (turn + 1) * TILE_H, R, a_stride_R, H, P, TILE_H, DEPTH_A)
-                        b_rows = b_a.to(tl.float32)
-                        if turn == 0:
-                            b_gap = b_gap * one
-                        b_sum += block_sums(b_rows, b_x)
-                        b_x = b_x_next
-                        b_a = b_a_next
-                b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
-                b_h = tl.sum(tl.reshape(b_sum, [P, TILE_H // 8]), axis=1)
-                # A sum of two equal rows: no reshaping of what comes behind it is carried back into the loop above,
-                # where the compiler would have x copied to every row of a.
-                b_h = tl.sum(tl.reshape(b_h[None, None, :] + tl.zeros([1, 2, P], tl.float32), [1, 2, P]), axis=1)
-                b_h = tl.reshape(b_h, [P]) * (0.5 * scale)
+                b_h = tl.zeros([P], tl.float32)
+                if SPANS > 1:
+                    b_gap = tl.zeros([GAP], tl.float32) + one
+                    for h in range(0, SPANS * SPAN, SPAN):
+                        last_h = tl.minimum(h + SPAN, H)
+                        b_sum, b_gap, b_x, b_a = span_sums(
+                            b_x, b_a, p_x, p_a, h, last_h, H, a_stride_R, one, R, TILES, DEPTH
+                        )
+                        b_h += twice_row_sums(b_sum, P)
+                    b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
+                else:
+                    b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, 0, H, H, a_stride_R, one, R, TILES, DEPTH)
+                    b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
+                    b_h += twice_row_sums(b_sum, P)
+                b_h = b_h * (0.5 * scale)
                 if P != R:
                     b_h = tl.where(tl.arange(0, P) < R, b_h, 0.0)  # zeros of the padding times an infinity are none
                 b_wide = repeated(b_h, P, WIDTH) * repeated(b_gap, GAP, WIDTH)
@@ -103,18 +79,54 @@ def _most_of_a(shape):
     return 16384 if large else 8192
 
 
+def _tiles_past_span(config, shape):
+    """Columns by which two tiles are more than a span, whatever the hidden size: a table has one span for all.
+
+    Of a span of one tile the compiler makes one sum of two: by other instructions in the two schemes, and slow ones.
+    """
+    rows = 8 if shape.R == 8 else elements_a_row(shape)
+    return 2 * config.TILE_A // rows - config.SPAN
+
+
 def _items(config, shape, cores):
     """A core for each part of an item that another may take, as far as there are cores."""
     parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // elements_a_row(shape)))
     return (min(shape.T * shape.S * parts, cores),)
 
 
+def _spans(config, shape, cores):
+    """A core for each span of columns of an item, as far as there are cores."""
+    return (min(shape.T * shape.S * triton.cdiv(shape.H, config.SPAN), cores),)
+
+
+def _span(shape):
+    """Columns of a span, of which each costs a sum within lanes: fewer where columns have more rows of A."""
+    return 2048 if shape.R <= 16 else 1024 if shape.R <= 32 else 512
+
+
+def _scheme(shape):
+    """Two launches where one would shrink again on every core, and that takes longer than a launch.
+
+    The border is from simulated device times on Ascend910B3 (docs/kernels.md); a launch of more cores costs more.
+    """
+    items = shape.T * shape.S
+    again = shape.H * triton.next_power_of_2(shape.R)
+    return "apart" if items <= 16 and again > 100_000 * (1 + items / 4) else "fused"
+
+
 bgmv_shrink_expand = KernelSpec(
     name="bgmv_shrink_expand",
-    stages=(Stage(_shrink_expand, _items),),
+    stages=(
+        Stage(_shrink_expand, _items, when=lambda c, s: c.SCHEME == "fused"),
+        Stage(_shrink_spans, _spans, when=lambda c, s: c.SCHEME == "apart"),
+        Stage(_expand_spans, _items, when=lambda c, s: c.SCHEME == "apart"),
+    ),
     args=arguments.SHRINK_EXPAND,
+    counts=dict(SPANS=lambda c, s: triton.cdiv(s.H, c.SPAN)),
     space=dict(
+        SCHEME=Choice("fused", "apart"),
         TILE_A=PowerOf2(4096, 16384, default=16384),
+        SPAN=Choice(256, 512, 1024, 2048, 16384, default=16384),
         TILE=PowerOf2(2048, 16384, default=8192),
         SHARE=PowerOf2(1, 64, default=64),
         DEPTH=PipelineDepth(upto=2, default=2),
@@ -123,10 +135,12 @@ bgmv_shrink_expand = KernelSpec(
     constraints=dict(
         lanes_past_tile=lambda c, s: LANES * elements_a_row(s) - c.TILE_A,
         tile_past_buffer=lambda c, s: c.TILE_A - _most_of_a(s),
+        tiles_past_span=_tiles_past_span,
     ),
+    by_hand=dict(SCHEME=_scheme, SPAN=_span),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),
-    invariant=("TILE_A",),
+    invariant=("TILE_A", "SPAN"),
     reference=reference.shrink_expand,
     tolerance=reference.shrink_expand_tolerance,
     minimal_bytes=reference.shrink_expand_bytes,
@@ -143,6 +157,8 @@ bgmv_shrink_expand = KernelSpec(
         "T=4 H=90 S=1 R=100 D=70 add=0 strided",
         "T=13 H=150 S=3 R=16 D=190 M=14 idx=-1/2/0/-1/2 starts=0/80/150",
         "T=41 H=70 S=1 R=8 D=96 M=42 idx=half",
+        "T=3 H=4100 S=1 R=16 D=100 M=4 idx=1/-1/0",  # several spans of columns, the last one of few
+        "T=2 H=1100 S=2 R=128 D=90 starts=0/40",
     ),
     targets=reference.DECODING,
 )

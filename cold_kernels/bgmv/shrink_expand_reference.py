@@ -1,4 +1,4 @@
-"""What shrink and expand in one launch must compute, in float64, and how far a right kernel may be off."""
+"""What shrink and expand in one operator must compute, in float64, and how far a right kernel may be off."""
 
 from collections.abc import Iterator
 

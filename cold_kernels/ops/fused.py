@@ -1,4 +1,4 @@
-"""Shrink and expand of several projections in one operator, and one launch."""
+"""Shrink and expand of several projections in one operator, and in one launch or two."""
 
 import torch
 
@@ -79,7 +79,8 @@ def bgmv_shrink_expand(
 
     What lies between the products stays in float32; it is rounded once, to the output's type. A row's bits do not
     depend on the other rows. On NPU and CUDA tensors it is one launch, in which each core makes the small product for
-    its own share of the outputs. Runs where `bgmv_shrink` runs.
+    its own share of the outputs, or two with the small product between them, as the tuned configuration has it, with
+    the same bits. Runs where `bgmv_shrink` runs.
 
     Args:
         inputs: ``[T, H]``, fp16, bf16 or fp32; rows may be strided.

@@ -103,7 +103,8 @@ def shrink_expand(
     _note_written(output_tensor)
     from ..bgmv.shrink_expand import bgmv_shrink_expand
 
-    if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(lora_a_weights.shape[1]):
+    items = lora_a_weights.shape[1] * (inputs.shape[1] // 256 + 1)  # each span of columns of a slice at worst
+    if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(items):
         row_order = _no_order(inputs.device)
     _launch(
         bgmv_shrink_expand,
@@ -116,7 +117,7 @@ def shrink_expand(
             scale=float(scaling),
             add=bool(add_inputs),
         ),
-        lora_a_weights.shape[1],
+        items,
     )
 
 

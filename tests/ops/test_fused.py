@@ -148,3 +148,33 @@ def test_the_output_may_not_be_the_input():
 def test_a_launch_has_a_core_for_each_part_of_an_item(shape, share, cores):
     config = Record(spec.default, SHARE=share)
     assert spec.stages[0].grid(config, Case.parse(shape, spec).shape(), 40) == (cores,)
+
+
+def test_a_launch_of_spans_has_a_core_for_each():
+    config = Record(spec.default, SCHEME="apart", SPAN=512)
+    shape = Case.parse("T=2 S=2 H=1100 D=9 starts=0/4", spec).shape()
+    assert [stage.when(config, shape) for stage in spec.stages] == [False, True, True]
+    assert spec.stages[1].grid(config, shape, 40) == (12,) and spec.stages[1].grid(config, shape, 7) == (7,)
+    assert spec.workspace_size("low", config, shape) == (2, 2, 3, 16)
+
+
+@pytest.mark.parametrize("rank", (1, 8, 16, 17, 32, 64, 128))
+def test_defaults_that_shape_sums_do_not_follow_rows(rank):
+    chosen = [spec.default_for(Case.parse(f"T={rows} S=1 H=4096 R={rank} D=4096", spec).shape()) for rows in (1, 4, 64)]
+    assert len({spec.shaping(config) for config in chosen}) == 1
+    assert chosen[-1].SCHEME == "fused"
+
+
+@pytest.mark.parametrize(
+    "sizes, scheme",
+    [
+        ("T=1 H=4096 S=1 R=16 D=4096", "fused"),
+        ("T=1 H=14336 S=1 R=16 D=4096", "apart"),
+        ("T=1 H=4096 S=1 R=128 D=4096", "apart"),
+        ("T=4 H=4096 S=1 R=64 D=4096", "apart"),
+        ("T=16 H=4096 S=1 R=64 D=4096", "fused"),
+        ("T=1 H=576 S=1 R=128 D=576", "fused"),
+    ],
+)
+def test_the_scheme_by_default(sizes, scheme):
+    assert spec.default_for(Case.parse(sizes, spec).shape()).SCHEME == scheme

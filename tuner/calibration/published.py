@@ -1,7 +1,8 @@
 """The model's constants and what others published: fitted to it, and asked to predict what they were not fitted to.
 
 A kernel counts as its weight says, and less for each of its rows the more rows it has, so that the one with most rows
-does not decide alone. Rows on another clock than the device's are not fitted to.
+does not decide alone. Rows on another clock than the device's are not fitted to, nor those that were measured within
+other work: their programs come from cold instruction memory, which is not modelled.
 """
 
 import math
@@ -102,7 +103,7 @@ def refit(times: Sequence[RowTime], tell: Callable[[str], None] = lambda step: N
     Without each kernel in turn the constants are fitted again where the slopes of the whole fit hold.
     """
     chip = chip_named(DEFAULT_CHIP)
-    judged = [time for time in times if time.row.comparable]
+    judged = [time for time in times if time.row.comparable and not time.row.cold]
     counts = Counter(time.row.kernel.name for time in judged)
     seen = []
     for kernel, alike in _told_apart(judged, chip):

@@ -113,11 +113,10 @@ class Evaluator:
         return self.spec.calls(values_of, config, "ascend", self.machine.chip.vector_cores)
 
     def _workspaces(self, config: Record, args: dict[str, Any]) -> dict[str, torch.Tensor]:
-        sizes = {**self.spec.shape_of(args), **config}
-        made = {}
+        shape, made = self.spec.shape_of(args), {}
         for name, arg in self.spec.tensors.items():
             if arg.role == "workspace":
-                made[name] = poisoned([sizes[dim] for dim in arg.dims], TORCH[arg.dtypes[0]])
+                made[name] = poisoned(list(self.spec.workspace_size(name, config, shape)), TORCH[arg.dtypes[0]])
         return made
 
 
