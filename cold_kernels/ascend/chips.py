@@ -25,7 +25,9 @@ THROUGHPUT = "AscendC documentation, theoretical throughput of vector instructio
 SAMPLES = "AscendC samples data_copy and add_high_performance, published msprof times"
 BANKS = "AscendC sample bank_conflict_ub"
 NONE = "no public figure; the interval is a judgement"
-REFIT = f"{MSKPP}, by cold_kernels.fidelity.refit"
+REFIT = f"{MSKPP}, by python -m tuner refit"
+ROWS = "published times of kernels, by python -m tuner refit"
+CANN = "CANN, model of fused kernels (hicann/ge, perf_param_v1.cpp)"
 
 
 @dataclass(frozen=True)
