@@ -51,44 +51,52 @@ class Constant:
 
 CONSTANTS = {
     # Copies. A copy that misses the second-level cache is held to fewer bytes a cycle than one that hits it.
-    "load_rate": Constant(57, 46.7, 64, "B/cycle", f"{REFIT}: 910B1, error 0.4 %, worst 7 %; {INI}: ddr_read 32"),
+    "load_rate": Constant(
+        62, 46.7, 64, "B/cycle", f"{REFIT}: 46.7, 910B1, hit or miss not said; {ROWS}; {INI}: ddr_read 32"
+    ),
     "load_rate_l2": Constant(120, 86, 128, "B/cycle", f"{REFIT}: 910B3, 107 to 128, error 2.2 %; {INI}: l2_read 110"),
     "load_latency": Constant(195, 170, 500, "cycle", f"{REFIT}: 193 to 237 a copy, less issue and burst; misses add"),
-    "load_first": Constant(1650, 880, 3150, "cycle", "published"),
+    "load_first": Constant(
+        1650, 880, 3150, "cycle", f"{CANN}: 882 + 16 a core for small copies, 1575 + 33 a core for large ones"
+    ),
     "load_issue": Constant(15, 10, 30, "cycle", f"{SAMPLES}: 20.6 a copy of 128 B, its burst included"),
-    "store_rate": Constant(76, 47, 86, "B/cycle", f"{REFIT}: 910B1, error 0.7 %, worst 5 %; {INI}: l2_write 86"),
+    "store_rate": Constant(84, 66, 86, "B/cycle", f"{REFIT}: 65.9, 910B1; {ROWS}; {INI}: l2_write 86"),
     "store_latency": Constant(115, 83, 300, "cycle", f"{REFIT}: 138 a copy, less issue and burst"),
     "store_issue": Constant(15, 10, 60, "cycle", "as load_issue; no sample of its own, so that more is allowed"),
-    "burst": Constant(5, 1, 8.3, "cycle", f"{SAMPLES}: at most 8.3 for one of 64 bursts of 128 B"),
+    "burst": Constant(5.8, 2.3, 8.3, "cycle", f"{ROWS}; {SAMPLES}: at most 8.3 for one of 64 bursts of 128 B"),
     "local_rate": Constant(256, 128, 263, "B/cycle", f"{REFIT}: 263 UB to UB, error 0.1 %; its theoretical table: 128"),
     # Vector instructions, per 256-byte repeat.
     "vector_issue": Constant(3.04, 2.98, 4.07, "cycle", f"{REFIT}: one repeat, 118 tables, error 0.4 %"),
-    "vector_drain": Constant(24, 20, 28, "cycle", f"{BANKS}: 24 beyond 1 a repeat; AscendC Add sample: 22 to 24"),
+    "vector_drain": Constant(23, 20, 28, "cycle", f"{BANKS}: 24 beyond 1 a repeat; {CANN}: 20 to 23, exp 28; {ROWS}"),
     "repeat_unary": Constant(1.0, 0.98, 1.05, "cycle", f"{REFIT}: 59 tables, error 0.1 %; {THROUGHPUT}: 1"),
     "repeat_binary": Constant(2.0, 1.8, 2.2, "cycle", f"{REFIT}: 25 tables, error 0.1 %; {BANKS}: 1.8 to 2.0"),
     "repeat_2": Constant(2.0, 2.0, 2.2, "cycle", f"{REFIT}: exp, ln, sqrt of fp32, error 0.1 %; {THROUGHPUT}"),
     "repeat_4": Constant(4.0, 3.9, 4.4, "cycle", f"{REFIT}: div; exp, ln, sqrt of fp16, error 2.6 %; {THROUGHPUT}"),
     "repeat_sum": Constant(3, 3, 7, "cycle", f"{REFIT}: vcadd fp32, error 0.1 %; {THROUGHPUT}: 7"),
     "repeat_extreme": Constant(7, 6.8, 7.5, "cycle", f"{REFIT}: vcmax, vcmin; sums of fp16, 8 tables, error 0.1 %"),
-    "short_row": Constant(20, 5, 35, "cycle", "published"),
+    "short_row": Constant(20.8, 18.8, 23, "cycle", f"{ROWS}: 65 of vllm-ascend #9601; no table has it"),
     "repeat_gather": Constant(12.3, 12, 14.1, "cycle", f"{REFIT}: 64 elements of vgather 12.3, of vreducev2 14"),
     # The scalar unit.
-    "scalar": Constant(1.4, 1, 2, "cycle", NONE),
-    "scalar_divide": Constant(25, 1, 60, "cycle", f"{NONE}: more for a division by a number of the launch's"),
+    "scalar": Constant(1.3, 1, 2, "cycle", ROWS),
+    "scalar_divide": Constant(7.5, 1, 60, "cycle", f"{ROWS}: int64 loops"),
     "scalar_issue": Constant(4, 1, 10, "cycle", f"{NONE}: operands and masks of an instruction"),
     "scalar_local": Constant(
-        6.5, 4, 12, "cycle", f"{SAMPLES}: 34 for three accesses, four scalar operations and a loop"
+        7.7, 4, 12, "cycle", f"{ROWS}; {SAMPLES}: 34 for three accesses, four operations and a loop"
     ),
-    "scalar_global": Constant(20, 4, 60, "cycle", f"{NONE}: a scalar access that the data cache has"),
-    "scalar_miss": Constant(120, 80, 600, "cycle", f"{NONE}: more for a line that it has not"),
-    "scalar_first": Constant(650, 20, 1200, "cycle", f"{NONE}: more for the first line of a tensor"),
-    "flag": Constant(20, 2, 40, "cycle", NONE),
+    "scalar_global": Constant(37, 9, 60, "cycle", f"{ROWS}: a scalar access that the data cache has"),
+    "scalar_miss": Constant(85, 60, 330, "cycle", f"{ROWS}: more for a line that it has not"),
+    "scalar_first": Constant(820, 400, 1120, "cycle", f"{ROWS}: more for the first line of a tensor"),
+    "flag": Constant(18, 2, 40, "cycle", ROWS),
     # Everything around the program.
-    "launch_us": Constant(0.85, 0.5, 1.3, "us", "published"),
-    "dispatch_us": Constant(0.074, 0.06, 0.08, "us", "published"),
-    "program_us": Constant(0.12, 0.05, 0.4, "us", "published"),
-    "hbm_share": Constant(0.79, 0.75, 1.0, "1", f"{SAMPLES}: 1.48, 1.49, 1.53 of 1.8 TB/s; guide 3.5.2: 0.8 of 0.8"),
-    "l2_ratio": Constant(4.7, 2, 5.5, "1", "L2 over HBM: 5.2 TB/s in the guide; 2 (msKPP), 4.2 (data_copy), 5 (DVM)"),
+    "launch_us": Constant(0.8, 0.5, 1.3, "us", f"{ROWS}: 1.3 to 1.5 for the smallest kernels"),
+    "dispatch_us": Constant(0.0706, 0.061, 0.08, "us", f"{ROWS}; 0.072 by FlagGems-vllm #816 and vllm-ascend #7496"),
+    "program_us": Constant(0.1, 0.05, 0.4, "us", ROWS),
+    "hbm_share": Constant(
+        0.793, 0.75, 0.86, "1", f"{ROWS}; {SAMPLES}: 1.48, 1.49, 1.53 of 1.8 TB/s; guide 3.5.2: 0.8 of 0.8"
+    ),
+    "l2_ratio": Constant(
+        5.2, 3.6, 5.5, "1", f"{ROWS}; L2 over HBM: 5.2 TB/s in the guide; 2 (msKPP), 4.2 (data_copy), 5 (DVM)"
+    ),
 }
 
 
