@@ -171,7 +171,7 @@ class Problem:
         return np.stack(columns, 1)
 
     def without(self, kept: np.ndarray, theta: np.ndarray, off: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-        """The best constants for the ``kept`` times alone, within their intervals, where ``slopes`` at ``theta`` hold."""
+        """The best constants for the ``kept`` times, within their intervals, where ``slopes`` at ``theta`` hold."""
         moved = np.zeros_like(theta)
         for _ in range(ROUNDS):
             left = (off - slopes @ moved)[kept]

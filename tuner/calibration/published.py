@@ -21,7 +21,7 @@ from cold_kernels.fidelity.published import PublishedRow
 from .fit import FittedConstants, Problem, Seen, fit
 
 SIGMA = 0.06
-"""Standard error of the logarithm of a published time that counts fully: what repeated rows of one source scatter by."""
+"""Standard error of the logarithm of a published time that counts fully: what equal rows of one source scatter by."""
 
 FITTED = (
     "load_rate", "store_rate", "burst", "vector_drain", "short_row", "scalar", "scalar_divide", "scalar_local",

@@ -167,9 +167,9 @@ def text(found: dict) -> str:
         lines.append(f"Rows of {name} are not in their order (Kendall's tau below {TAU}).")
     for ranking in found.get("rankings", ()):
         lines.append(
-            f"{ranking['kernel']} {ranking['case']}, {ranking['compiled']} configurations: the best is among the best five on "
-            f"{ranking['in_top']} of {ranking['chips']} plausible chips and the best on {ranking['first']}; regret "
-            f"median {ranking['regret_median']:.1%}, worst {ranking['regret_worst']:.1%}; without the launch "
+            f"{ranking['kernel']} {ranking['case']}, {ranking['compiled']} configurations: the best is among the best "
+            f"five on {ranking['in_top']} of {ranking['chips']} plausible chips and the best on {ranking['first']}; "
+            f"regret median {ranking['regret_median']:.1%}, worst {ranking['regret_worst']:.1%}; without the launch "
             f"{ranking['net_regret_median']:.1%} and {ranking['net_regret_worst']:.1%}; slowest over fastest "
             f"{ranking['spread']:.2f}; {ranking['rivals']} others within 2 %."
         )

@@ -220,8 +220,8 @@ def _gems(requests: int, most: int, block: int, plain: float, by_block: float) -
     version = dict(
         same_program=False,
         other_compiler=True,
-        explanation="which vLLM the upstream kernel was of is not stated; the same int64 loops of #13048 take 2.5 times "
-        "as long an element",
+        explanation="which vLLM the upstream kernel was of is not stated; the same int64 loops of #13048 take 2.5 "
+        "times as long an element",
     )
     before = _row(f"slots plain {name}", PLAIN, of, ONE_RANK | dict(TILE=TILE), plain, **about, **version)
     after = _row(

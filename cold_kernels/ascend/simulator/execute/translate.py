@@ -70,9 +70,9 @@ class Core:
             self.buffer.fill(POISON)
 
     def waits(self, memory: int, place: int, overlaps: bool) -> int:
-        """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line that
-        it had not loaded, and no other such line is under way that this load ``overlaps``. 2 if it had loaded nothing
-        of this memory, else 1; 0 if it does not wait.
+        """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line
+        that it had not loaded, and no other such line is under way that this load ``overlaps``. 2 if it had loaded
+        nothing of this memory, else 1; 0 if it does not wait.
 
         The cache is taken as large enough to keep all lines; what is stored passes it by.
         """

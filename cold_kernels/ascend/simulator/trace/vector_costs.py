@@ -57,7 +57,7 @@ def elementwise_counts(rows: int, columns: int, size: float, repeat: str, near: 
 
 
 def short_rows(rows: int, length: float) -> Counts:
-    """What a tile's rows cost beyond their repeats where one does not fill a repeat (see ``short_row`` of `CONSTANTS`)."""
+    """What a tile's rows cost beyond their repeats where one does not fill a repeat: ``short_row`` of the chip."""
     return (("short_row", rows),) if rows > 1 and length < REPEAT else ()
 
 
