@@ -130,7 +130,8 @@ def shrink_apart(step: StepShape) -> "Held":
 
 
 def cold_kernels(step: StepShape) -> "Held":
-    """`bgmv_shrink_expand` with a `lora_row_order`: nothing between the products."""
+    """`bgmv_shrink_expand` with a `lora_row_order`: nothing between the products; what its scheme of two launches keeps
+    there, for few rows and below a megabyte, is not counted."""
     from cold_kernels import lora_row_order
 
     return {**weights_once(step), "row order": [lora_row_order(meta(step.rows, dtype="int64"))]}
