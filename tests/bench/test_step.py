@@ -12,9 +12,10 @@ from bench.layers import steps
 from bench.layers.goals import OURS, PARTS
 from bench.layers.projections import MODELS, Batch
 from bench.layers.step_model import BASE, CHOICE, EAGER, GREEDY, KV, LORA, OPTIMISTIC, Contest, held_bytes, kv_bytes
+from cold_kernels.ascend.chips import chip_named
 
 LLAMA = MODELS["Llama-2-7B"]
-BANDWIDTH = 1.8e12 * 0.83
+BANDWIDTH = chip_named("Ascend910B3").hbm_bytes_per_second
 SCHEMES = {
     "a peer": {"launches": [[["triton", 100.0 / 6]] * 3] * 4},
     OURS: {"launches": [[["triton", 12.5]]] * 4},

@@ -163,7 +163,7 @@ def check_trace(events, cores):
 def test_the_picture_has_default_and_tuned(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path = tmp_path / "timeline.png"
-    assert main(["simulate", "bgmv_shrink", "--shape", "T=16 R=64", "--picture", str(path)]) == 0
+    assert main(["simulate", "bgmv_expand", "--shape", "T=16 R=64", "--picture", str(path)]) == 0
     assert "the timeline of default and tuned, simulated" in capsys.readouterr().out
     assert path.read_bytes().startswith(b"\x89PNG") and 10_000 < path.stat().st_size < 500_000
 
