@@ -99,6 +99,22 @@ _TABLE = (
         tests=("tests/ascend/simulator/test_timeline.py",),
     ),
     Fault(
+        name="programs-start-at-once",
+        module="cold_kernels.ascend.simulator.timing.cores",
+        text="start = max(start, idle + overhead) + interval",
+        replacement="start = max(start, idle + overhead)",
+        breaks="A grid of a thousand programs costs what one of forty does, and is recommended.",
+        tests=("tests/ascend/simulator/test_simulate.py",),
+    ),
+    Fault(
+        name="scalar-loads-wait-one-by-one",
+        module="cold_kernels.ascend.simulator.execute.translate",
+        text="waits = missed and not (overlaps and self.under_way)",
+        replacement="waits = missed",
+        breaks="Independent scalar loads are priced as a chain, and kernels of scalar work look several times too slow.",
+        tests=("tests/ascend/simulator/test_scalar_cache.py",),
+    ),
+    Fault(
         name="cache-without-options",
         module="cold_kernels.ascend.toolchain",
         text="options=asdict(options), versions=toolchain.versions",
