@@ -27,10 +27,10 @@ def test_a_device_gets_the_shipped_configuration(monkeypatch):
     launched = []
     monkeypatch.setattr(launch, "device_of", lambda tensor: NPU)
     monkeypatch.setattr("cold_kernels.stage.StageCall.run", lambda call: launched.append(call))
-    launch.launch(bgmv_shrink, Case.parse("T=64 H=4096 R=64 idx=half", bgmv_shrink).tensors(bgmv_shrink))
+    launch.launch(bgmv_shrink, Case.parse("T=64 H=11008 R=64 idx=half", bgmv_shrink).tensors(bgmv_shrink))
     (call,) = launched
     (table, _path), *_ = tables.read(bgmv_shrink, NPU.chip)
-    (entry,) = [e for e in table.entries if (e.shape.T, e.shape.H, e.shape.R) == (64, 4096, 64)]
+    (entry,) = [e for e in table.entries if (e.shape.T, e.shape.H, e.shape.R) == (64, 11008, 64)]
     assert call.constants["TILE_H"] == entry.config.TILE_H != bgmv_shrink.default.TILE_H
     assert call.options == {"multibuffer": entry.config.AUTO}
     assert call.grid == (40,)

@@ -277,4 +277,4 @@ def test_operators_launch_what_is_bound():
             first = list(seen)
             call()
             assert first and seen == first * 2, name
-            assert len(first) == (129 if name == STEP else len(first)) and len(first) >= 1
+            assert len(first) == (130 if name == STEP else len(first)) and len(first) >= 1
