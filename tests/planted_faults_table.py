@@ -111,7 +111,7 @@ _TABLE = (
         module="cold_kernels.ascend.simulator.execute.translate",
         text="waits = missed and not (overlaps and self.under_way)",
         replacement="waits = missed",
-        breaks="Independent scalar loads are priced as a chain, and kernels of scalar work look several times too slow.",
+        breaks="Independent scalar loads are priced as a chain: kernels of scalar work look several times too slow.",
         tests=("tests/ascend/simulator/test_scalar_cache.py",),
     ),
     Fault(
