@@ -236,7 +236,7 @@ def test_the_readme_shows_the_picture_and_how_it_was_made():
     root = HERE.parents[1]
     command = re.search(r"<!-- python -m (tuner simulate .*?) -->", (root / "README.md").read_text())[1]
     picture = command.split()[-1]
-    assert command.startswith("tuner simulate bgmv_shrink --shape ") and "--picture" in command
+    assert command.startswith("tuner simulate bgmv_expand --shape ") and "--picture" in command
     assert (root / picture).read_bytes().startswith(b"\x89PNG") and f"({picture})" in (root / "README.md").read_text()
 
 
