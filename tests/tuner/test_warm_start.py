@@ -194,3 +194,14 @@ def test_another_group_or_source_adds_nothing(shipped, tmp_path):
 
 def test_a_group_is_the_same_in_any_order():
     assert group_of("N=9000", "N=500").cases == group_of("N=500", "N=9000").cases
+
+
+def test_what_the_group_has_on_any_chip_comes_before_other_groups(shipped, tmp_path):
+    spec = load("bgmv_shrink")
+    mine, theirs = Record(spec.default, TILE_R=2), Record(spec.default, TILE_R=8)
+    for chip, rank, config in ((CHIP, 64, theirs), ("Ascend910B1", 16, mine)):
+        entry = Entry(Record(T=8, H=4096, R=rank, dtype="fp16"), config, "simulated")
+        write(shipped, spec, Table(spec.name, chip, source_digest(spec), {"fake": "1"}, (entry,)))
+    for rank, known in ((16, (mine,)), (64, (theirs,)), (32, (theirs, mine))):
+        (group,) = groups(spec, [Case.parse(f"T=8 H=4096 R={rank}", spec)])
+        assert warm_started(group, CHIP, tmp_path)[0].warm_start == known

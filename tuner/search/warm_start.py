@@ -1,6 +1,6 @@
 """What tables know already of a group: a search judges all of it again, a quick look keeps it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from .group import Group, in_order
 def warm_started(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Case, ...]]:
     """The group with the cases that tables of the same source have for it, and what came in.
 
-    Its warm start are the configurations that tables have for the kernel, for other groups and chips too: what wins
-    there is often good here, and a search may not come by it.
+    Its warm start are the configurations that tables have for it on any chip, and where no table has it those of the
+    kernel's other groups: what wins there is often good here, and a search may not come by it.
 
     A group shares the tunables that shape its sums, and a launch reads all its shapes from one table. Judged
     alone, one shape could therefore turn out the others' configurations, or hide them behind its own. Tables
@@ -34,7 +34,7 @@ def warm_started(group: Group, chip: str, output: Path) -> tuple[Group, tuple[Ca
                 found[entry.shape] = case
     joined = replace(group, cases=in_order(spec, (*own.values(), *found.values())))
     legal = set(joined.legal)
-    warm = dict.fromkeys(config for config in _configs(spec, chip, output) if config in legal)
+    warm = dict.fromkeys(config for config in _configs(group, chip, output) if config in legal)
     warm.pop(joined.default, None)
     return replace(joined, warm_start=tuple(warm)), in_order(spec, found.values())
 
@@ -68,13 +68,15 @@ def beside_tables(
     return replace(beside, warm_start=tuple(warm))
 
 
-def _configs(spec: KernelSpec, chip: str, output: Path) -> Iterator[Record]:
-    """What tables have for a kernel: the chip's own first."""
+def _configs(group: Group, chip: str, output: Path) -> list[Record]:
+    """What tables have for the group, or else for the kernel: the chip's own first."""
+    spec, found = group.spec, []
     chips = dict.fromkeys([chip, *sorted(path.name for path in tables.SHIPPED.glob("*") if path.is_dir())])
     for name in chips:
         for table, _ in tables.read(spec, name, (output, tables.SHIPPED)):
-            for entry in table.entries:
-                yield entry.config
+            found += table.entries
+    own = spec.group_of(group.cases[0].shape())
+    return [entry.config for entry in found if spec.group_of(entry.shape) == own] or [entry.config for entry in found]
 
 
 def case_of(spec: KernelSpec, entry: tables.Entry) -> Case:
