@@ -1,4 +1,4 @@
-"""What a request says of contrast, in vLLM's ``extra_args`` (``vllm_xargs`` over HTTP): ``cold_beta``, ``cold_alpha``."""
+"""CoLD fields of a request: `cold_beta` and `cold_alpha` in ``extra_args``, which over HTTP are ``vllm_xargs``."""
 
 import copy
 import math

@@ -3,11 +3,8 @@
 import vllm
 from vllm.config import VllmConfig
 
-from . import SWITCH, versions
+from . import PROCESSOR, SCHEDULER, SWITCH, versions
 from .plugin import is_installed
-
-SCHEDULER = "cold_kernels.integrations.vllm.scheduler.PairScheduler"
-PROCESSOR = "cold_kernels.integrations.vllm.processor:ContrastProcessor"
 
 
 def check_engine(config: VllmConfig) -> None:

@@ -205,6 +205,6 @@ def _check_room(config: VllmConfig, cache: KVCacheConfig) -> None:
     length = config.model_config.max_model_len
     if requests < 2:
         raise ValueError(
-            f"the KV cache holds {requests:.2f} requests of max_model_len {length}, and contrast takes two rows a request; "
+            f"the KV cache holds {requests:.2f} requests of max_model_len {length}, and contrast takes two rows; "
             f"give --max-model-len {int(length * requests / 2)} or less, or more memory for the cache"
         )

@@ -9,17 +9,21 @@ import torch
 from vllm.lora.layers import BaseLayerWithLoRA
 from vllm.utils.import_utils import resolve_obj_by_qualname
 
+import cold_kernels
 from cold_kernels import bgmv_expand, bgmv_expand_slice, bgmv_shrink, bgmv_shrink_expand, lora_row_order
 from cold_kernels.limits import MAX_FUSED_RANK, MAX_RANK
 
 from .plugin import own_wrapper
 from .stacks import stack, stacked
 
+HELD = ("bgmv_shrink", "bgmv_expand", "bgmv_expand_slice", "sgmv_shrink", "sgmv_expand", "sgmv_expand_slice")
+
 
 class Operators:
     """The LoRA products of a wrapper of vLLM's, by the operators; to be put before the platform's own class.
 
-    What is not overridden stays the platform's: experts, classification heads, metadata.
+    What is not overridden stays the platform's: experts, classification heads, metadata. A wrapper that holds its
+    operators as attributes, as vllm-ascend's does for its experts, gets ours there too.
 
     Nothing here synchronises with a device, and nothing that a forward pass does depends on Python values of the
     batch, so that it can be compiled and captured: rows come from tensors at fixed addresses, and rows that a graph
@@ -30,6 +34,9 @@ class Operators:
         self, max_num_batched_tokens: int, max_batches: int, device: torch.device | str, **kwargs: Any
     ) -> None:
         super().__init__(max_num_batched_tokens, max_batches, device, **kwargs)
+        for name in HELD:
+            if name in self.__dict__:
+                setattr(self, name, getattr(cold_kernels, name))
         self._row_order = torch.zeros(len(self._token_lora_indices) + 1, dtype=torch.int32, device=device)
         self._starts: dict[tuple[int, ...], torch.Tensor] = {}
         self._may_skip = torch.device(device).type == "cpu"
