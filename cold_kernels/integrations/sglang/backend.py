@@ -1,0 +1,311 @@
+"""The class that SGLang's LoRA layers call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from sglang.srt.lora.backend.base_backend import BaseLoRABackend
+from sglang.srt.lora.utils import LoRABatchInfo, generate_sequence_lengths, get_lm_head_pruned_lens
+
+from ... import bgmv_expand_slice
+from ...limits import MAX_RANK
+from . import NAME
+from .products import add_grouped, add_static, shrunk
+from .rows import Rows, grouped, packed_columns, rank_factors, row_slots, to_device
+
+
+@dataclass
+class BatchInfo(LoRABatchInfo):
+    """SGLang's description of a batch, its segments being its requests, and what these operators take of it.
+
+    Args:
+        rows: Each token's adapter; of a captured graph in tensors that are written anew before each replay.
+        static: Of a captured graph, by slices and largest rank: the columns and factors of `products.add_static`.
+    """
+
+    rows: Rows | None = None
+    static: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+
+
+class ColdLoRABackend(BaseLoRABackend):
+    """All linear layers, the embedding and the head; experts (MoE) are refused.
+
+    Batches that are not captured take one launch of `bgmv_shrink_expand` for each layer, all of its slices together
+    (q, k, v; gate, up), and for each rank and scaling among the batch's adapters; ranks above 128 take shrink and
+    expand. Captured decode graphs take shrink and expand for each slice, which serve any ranks. Base rows are left
+    alone.
+
+    Args:
+        max_loras_per_batch: Slots, the base model's included.
+        device: Where the model is.
+        server_args: SGLang's, not used.
+    """
+
+    name = NAME
+
+    def __init__(self, max_loras_per_batch: int, device: torch.device, server_args: Any = None, **_: Any) -> None:
+        super().__init__(max_loras_per_batch, torch.device(device))
+        self.captured: BatchInfo | None = None
+
+    @property
+    def is_moe_lora(self) -> bool:
+        """False. SGLang sets it where it wraps experts, which is refused there, before anything runs."""
+        return False
+
+    @is_moe_lora.setter
+    def is_moe_lora(self, value: bool) -> None:
+        if value:
+            raise ValueError(
+                f"--lora-backend {NAME} has no LoRA of experts (MoE): leave gate_up_proj and down_proj out of "
+                "--lora-target-modules, or take SGLang's triton backend"
+            )
+
+    # Batches.
+
+    def init_decode_cuda_graph_batch_info(self, max_bs_in_cuda_graph: int, num_tokens_per_req: int) -> None:
+        """Make the tensors that captured decode graphs read, of all base rows."""
+        requests, slots = max_bs_in_cuda_graph, self.max_loras_per_batch
+        with torch.device(self.device):
+            self.captured = BatchInfo(
+                use_cuda_graph=True,
+                bs=requests,
+                num_segments=requests,
+                seg_indptr=torch.arange(requests + 1, dtype=torch.int32) * num_tokens_per_req,
+                weight_indices=torch.zeros(requests, dtype=torch.int32),
+                lora_ranks=torch.zeros(slots, dtype=torch.int32),
+                scalings=torch.zeros(slots, dtype=torch.float32),
+                max_len=num_tokens_per_req,
+                seg_lens=torch.full((requests,), num_tokens_per_req, dtype=torch.int32),
+                rows=Rows(torch.full((requests * num_tokens_per_req,), -1, dtype=torch.int32), None),
+            )
+
+    def prepare_lora_batch(
+        self,
+        forward_batch: Any,
+        weight_indices: Sequence[int],
+        lora_ranks: Sequence[int],
+        scalings: Sequence[float],
+        use_cuda_graph: bool,
+        use_prefill_cuda_graph: bool = False,
+    ) -> None:
+        """Before each forward pass: which slot each request has, and each slot's rank and scaling."""
+        lengths = generate_sequence_lengths(forward_batch, device="cpu").tolist()
+        if use_cuda_graph:
+            self.batch_info = self._refreshed(weight_indices, lengths, lora_ranks, scalings)
+        else:
+            self.batch_info = self._eager(weight_indices, lengths, lora_ranks, scalings)
+        self.lm_head_batch_info, self.lm_head_pass_batch_infos = None, None
+        pruned = get_lm_head_pruned_lens(forward_batch)
+        if pruned is not None:
+            self.lm_head_batch_info = self._eager(weight_indices, pruned, lora_ranks, scalings)
+            passes = self._get_lm_head_pass_segments(weight_indices, pruned)
+            if passes is not None:
+                self.lm_head_pass_batch_infos = [self._eager(*one, lora_ranks, scalings) for one in passes]
+
+    def prepare_lora_token_segments(
+        self,
+        *,
+        segment_lens: Sequence[int],
+        weight_indices: Sequence[int],
+        lora_ranks: Sequence[int],
+        scalings: Sequence[float],
+    ) -> None:
+        """As `prepare_lora_batch`, of runs of tokens that are no requests."""
+        self.reset_batch_state()
+        self.batch_info = self._eager(weight_indices, segment_lens, lora_ranks, scalings)
+
+    def _eager(
+        self, slots: Sequence[int], lengths: Sequence[int], ranks: Sequence[int], scalings: Sequence[float]
+    ) -> BatchInfo:
+        device, total = self.device, sum(lengths)
+        seg_lens = torch.tensor(lengths, dtype=torch.int32)
+        seg_indptr = torch.zeros(len(lengths) + 1, dtype=torch.int32)
+        torch.cumsum(seg_lens, 0, out=seg_indptr[1:])
+        return BatchInfo(
+            use_cuda_graph=False,
+            bs=len(lengths),
+            num_segments=len(lengths),
+            seg_indptr=to_device(seg_indptr, device),
+            weight_indices=to_device(torch.tensor(slots, dtype=torch.int32), device),
+            lora_ranks=to_device(torch.tensor(ranks, dtype=torch.int32), device),
+            scalings=to_device(torch.tensor(scalings, dtype=torch.float32), device),
+            max_len=max(lengths, default=0),
+            seg_lens=to_device(seg_lens, device),
+            expected_tokens=total,
+            rows=grouped(row_slots(slots, lengths, ranks), ranks, scalings, device),
+        )
+
+    def _refreshed(
+        self, slots: Sequence[int], lengths: Sequence[int], ranks: Sequence[int], scalings: Sequence[float]
+    ) -> BatchInfo:
+        """The captured graphs' tensors, with this batch written into them."""
+        info = self.captured
+        if info is None:
+            raise RuntimeError("a captured batch came before init_decode_cuda_graph_batch_info")
+        if any(length != info.max_len for length in lengths):
+            raise RuntimeError(f"captured graphs have {info.max_len} tokens a request, this batch has {lengths}")
+        indices = row_slots(slots, lengths, ranks)
+        info.bs = info.num_segments = len(slots)
+        info.expected_tokens = len(indices)
+        info.weight_indices[: len(slots)].copy_(to_device(torch.tensor(slots, dtype=torch.int32), self.device))
+        info.lora_ranks.copy_(to_device(torch.tensor(ranks, dtype=torch.int32), self.device))
+        info.scalings.copy_(to_device(torch.tensor(scalings, dtype=torch.float32), self.device))
+        info.rows.indices[: len(indices)].copy_(to_device(indices, self.device))
+        info.rows.indices[len(indices) :].fill_(-1)
+        for key, (columns, factors) in info.static.items():
+            new_columns, new_factors = self._layout(info, *key)
+            columns.copy_(new_columns)
+            factors.copy_(new_factors)
+        return info
+
+    @staticmethod
+    def _layout(info: BatchInfo, slices: int, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+        indices = info.rows.indices
+        columns = packed_columns(indices, info.lora_ranks, slices, most)
+        return columns, rank_factors(indices, info.lora_ranks, info.scalings, most)
+
+    def _of(self, x: torch.Tensor, pruned: BatchInfo | None) -> BatchInfo:
+        """The batch that a layer's input is of.
+
+        Raises:
+            RuntimeError: it has another number of rows.
+        """
+        info = self.get_batch_info() if pruned is None else pruned
+        rows = None if info is None else info.rows.indices.shape[0]
+        if rows is None or rows < x.shape[0] or not info.use_cuda_graph and rows != x.shape[0]:
+            raise RuntimeError(f"a LoRA layer was given {x.shape[0]} rows, but the batch was prepared for {rows}")
+        return info
+
+    # Layers.
+
+    def forward_with_base(
+        self,
+        layer: Any,
+        x: torch.Tensor,
+        base_fn: Callable[[], torch.Tensor],
+        lora_a: torch.Tensor,
+        lora_b: torch.Tensor,
+        output_offset: torch.Tensor,
+        offsets: Sequence[int],
+        *,
+        all_reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        kind: str = "linear",
+        pruned_batch_info: BatchInfo | None = None,
+    ) -> torch.Tensor:
+        """A layer's output with LoRA.
+
+        Where inputs are shared out among ranks (row-parallel layers), each adds the product of its own share before the
+        one reduction; SGLang's own backends reduce the small product by itself.
+        """
+        if not x.is_floating_point():  # token ids
+            return layer.apply_lora(base_fn(), x)
+        output = self._add(x, lora_a, lora_b, base_fn(), output_offset, offsets, pruned_batch_info)
+        return output if all_reduce is None else all_reduce(output)
+
+    def run_qkv_lora(
+        self,
+        x: torch.Tensor,
+        qkv_lora_a: torch.Tensor,
+        qkv_lora_b: torch.Tensor,
+        output_offset: torch.Tensor,
+        output_offset_cpu: torch.Tensor,
+        max_qkv_out_dim: int = 0,
+        base_output: torch.Tensor | None = None,
+        n_slices: int = 3,
+        **_: Any,
+    ) -> torch.Tensor:
+        """The products of slices of any widths, added to ``base_output`` or alone."""
+        return self._add(x, qkv_lora_a, qkv_lora_b, base_output, output_offset, output_offset_cpu.tolist())
+
+    def run_gate_up_lora(
+        self,
+        x: torch.Tensor,
+        gate_up_lora_a: torch.Tensor,
+        gate_up_lora_b: torch.Tensor,
+        output_offset: torch.Tensor,
+        output_offset_cpu: torch.Tensor,
+        base_output: torch.Tensor | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
+        """The products of two slices of one width, added to ``base_output`` or alone."""
+        return self._add(x, gate_up_lora_a, gate_up_lora_b, base_output, output_offset, output_offset_cpu.tolist())
+
+    def run_lora_a_sgemm(
+        self, x: torch.Tensor, weights: torch.Tensor, pruned_batch_info: BatchInfo | None = None, **_: Any
+    ) -> torch.Tensor:
+        """The small product of a layer of one slice, ``[T, M]`` float32: scaled, and 0 beyond each adapter's rank."""
+        info = self._of(x, pruned_batch_info)
+        most = _checked_rank(weights.shape[1])
+        indices = info.rows.indices[: x.shape[0]]
+        factors = rank_factors(indices, info.lora_ranks, info.scalings, most)
+        return torch.where(factors != 0, shrunk(x, weights, indices, most) * factors, 0.0)
+
+    def run_lora_b_sgemm(
+        self,
+        x: torch.Tensor,
+        weights: torch.Tensor,
+        base_output: torch.Tensor | None = None,
+        pruned_batch_info: BatchInfo | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
+        """The large product of a layer of one slice, of what `run_lora_a_sgemm` or `run_lora_a_embedding` gives."""
+        info = self._of(x, pruned_batch_info)
+        width = weights.shape[1]
+        output = x.new_zeros(x.shape[0], width, dtype=weights.dtype) if base_output is None else base_output
+        bgmv_expand_slice(x.float(), weights, output, info.rows.indices[: x.shape[0]], 0, width)
+        return output
+
+    def run_lora_a_embedding(
+        self,
+        input_ids: torch.Tensor,
+        weights: torch.Tensor,
+        vocab_size: int,
+        extra_embeddings: torch.Tensor | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
+        """Each token's column of its adapter's A ``[L, M, V]``: ``[T, M]`` float32, scaled, 0 beyond the rank and for
+        ids outside of the vocabulary (placeholders of images).
+
+        Raises:
+            ValueError: an adapter brings embeddings of new tokens.
+        """
+        if extra_embeddings is not None:
+            raise ValueError(f"--lora-backend {NAME} has no embeddings of tokens that an adapter adds")
+        info = self._of(input_ids, None)
+        indices = info.rows.indices[: input_ids.shape[0]]
+        inside = (input_ids >= 0) & (input_ids < weights.shape[2])
+        found = weights[indices.clamp(min=0).long(), :, input_ids.where(inside, 0).long()].float()
+        factors = rank_factors(indices.where(inside, -1), info.lora_ranks, info.scalings, weights.shape[1])
+        return torch.where(factors != 0, found * factors, 0.0)
+
+    def _add(
+        self,
+        x: torch.Tensor,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        base_output: torch.Tensor | None,
+        starts: torch.Tensor,
+        offsets: Sequence[int],
+        pruned: BatchInfo | None = None,
+    ) -> torch.Tensor:
+        slices, most = len(offsets) - 1, b.shape[2]
+        if a.shape[1] != slices * most or b.shape[1] != offsets[-1]:
+            raise ValueError(f"weights {list(a.shape)} and {list(b.shape)} are not of slices at {list(offsets)}")
+        info = self._of(x, pruned)
+        _checked_rank(most)
+        output = x.new_zeros(x.shape[0], offsets[-1]) if base_output is None else base_output
+        if info.rows.groups is not None:
+            add_grouped(x, a, b, output, starts[:slices], offsets, info.rows)
+            return output
+        if (slices, most) not in info.static:
+            info.static[slices, most] = self._layout(info, slices, most)
+        columns, factors = (tensor[: x.shape[0]] for tensor in info.static[slices, most])
+        add_static(x, a, b, output, offsets, info.rows.indices[: x.shape[0]], columns, factors)
+        return output
+
+
+def _checked_rank(most: int) -> int:
+    if most > MAX_RANK:
+        raise ValueError(f"--max-lora-rank is {most}; --lora-backend {NAME} takes ranks to {MAX_RANK}")
+    return most
