@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from sglang.srt.environ import envs
 from sglang.srt.lora.backend.base_backend import BaseLoRABackend
 from sglang.srt.lora.utils import LoRABatchInfo, generate_sequence_lengths, get_lm_head_pruned_lens
 
@@ -40,11 +41,16 @@ class ColdLoRABackend(BaseLoRABackend):
         max_loras_per_batch: Slots, the base model's included.
         device: Where the model is.
         server_args: SGLang's, not used.
+
+    Raises:
+        ValueError: SGLang's experiment with kernels of its own is on, which would go past this backend.
     """
 
     name = NAME
 
     def __init__(self, max_loras_per_batch: int, device: torch.device, server_args: Any = None, **_: Any) -> None:
+        if envs.SGLANG_EXPERIMENTAL_LORA_OPTI.get():
+            raise ValueError(f"--lora-backend {NAME} and SGLANG_EXPERIMENTAL_LORA_OPTI do not go together; unset one")
         super().__init__(max_loras_per_batch, torch.device(device))
         self.captured: BatchInfo | None = None
 
@@ -232,9 +238,20 @@ class ColdLoRABackend(BaseLoRABackend):
         return self._add(x, gate_up_lora_a, gate_up_lora_b, base_output, output_offset, output_offset_cpu.tolist())
 
     def run_lora_a_sgemm(
-        self, x: torch.Tensor, weights: torch.Tensor, pruned_batch_info: BatchInfo | None = None, **_: Any
+        self,
+        x: torch.Tensor,
+        weights: torch.Tensor,
+        pruned_batch_info: BatchInfo | None = None,
+        stack_num: int = 1,
+        **_: Any,
     ) -> torch.Tensor:
-        """The small product of a layer of one slice, ``[T, M]`` float32: scaled, and 0 beyond each adapter's rank."""
+        """The small product of a layer of one slice, ``[T, M]`` float32: scaled, and 0 beyond each adapter's rank.
+
+        Raises:
+            ValueError: the layer has more slices, which `run_qkv_lora` takes.
+        """
+        if stack_num != 1:
+            raise ValueError(f"stack_num is {stack_num}; run_lora_a_sgemm takes 1, run_qkv_lora more")
         info = self._of(x, pruned_batch_info)
         most = _checked_rank(weights.shape[1])
         indices = info.rows.indices[: x.shape[0]]

@@ -78,6 +78,7 @@ class HookRegistry:
 def install(monkeypatch, **changes):
     """Put the stand-in where SGLang would be imported from; ``changes`` take its modules' contents' places."""
     contents = {
+        "sglang.srt.environ": dict(envs=SimpleNamespace(SGLANG_EXPERIMENTAL_LORA_OPTI=SimpleNamespace(get=bool))),
         "sglang.srt.lora.backend.base_backend": dict(BaseLoRABackend=BaseLoRABackend),
         "sglang.srt.lora.backend.lora_registry": dict(registered={}),
         "sglang.srt.lora.utils": dict(

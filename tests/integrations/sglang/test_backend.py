@@ -1,5 +1,6 @@
 """The LoRA backend of SGLang on batches made by hand, beside float64; SGLang itself is not run."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -229,5 +230,13 @@ def test_what_cannot_be_done_is_refused_by_name(make):
         backend.run_lora_a_embedding(torch.zeros(2).long(), pool.a, HIDDEN, extra_embeddings=x)
     with pytest.raises(ValueError, match=r"are not of slices at \[0, 32, 64\]"):
         backend.forward_with_base(None, x[:2], x[:2].clone, pool.a, pool.b, pool.starts, [0, 32, 64])
+    with pytest.raises(ValueError, match="stack_num is 3; run_lora_a_sgemm takes 1"):
+        backend.run_lora_a_sgemm(x[:2], pool.a, stack_num=3)
     with pytest.raises(RuntimeError, match="before init_decode_cuda_graph_batch_info"):
         prepared(backend, pool, [1, 2], [1, 1], graph=True)
+
+
+def test_sglangs_experiment_with_kernels_of_its_own_is_refused(make, monkeypatch):
+    monkeypatch.setattr(sys.modules["sglang.srt.environ"].envs.SGLANG_EXPERIMENTAL_LORA_OPTI, "get", lambda: True)
+    with pytest.raises(ValueError, match="SGLANG_EXPERIMENTAL_LORA_OPTI do not go together"):
+        make()

@@ -2,6 +2,9 @@
 
 import argparse
 import logging
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,13 @@ def test_the_backend_is_offered_and_made_only_when_asked_for(under, caplog):
     assert not caplog.records
 
 
+def test_the_distribution_has_the_entry_point():
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    ((name, value),) = project["entry-points"]["sglang.srt.plugins"].items()
+    assert EntryPoint(name, value, "sglang.srt.plugins").load() is plugin.register
+
+
 def test_another_version_gets_a_warning_that_names_both(under, caplog):
     caplog.set_level(logging.WARNING)
     registered = under("0.6.0")
@@ -63,7 +73,7 @@ def test_a_base_class_without_the_calls_is_refused(under):
 def test_without_a_registry_sglang_goes_on_and_is_told(monkeypatch, caplog):
     monkeypatch.setattr(plugin, "version", lambda name: "0.4.0")
     install(monkeypatch)
-    monkeypatch.delitem(__import__("sys").modules, "sglang.srt.lora.backend.lora_registry")
+    monkeypatch.delitem(sys.modules, "sglang.srt.lora.backend.lora_registry")
     plugin.register()
     (record,) = caplog.records
     assert "--lora-backend cold_kernels is not offered" in record.getMessage() and not HookRegistry.hooks
