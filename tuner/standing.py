@@ -1,5 +1,6 @@
 """What launches take under the compiler that is installed here, with which evidence, and why."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from cold_kernels import tables
 from cold_kernels.ascend.errors import CompilationFailed
 from cold_kernels.ascend.installation import toolchain_problem, toolchain_versions
 from cold_kernels.ascend.machine import Machine
+from cold_kernels.spec import KernelSpec
 from cold_kernels.specs import KERNELS, load
 
 from .search.recompiled import program_of
@@ -18,7 +20,9 @@ def launch_lines() -> list[str]:
     versions, chips_of, open_ = toolchain_versions(), {}, []
     for chip in tables.shipped_chips():
         counted = _counted(chip, versions)
-        said = ", ".join(f"{count} tuned configurations as {_weight(*kind)}" for kind, count in counted.items())
+        said = ", ".join(
+            f"{_number(count, 'tuned configuration')} as {_weight(*kind)}" for kind, count in counted.items()
+        )
         chips_of.setdefault(said, []).append(chip)
         open_ += [chip] if any("not compared" in why for _, why in counted) else []
     lines = [f"Launches on {', '.join(chips)} take {said}" for said, chips in chips_of.items()]
@@ -34,18 +38,22 @@ def compare(machine: Machine, progress: Callable[[str], None]) -> None:
     """
     for name in KERNELS:
         spec = load(name)
-
-        def today(entry: tables.Entry) -> str:
-            try:
-                return program_of(spec, machine, entry)
-            except CompilationFailed:
-                return ""
-
-        found = tables.compare_programs(spec, machine.chip.name, dict(machine.versions), today)
+        again = functools.partial(today, spec, machine)
+        found = tables.compare_programs(spec, machine.chip.name, dict(machine.versions), again)
         if found is None:
             progress(f"{name}: its tables were made with {tables.versions_text(dict(machine.versions))}")
         else:
-            progress(f"{name}: {len(found.same)} programs are the same, {len(found.different)} are others")
+            others = len(found.different)
+            same = _number(len(found.same), "program")
+            progress(f"{name}: {same} the same, {others} {'another' if others == 1 else 'others'}")
+
+
+def today(spec: KernelSpec, machine: Machine, entry: tables.Entry) -> str:
+    """The digest of an entry's program today; "" where it does not compile."""
+    try:
+        return program_of(spec, machine, entry)
+    except CompilationFailed:
+        return ""
 
 
 def _counted(chip: str, versions: dict[str, str]) -> Counter[tuple[str, str]]:
@@ -57,6 +65,10 @@ def _counted(chip: str, versions: dict[str, str]) -> Counter[tuple[str, str]]:
         for table, _ in tables.read(spec, chip):
             counted.update(tables.evidence_under(entry, table, versions, comparison) for entry in table.entries)
     return counted
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _weight(evidence: str, why: str) -> str:
