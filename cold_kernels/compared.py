@@ -20,13 +20,15 @@ class Comparison:
         versions: The compiler's parts that compiled them again.
         source: Digest of the kernel's text, as in its tables.
         same: Of the programs that came out byte for byte as they were judged, their digests in the tables.
-        different: Of those that came out as others, or did not compile.
+        different: Of those that came out as others.
+        broken: Of those that did not compile.
     """
 
     versions: Mapping[str, str]
     source: str
     same: frozenset[str]
     different: frozenset[str]
+    broken: frozenset[str]
 
 
 def place(directory: Path, chip: str, kernel: str) -> Path:
@@ -42,6 +44,7 @@ def keep(path: Path, comparison: Comparison) -> None:
         source=comparison.source,
         same=sorted(comparison.same),
         different=sorted(comparison.different),
+        broken=sorted(comparison.broken),
     )
     write_whole(path, json.dumps(record, indent=1) + "\n")
     kept.cache_clear()
@@ -56,8 +59,8 @@ def kept(path: Path) -> Comparison | None:
         data = json.loads(path.read_text())
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r}, not {FORMAT}")
-        same, different = (frozenset(data[name]) for name in ("same", "different"))
-        return Comparison(dict(data["versions"]), str(data["source"]), same, different)
+        found = (frozenset(data[name]) for name in ("same", "different", "broken"))
+        return Comparison(dict(data["versions"]), str(data["source"]), *found)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         warnings.warn(f"skipping {path}: {problem!s}", stacklevel=2)
         return None

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
     if path.exists() and (old := _read(path, spec, table.chip)):
         mine = {entry.shape for entry in table.entries}
         shaping = {spec.group_of(entry.shape): spec.shaping(entry.config) for entry in table.entries}
-        comparison = comparison_of(spec, table.chip)
+        comparison = comparison_of(spec, table.chip, table.versions)
         kept = tuple(
             replace(entry, evidence=evidence_under(entry, old, table.versions, comparison)[0])
             for entry in old.entries
@@ -142,15 +142,20 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
 
     Tunables in ``spec.invariant`` follow from the group's sizes and dtype alone, whatever the other
     dimensions. A table made with other compiler ``versions`` keeps its configurations; their evidence is what
-    `evidence_under` says.
+    `evidence_under` says, and those that were seen not to compile are not taken.
     """
-    tables = read(spec, chip)
+    tables, comparison = read(spec, chip), comparison_of(spec, chip, versions)
     if found := group_entries(spec, shape, tables):
         table, path, entries = found
+        if comparison and versions != table.versions:
+            entries = [entry for entry in entries if entry.programs not in comparison.broken]
+        if not entries:
+            reason = f"{versions_text(versions)} compiles nothing that {path} has for {shape}"
+            return Selection(spec.default_for(shape), RUNGS[0], f"default: {reason}")
         entry = nearest(spec, entries, shape)
         exact = entry.shape == spec.key(shape)
         reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
-        evidence, why = evidence_under(entry, table, versions, comparison_of(spec, chip))
+        evidence, why = evidence_under(entry, table, versions, comparison)
         if entry.shape.dtype != shape.dtype:
             evidence = RUNGS[0]
         return Selection(entry.config, evidence, f"{reason}; {why}" if why else reason)
@@ -171,22 +176,27 @@ def evidence_under(
         entry: Of the table.
         table: Its versions are those that the entry was judged with.
         versions: Those that are installed.
-        comparison: From `comparison_of`; that of another text or other versions does not count.
+        comparison: From `comparison_of`, of the same versions.
     """
     if versions is None or versions == table.versions:
         return entry.evidence, ""
     about = f"tuned with {versions_text(table.versions)}; {versions_text(versions)}"
-    if comparison and (comparison.versions, comparison.source) == (versions, table.source):
+    if comparison:
         if entry.programs in comparison.same:
             return entry.evidence, f"{about} makes the same program"
         if entry.programs in comparison.different:
             return RUNGS[0], f"{about} makes another program"
+        if entry.programs in comparison.broken:
+            return RUNGS[0], f"{about} does not compile it, and launches take another"
     return RUNGS[0], f"{about} is installed, and the programs were not compared"
 
 
-def comparison_of(spec: KernelSpec, chip: str) -> Comparison | None:
-    """What `compare_programs` kept in the user's directory."""
-    return compared.kept(compared.place(user_directory(), chip, spec.name))
+def comparison_of(spec: KernelSpec, chip: str, versions: Mapping[str, str] | None) -> Comparison | None:
+    """What `compare_programs` kept in the user's directory, if it is of these versions and of the kernel's text."""
+    kept = compared.kept(compared.place(user_directory(), chip, spec.name))
+    if kept is None or (kept.versions, kept.source) != (versions, source_digest(spec)):
+        return None
+    return kept
 
 
 def compare_programs(
@@ -207,9 +217,10 @@ def compare_programs(
     found = {(entry.programs, program_of(entry)) for table in others for entry in table.entries if entry.programs}
     if not found:
         return None
-    different = frozenset(before for before, now in found if now != before)
-    same = frozenset(before for before, _ in found) - different
-    comparison = Comparison(versions, source_digest(spec), same, different)
+    broken = frozenset(before for before, now in found if not now)
+    different = frozenset(before for before, now in found if now != before) - broken
+    same = frozenset(before for before, _ in found) - different - broken
+    comparison = Comparison(versions, source_digest(spec), same, different, broken)
     compared.keep(compared.place(user_directory(), chip, spec.name), comparison)
     return comparison
 

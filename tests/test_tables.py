@@ -125,12 +125,20 @@ def test_under_another_compiler_the_program_decides(directory):
     compared(directory, N1="N1", N64="another", N4096="")
     found = {n: chosen(n, 8, versions=NEWER) for n in (1, 64, 4096)}
     assert {one.config.DEPTH for one in found.values()} == {2}
-    assert [one.evidence for one in found.values()] == ["simulated", "legal", "legal"]
+    assert [one.evidence for one in found.values()] == ["simulated", "legal", "legal"]  # the last takes the nearest
     said = "tuned with triton-ascend 3.2.0; triton-ascend 3.2.2 makes"
     assert found[1].reason.endswith(f"{said} the same program")
     assert found[64].reason.endswith(f"{said} another program")
-    assert found[4096].reason.endswith(f"{said} another program")
+    assert found[4096].reason.startswith("nearest bucket, N=64 M=8")
     assert chosen(1, 8).reason.endswith("copy_rows.json")  # nothing to say of the versions that made it
+
+
+def test_where_nothing_tuned_compiles_the_default_is_taken(directory):
+    compared(directory, N1="", N64="")
+    found = chosen(1, 8, versions=NEWER)
+    assert (found.config, found.evidence) == (copies.default, "legal")
+    assert found.reason.startswith("default: triton-ascend 3.2.2 compiles nothing that ") and "N=1 M=8" in found.reason
+    assert chosen(1, 8).config.DEPTH == 2
 
 
 def test_what_was_not_compared_is_legal_and_says_so(directory):
@@ -153,7 +161,7 @@ def test_a_comparison_of_another_text_of_the_kernel_does_not_count(directory):
 def test_two_entries_of_one_program_that_differ_now_are_different(directory):
     write(directory, copies, table(*(dataclasses.replace(entry(n, 8), programs="one") for n in (4, 9))))
     found = tables.compare_programs(copies, CHIP, NEWER, lambda one: "one" if one.shape.N == 4 else "other")
-    assert (found.same, found.different) == (frozenset(), {"one"})
+    assert (found.same, found.different, found.broken) == (frozenset(), {"one"}, frozenset())
 
 
 def test_there_is_nothing_to_compare_in_tables_of_this_compiler(directory):

@@ -43,9 +43,8 @@ def compare(machine: Machine, progress: Callable[[str], None]) -> None:
         if found is None:
             progress(f"{name}: its tables were made with {tables.versions_text(dict(machine.versions))}")
         else:
-            others = len(found.different)
-            same = _number(len(found.same), "program")
-            progress(f"{name}: {same} the same, {others} {'another' if others == 1 else 'others'}")
+            same, other, broken = map(len, (found.same, found.different, found.broken))
+            progress(f"{name}: {_number(same, 'program')} the same, {other} different, {broken} that do not compile")
 
 
 def today(spec: KernelSpec, machine: Machine, entry: tables.Entry) -> str:
@@ -61,7 +60,7 @@ def _counted(chip: str, versions: dict[str, str]) -> Counter[tuple[str, str]]:
     counted = Counter()
     for name in KERNELS:
         spec = load(name)
-        comparison = tables.comparison_of(spec, chip)
+        comparison = tables.comparison_of(spec, chip, versions)
         for table, _ in tables.read(spec, chip):
             counted.update(tables.evidence_under(entry, table, versions, comparison) for entry in table.entries)
     return counted

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("triton")
 import cold_kernels.ascend.machine
 from cold_kernels import launch, tables
+from cold_kernels.ascend.errors import CompilationFailed
 from cold_kernels.devices import Device
 from cold_kernels.record import Record
 from cold_kernels.tables import Entry, Table
@@ -82,7 +83,7 @@ def test_other_versions_before_and_after_the_programs_were_compared(here, capsys
     assert (evidence(8192), evidence(40000)) == ("legal", "legal")
 
     standing.compare(machine, print)
-    assert capsys.readouterr().out == "tiny_add: 1 program the same, 1 another\n"
+    assert capsys.readouterr().out == "tiny_add: 1 program the same, 1 different, 0 that do not compile\n"
     launch.forget()
     assert (evidence(8192), evidence(40000)) == ("simulated", "legal")
     assert standing.launch_lines() == [
@@ -93,14 +94,19 @@ def test_other_versions_before_and_after_the_programs_were_compared(here, capsys
     assert evidence(8192) == "legal" and "not compared" in standing.launch_lines()[0]
 
 
-def test_a_configuration_that_no_longer_compiles_is_another_program(here):
+def test_a_configuration_that_no_longer_compiles_is_not_launched(here, monkeypatch):
     machine = here({"fake": "2"})
-    entry = tables.read(tiny_add, CHIP)[0][0].entries[0]
-    broken = dataclasses.replace(entry, config=Record(entry.config, TILE=64))
-    found = tables.compare_programs(
-        tiny_add, CHIP, dict(machine.versions), lambda one: standing.today(tiny_add, machine, broken)
-    )
-    assert not found.same and len(found.different) == 2
+
+    def refusing(kernel, signature, constants, options):
+        if constants["TILE"] == 2048:
+            raise CompilationFailed("linalg", ["no such luck"], "add")
+        return machine.compile(kernel, signature, constants, options)
+
+    standing.compare(dataclasses.replace(machine, compile=refusing), print)
+    launch.forget()
+    found = launch.selection(tiny_add, Record(N=40000, dtype="fp32"), Device("ascend", CHIP, 40))
+    assert (found.config.TILE, found.evidence) == (1024, "simulated") and "nearest bucket" in found.reason
+    assert "fake 2 does not compile it, and launches take another" in standing.launch_lines()[0]
 
 
 def test_without_the_open_compiler_doctor_says_what_comparing_takes(here, monkeypatch):
@@ -117,7 +123,7 @@ def test_doctor_compares_and_prints(here, monkeypatch, capsys):
     monkeypatch.setattr(doctor, "mixed_triton", lambda: None)
     main(["doctor", "--programs", CHIP])
     said = capsys.readouterr().out
-    assert "tiny_add: 2 programs the same, 0 others" in said
+    assert "tiny_add: 2 programs the same, 0 different, 0 that do not compile" in said
     assert f"Launches on {CHIP} take 2 tuned configurations as simulated" in said
     main(["doctor"])
     assert "fake 2 makes the same program" in capsys.readouterr().out

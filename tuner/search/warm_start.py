@@ -53,7 +53,7 @@ def beside_tables(
     if found is None:
         return None
     table, _, entries = found
-    kept, comparison = [], tables.comparison_of(spec, chip)
+    kept, comparison = [], tables.comparison_of(spec, chip, versions)
     for entry in entries:
         if entry.shape.dtype != dtype:
             entry = tables.Entry(Record(entry.shape, dtype=dtype), entry.config, tables.RUNGS[0])
