@@ -1,7 +1,7 @@
 """A LoRA backend of SGLang that runs these operators, asked for by ``--lora-backend cold_kernels``.
 
 Written against the source in the wheels of `READ_VERSIONS`, without SGLang being run. `plugin` is what SGLang loads,
-`backend` the class that it makes; `rows` and `products` know nothing of SGLang.
+`backend` the class that it makes, `batches` what that prepares; `rows` and `products` know nothing of SGLang.
 """
 
 NAME = "cold_kernels"

@@ -1,32 +1,19 @@
 """The class that SGLang's LoRA layers call."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from sglang.srt.environ import envs
 from sglang.srt.lora.backend.base_backend import BaseLoRABackend
-from sglang.srt.lora.utils import LoRABatchInfo, generate_sequence_lengths, get_lm_head_pruned_lens
+from sglang.srt.lora.utils import generate_sequence_lengths, get_lm_head_pruned_lens
 
 from ... import bgmv_expand_slice
 from ...limits import MAX_RANK
 from . import NAME
+from .batches import BatchInfo, captured_batch, eager_batch, layout, refresh
 from .products import add_grouped, add_static, shrunk
-from .rows import Rows, grouped, packed_columns, rank_factors, row_slots, to_device
-
-
-@dataclass
-class BatchInfo(LoRABatchInfo):
-    """SGLang's description of a batch, its segments being its requests, and what these operators take of it.
-
-    Args:
-        rows: Each token's adapter; of a captured graph in tensors that are written anew before each replay.
-        static: Of a captured graph, by slices and largest rank: the columns and factors of `products.add_static`.
-    """
-
-    rows: Rows | None = None
-    static: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+from .rows import rank_factors
 
 
 class ColdLoRABackend(BaseLoRABackend):
@@ -71,20 +58,7 @@ class ColdLoRABackend(BaseLoRABackend):
 
     def init_decode_cuda_graph_batch_info(self, max_bs_in_cuda_graph: int, num_tokens_per_req: int) -> None:
         """Make the tensors that captured decode graphs read, of all base rows."""
-        requests, slots = max_bs_in_cuda_graph, self.max_loras_per_batch
-        with torch.device(self.device):
-            self.captured = BatchInfo(
-                use_cuda_graph=True,
-                bs=requests,
-                num_segments=requests,
-                seg_indptr=torch.arange(requests + 1, dtype=torch.int32) * num_tokens_per_req,
-                weight_indices=torch.zeros(requests, dtype=torch.int32),
-                lora_ranks=torch.zeros(slots, dtype=torch.int32),
-                scalings=torch.zeros(slots, dtype=torch.float32),
-                max_len=num_tokens_per_req,
-                seg_lens=torch.full((requests,), num_tokens_per_req, dtype=torch.int32),
-                rows=Rows(torch.full((requests * num_tokens_per_req,), -1, dtype=torch.int32), None),
-            )
+        self.captured = captured_batch(max_bs_in_cuda_graph, num_tokens_per_req, self.max_loras_per_batch, self.device)
 
     def prepare_lora_batch(
         self,
@@ -97,17 +71,20 @@ class ColdLoRABackend(BaseLoRABackend):
     ) -> None:
         """Before each forward pass: which slot each request has, and each slot's rank and scaling."""
         lengths = generate_sequence_lengths(forward_batch, device="cpu").tolist()
-        if use_cuda_graph:
-            self.batch_info = self._refreshed(weight_indices, lengths, lora_ranks, scalings)
+        if not use_cuda_graph:
+            self.batch_info = eager_batch(weight_indices, lengths, lora_ranks, scalings, self.device)
+        elif self.captured is None:
+            raise RuntimeError("a captured batch came before init_decode_cuda_graph_batch_info")
         else:
-            self.batch_info = self._eager(weight_indices, lengths, lora_ranks, scalings)
+            refresh(self.captured, weight_indices, lengths, lora_ranks, scalings)
+            self.batch_info = self.captured
         self.lm_head_batch_info, self.lm_head_pass_batch_infos = None, None
         pruned = get_lm_head_pruned_lens(forward_batch)
         if pruned is not None:
-            self.lm_head_batch_info = self._eager(weight_indices, pruned, lora_ranks, scalings)
+            self.lm_head_batch_info = eager_batch(weight_indices, pruned, lora_ranks, scalings, self.device)
             passes = self._get_lm_head_pass_segments(weight_indices, pruned)
             if passes is not None:
-                self.lm_head_pass_batch_infos = [self._eager(*one, lora_ranks, scalings) for one in passes]
+                self.lm_head_pass_batch_infos = [eager_batch(*one, lora_ranks, scalings, self.device) for one in passes]
 
     def prepare_lora_token_segments(
         self,
@@ -119,57 +96,7 @@ class ColdLoRABackend(BaseLoRABackend):
     ) -> None:
         """As `prepare_lora_batch`, of runs of tokens that are no requests."""
         self.reset_batch_state()
-        self.batch_info = self._eager(weight_indices, segment_lens, lora_ranks, scalings)
-
-    def _eager(
-        self, slots: Sequence[int], lengths: Sequence[int], ranks: Sequence[int], scalings: Sequence[float]
-    ) -> BatchInfo:
-        device, total = self.device, sum(lengths)
-        seg_lens = torch.tensor(lengths, dtype=torch.int32)
-        seg_indptr = torch.zeros(len(lengths) + 1, dtype=torch.int32)
-        torch.cumsum(seg_lens, 0, out=seg_indptr[1:])
-        return BatchInfo(
-            use_cuda_graph=False,
-            bs=len(lengths),
-            num_segments=len(lengths),
-            seg_indptr=to_device(seg_indptr, device),
-            weight_indices=to_device(torch.tensor(slots, dtype=torch.int32), device),
-            lora_ranks=to_device(torch.tensor(ranks, dtype=torch.int32), device),
-            scalings=to_device(torch.tensor(scalings, dtype=torch.float32), device),
-            max_len=max(lengths, default=0),
-            seg_lens=to_device(seg_lens, device),
-            expected_tokens=total,
-            rows=grouped(row_slots(slots, lengths, ranks), ranks, scalings, device),
-        )
-
-    def _refreshed(
-        self, slots: Sequence[int], lengths: Sequence[int], ranks: Sequence[int], scalings: Sequence[float]
-    ) -> BatchInfo:
-        """The captured graphs' tensors, with this batch written into them."""
-        info = self.captured
-        if info is None:
-            raise RuntimeError("a captured batch came before init_decode_cuda_graph_batch_info")
-        if any(length != info.max_len for length in lengths):
-            raise RuntimeError(f"captured graphs have {info.max_len} tokens a request, this batch has {lengths}")
-        indices = row_slots(slots, lengths, ranks)
-        info.bs = info.num_segments = len(slots)
-        info.expected_tokens = len(indices)
-        info.weight_indices[: len(slots)].copy_(to_device(torch.tensor(slots, dtype=torch.int32), self.device))
-        info.lora_ranks.copy_(to_device(torch.tensor(ranks, dtype=torch.int32), self.device))
-        info.scalings.copy_(to_device(torch.tensor(scalings, dtype=torch.float32), self.device))
-        info.rows.indices[: len(indices)].copy_(to_device(indices, self.device))
-        info.rows.indices[len(indices) :].fill_(-1)
-        for key, (columns, factors) in info.static.items():
-            new_columns, new_factors = self._layout(info, *key)
-            columns.copy_(new_columns)
-            factors.copy_(new_factors)
-        return info
-
-    @staticmethod
-    def _layout(info: BatchInfo, slices: int, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-        indices = info.rows.indices
-        columns = packed_columns(indices, info.lora_ranks, slices, most)
-        return columns, rank_factors(indices, info.lora_ranks, info.scalings, most)
+        self.batch_info = eager_batch(weight_indices, segment_lens, lora_ranks, scalings, self.device)
 
     def _of(self, x: torch.Tensor, pruned: BatchInfo | None) -> BatchInfo:
         """The batch that a layer's input is of.
@@ -315,9 +242,7 @@ class ColdLoRABackend(BaseLoRABackend):
         if info.rows.groups is not None:
             add_grouped(x, a, b, output, starts[:slices], offsets, info.rows)
             return output
-        if (slices, most) not in info.static:
-            info.static[slices, most] = self._layout(info, slices, most)
-        columns, factors = (tensor[: x.shape[0]] for tensor in info.static[slices, most])
+        columns, factors = (tensor[: x.shape[0]] for tensor in layout(info, slices, most))
         add_static(x, a, b, output, offsets, info.rows.indices[: x.shape[0]], columns, factors)
         return output
 

@@ -99,8 +99,8 @@ def install(monkeypatch, **changes):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(HookRegistry, "hooks", [])
-    for ours in [name for name in sys.modules if name == "cold_kernels.integrations.sglang.backend"]:
-        monkeypatch.delitem(sys.modules, ours)
+    for ours in ("backend", "batches"):
+        monkeypatch.delitem(sys.modules, f"cold_kernels.integrations.sglang.{ours}", raising=False)
     return registry["registered"]
 
 
