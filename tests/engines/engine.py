@@ -10,12 +10,12 @@ from vllm import LLM, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.lora.request import LoRARequest
 
-from cold_kernels.integrations import vllm as plugin
+from cold_kernels.integrations.vllm import names
 
 from .served import CONTEXT, Served
 
 NEW = 16
-CONTRAST = dict(scheduler_cls=plugin.SCHEDULER, logits_processors=[plugin.PROCESSOR], async_scheduling=False)
+CONTRAST = dict(scheduler_cls=names.SCHEDULER, logits_processors=[names.PROCESSOR], async_scheduling=False)
 
 
 @dataclass

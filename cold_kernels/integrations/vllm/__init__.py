@@ -6,13 +6,7 @@ by ``COLD_KERNELS_VLLM=1`` or by name in ``VLLM_PLUGINS``.
 
 import os
 
-SCHEDULER = "cold_kernels.integrations.vllm.scheduler.PairScheduler"
-PROCESSOR = "cold_kernels.integrations.vllm.processor:ContrastProcessor"
-MIDDLEWARE = "cold_kernels.integrations.vllm.middleware.RefuseWhatIsIgnored"
-"""What vLLM's options name for contrast: ``--scheduler-cls``, ``--logits-processors``, ``--middleware``."""
-SWITCH = "COLD_KERNELS_VLLM"
-NAME = "cold_kernels"
-"""The entry point's name, by which ``VLLM_PLUGINS`` knows it."""
+from .names import NAME, SWITCH
 
 
 def asked_for() -> bool:

@@ -5,9 +5,9 @@ import warnings
 import vllm
 from vllm.platforms import current_platform
 
-from . import SWITCH, versions
+from . import versions
+from .names import FACTORY, SWITCH
 
-FACTORY = "cold_kernels.integrations.vllm.wrapper.wrapper_for_platform"
 _own: dict[str, str] = {}
 
 

@@ -3,7 +3,8 @@
 import vllm
 from vllm.config import VllmConfig
 
-from . import PROCESSOR, SCHEDULER, SWITCH, versions
+from . import versions
+from .names import PROCESSOR, SCHEDULER, SWITCH
 from .plugin import is_installed
 
 

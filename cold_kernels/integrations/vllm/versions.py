@@ -4,7 +4,7 @@ from packaging.version import Version
 
 RUN = ("0.30.0", "0.32.0")
 """The end-to-end tests run in these, in the builds for CPUs."""
-READ = ("0.23.0", "0.28.0", "0.29.0", "0.31.0")
+READ = ("0.23.0", "0.24.0", "0.25.1", "0.27.1", "0.28.0", "0.29.0", "0.31.0")
 """Their sources were read: the LoRA wrapper's methods are those of the releases that are run."""
 
 

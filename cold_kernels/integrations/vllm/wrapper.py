@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import sys
 import warnings
 from typing import Any
 
@@ -93,6 +94,7 @@ class Operators:
         """``y[:, s] (+)= B[s] x[s]`` for each slice s of the columns from ``offset_start`` on."""
         y = y.view(-1, y.shape[-1])
         for low, b, width in zip(x, lora_b_stacked, output_slices, strict=False):
+            low = low[..., : b.shape[-1]]  # vLLM to 0.24 gathers as many copies as there are devices
             bgmv_expand_slice(_as_taken(low, b), b, y, self._rows(y), offset_start, width, add_inputs)
             offset_start += width
 
@@ -171,6 +173,13 @@ class Operators:
 def wrapper_for_platform(*args: Any, **kwargs: Any) -> Any:
     """The LoRA wrapper of a model, as vLLM calls its class; its own, with a warning, for ranks past 256."""
     own = resolve_obj_by_qualname(own_wrapper())
+    if _is_310p():
+        warnings.warn(
+            "no Triton kernel runs on Ascend 310P, so LoRA stays vllm-ascend's own, which is wrong for base rows of "
+            "batches with adapters",
+            stacklevel=2,
+        )
+        return own(*args, **kwargs)
     rank = getattr(kwargs.get("lora_config"), "max_lora_rank", 0)
     if rank > MAX_RANK:
         warnings.warn(
@@ -180,6 +189,12 @@ def wrapper_for_platform(*args: Any, **kwargs: Any) -> Any:
         return own(*args, **kwargs)
     _hand_layers_over()
     return _class(own)(*args, **kwargs)
+
+
+def _is_310p() -> bool:
+    """Whether vllm-ascend runs on a 310P, for which it computes LoRA in torch."""
+    ascend = sys.modules.get("vllm_ascend.utils")
+    return ascend is not None and ascend.get_ascend_device_type() == ascend.AscendDeviceType._310P
 
 
 @functools.cache
