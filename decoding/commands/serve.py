@@ -1,4 +1,4 @@
-"""`python -m decoding serve`: an OpenAI-compatible server with LoRA adapters and contrast by request, vLLM underneath."""
+"""`python -m decoding serve`: an OpenAI-compatible server with adapters, and contrast by request; vLLM underneath."""
 
 import argparse
 import os

@@ -30,8 +30,13 @@ class Served:
         return self.references[adapter].greedy(prompt, new, **({"alpha": None, "beta": 0.0} | options))
 
 
-def served(root: Path, **changes) -> Served:
-    """Make the folders under ``root``."""
+def served(root: Path, adapters: dict[str, dict] = ADAPTERS, **changes) -> Served:
+    """Make the folders under ``root``.
+
+    Args:
+        adapters: PEFT's configuration of each by name, and the seed of its values.
+        changes: Of the model's configuration.
+    """
     sizes = dict(
         vocab_size=len(LETTERS),
         hidden_size=128,
@@ -43,7 +48,7 @@ def served(root: Path, **changes) -> Served:
     )
     model = tiny_model("llama", **{**sizes, **changes})
     save(root / "model", model)
-    folders = {name: save_adapter(root / name, model, **config) for name, config in ADAPTERS.items()}
+    folders = {name: save_adapter(root / name, model, **config) for name, config in adapters.items()}
     references = {name: Reference(model, folder) for name, folder in folders.items()}
     return Served(root / "model", folders, {None: Reference(model), **references})
 
