@@ -38,14 +38,10 @@ class Asked:
 def engine(served: Served, **options) -> Iterator[LLM]:
     """An engine with room for all adapters of ``served``, that is gone at the end."""
     sizes = dict(max_model_len=CONTEXT, max_loras=len(served.adapters), max_lora_rank=8, dtype="float32")
-    llm = LLM(
-        str(served.folder),
-        **{**sizes, **CONTRAST, "enable_lora": True, "enforce_eager": True, "disable_log_stats": True, **options},
-    )
+    always = dict(enable_lora=True, enforce_eager=True, disable_log_stats=True)
     try:
-        yield llm
+        yield LLM(str(served.folder), **{**sizes, **CONTRAST, **always, **options})
     finally:
-        del llm
         cleanup_dist_env_and_memory()
         gc.collect()
 

@@ -1,6 +1,5 @@
 """What cannot be honoured: refused when the engine starts, or by request with the reason."""
 
-import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,7 @@ from cold_kernels.integrations.vllm.contrast import _defaults, check_params, con
 from cold_kernels.integrations.vllm.middleware import refusal
 from cold_kernels.integrations.vllm.requirements import check_engine, check_scheduler
 
-from .engine import CONTRAST, engine
+from .engine import CONTRAST, NEW, Asked, engine, generate
 
 pytestmark = pytest.mark.engine
 
@@ -85,23 +84,22 @@ def test_another_release_keeps_its_own(monkeypatch):
 @pytest.mark.parametrize(
     "options, said",
     [
-        (dict(async_scheduling=True), "async scheduling is on"),
         (dict(max_num_seqs=1), "max_num_seqs is 1"),
         (dict(scheduler_cls=None), "--scheduler-cls is None"),
         (dict(block_size=32, num_gpu_blocks_override=12), "holds 1.*give --max-model-len 1"),
-        (dict(speculative_config=dict(method="ngram", num_speculative_tokens=2, prompt_lookup_max=2)), "speculative"),
     ],
-    ids=["async", "one row", "no scheduler", "a cache for one of the pair", "drafts"],
+    ids=["one row", "no scheduler", "a cache for one of the pair"],
 )
 def test_an_engine_does_not_start(served, options, said):
     with pytest.raises((ValueError, RuntimeError), match=said), engine(served, **options):
         raise AssertionError("it started")
 
 
-def test_without_contrasts_options_nothing_is_refused(served):
-    without = dict.fromkeys(CONTRAST) | dict(async_scheduling=False, max_num_seqs=1)
-    with engine(served, **without), contextlib.suppress(ValueError):
-        check_params(SamplingParams())
+def test_without_contrasts_options_one_row_is_enough(served):
+    with engine(served, **dict.fromkeys(CONTRAST), max_num_seqs=1) as llm:
+        one = Asked([1, 2, 3], "math")
+        (output,) = generate(llm, served, [one])
+    assert list(output.outputs[0].token_ids) == served.expected(one.prompt, NEW, "math")
 
 
 @pytest.mark.parametrize(
@@ -150,3 +148,10 @@ def test_requests_over_http_whose_contrast_would_be_dropped():
     assert "vllm_xargs" in refusal("/v1/completions", {"cold_beta": 0.5})
     assert "use_beam_search" in refusal("/v1/completions", wanted | {"use_beam_search": True})
     assert "/v1/messages does not hand vllm_xargs on" in refusal("/v1/messages", wanted)
+
+
+def test_drafts(served):
+    """The last one: it brings in Numba, beside which vLLM starts no second engine in a process."""
+    drafts = dict(method="ngram", num_speculative_tokens=2, prompt_lookup_max=2)
+    with pytest.raises((ValueError, RuntimeError), match="speculative"), engine(served, speculative_config=drafts):
+        raise AssertionError("it started")

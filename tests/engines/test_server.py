@@ -3,7 +3,10 @@
 import asyncio
 import os
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import openai
 import pytest
@@ -12,6 +15,7 @@ from .served import LETTERS
 from .server import serving
 
 pytestmark = pytest.mark.engine
+EXAMPLE = Path(__file__).parents[2] / "examples" / "contrast_client.py"
 CLIENTS = 50
 SECONDS = float(os.environ.get("COLD_KERNELS_CLIENTS_SECONDS", "20"))
 """How long many clients keep the server busy."""
@@ -162,3 +166,11 @@ def test_many_clients_of_which_some_go_away(served, server):
         assert found == served.expected(prompt, new, name, **scores)
     assert idle(server) and server.process.poll() is None
     assert server.resident_mib() < before * 1.05 + 50
+
+
+def test_the_example(server):
+    command = [sys.executable, EXAMPLE, f"{server.url}/v1", "math", "three cats"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    alone, contrast = (part for part in done.stdout.partition("\ncontrast: ") if part != "\ncontrast: ")
+    assert alone.startswith("adapter alone: ") and contrast

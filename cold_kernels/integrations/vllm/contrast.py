@@ -86,8 +86,12 @@ def check_params(params: SamplingParams) -> None:
 
 
 def marked(params: SamplingParams, role: str, pair: str, seed: int) -> SamplingParams:
-    """A copy for one row of a pair. The amateur's is asked for nothing that goes to a client."""
+    """A copy for one row of a pair. The amateur's is asked for nothing that goes to a client.
+
+    vLLM draws nothing for these rows and needs no generator of its own, which on CPUs cannot take a draw back.
+    """
     copied = copy.copy(params)
+    copied.seed = None
     copied.extra_args = {**params.extra_args, ROLE: role, PAIR: pair, SEED: seed}
     if role == AMATEUR:
         copied.logprobs = copied.structured_outputs = None
