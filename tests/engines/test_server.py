@@ -69,17 +69,13 @@ def test_a_stream_gives_the_same_text(client):
 
 
 def test_chat(served, client):
-    template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     answer = client.chat.completions.create(
         model="style",
         messages=[{"role": "user", "content": "hello"}],
         max_tokens=8,
         temperature=0.0,
-        extra_body=dict(
-            vllm_xargs=dict(cold_beta=0.5), chat_template=template, return_token_ids=True, ignore_eos=True,
-            chat_template_kwargs={},
-        ),
-    )  # fmt: skip
+        extra_body=dict(vllm_xargs=dict(cold_beta=0.5), return_token_ids=True, ignore_eos=True),
+    )
     assert answer.choices[0].token_ids == served.expected(ids("hello"), 8, "style", beta=0.5, alpha=0.1)
 
 
