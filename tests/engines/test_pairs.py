@@ -1,9 +1,14 @@
 """Contrast inside vLLM: every greedy request of a mixed batch equals PEFT's two passes, whatever the scheduler does."""
 
+import math
+
 import pytest
+import torch
+from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.request import RequestStatus
 
 from .engine import NEW, Asked, add, check, engine, generate, mixed, scheduler
+from .served import LETTERS
 
 pytestmark = pytest.mark.engine
 SMALL_CACHE = dict(block_size=32, num_gpu_blocks_override=18, max_num_seqs=16)
@@ -73,6 +78,27 @@ def test_without_an_amateur_contrast_is_the_mask_alone(served):
         found = [list(each.outputs[0].token_ids) for each in generate(llm, served, asked)]
     plain = served.expected([5, 6, 7], NEW, "math")
     assert found == [served.expected([5, 6, 7], NEW, None), plain, plain]  # alpha = 1 leaves the likeliest alone
+
+
+def test_what_changes_logits_changes_the_experts(served):
+    letters = [LETTERS.index(letter) for letter in "abc"]
+    few = torch.full((1, len(LETTERS)), -math.inf)
+    few[0, letters] = 0.0
+    biased = torch.zeros(1, len(LETTERS))
+    biased[0, letters] = torch.tensor([3.0, -2.0, 8.0])
+    cases = {
+        "grammar": (dict(structured_outputs=StructuredOutputsParams(regex="[a-c]{16}")), few),
+        "allowed": (dict(allowed_token_ids=letters), few),
+        "bias": (dict(logit_bias=dict(zip(letters, biased[0, letters].tolist(), strict=True))), biased),
+    }
+    with engine(served) as llm:
+        asked = [Asked([9, 8, 7, 6], "style", dict(beta=0.5, alpha=0.1), sampling) for sampling, _ in cases.values()]
+        outputs = generate(llm, served, asked)
+        assert not scheduler(llm).requests
+    for (name, (_, added)), output in zip(cases.items(), outputs, strict=True):
+        processors = [lambda _, scores, added=added: scores + added]
+        expected = served.references["style"].greedy([9, 8, 7, 6], NEW, alpha=0.1, beta=0.5, processors=processors)
+        assert list(output.outputs[0].token_ids) == expected, name
 
 
 def test_both_rows_end_together(served):

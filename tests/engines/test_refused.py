@@ -8,7 +8,7 @@ from vllm import SamplingParams
 from cold_kernels.integrations.vllm import names, plugin, versions
 from cold_kernels.integrations.vllm.contrast import _defaults, check_params, contrast_of
 from cold_kernels.integrations.vllm.middleware import refusal
-from cold_kernels.integrations.vllm.requirements import check_engine, check_scheduler
+from cold_kernels.integrations.vllm.requirements import check_cache, check_engine, check_scheduler
 
 from .engine import CONTRAST, NEW, Asked, engine, generate
 
@@ -18,7 +18,12 @@ pytestmark = pytest.mark.engine
 def config(**changes):
     """An engine's configuration with which contrast works, but for ``changes``: names with underscores for dots."""
     parts = dict(
-        model=dict(logits_processors=[names.PROCESSOR], logprobs_mode="raw_logprobs", runner_type="generate"),
+        model=dict(
+            logits_processors=[names.PROCESSOR],
+            logprobs_mode="raw_logprobs",
+            runner_type="generate",
+            is_encoder_decoder=False,
+        ),
         scheduler=dict(max_num_seqs=8, async_scheduling=False, scheduler_cls=names.SCHEDULER),
         parallel=dict(pipeline_parallel_size=1),
     )
@@ -45,6 +50,7 @@ def installed():
         (dict(use_v2_model_runner=True), "V2 model runner is on.*VLLM_USE_V2_MODEL_RUNNER=0"),
         (dict(logprobs_mode="processed_logprobs"), "logprobs_mode is processed_logprobs.*raw_logprobs"),
         (dict(runner_type="pooling"), "runner_type is pooling"),
+        (dict(is_encoder_decoder=True), "has an encoder"),
         (dict(logits_processors=None), "--logits-processors does not have"),
         (dict(lora_config=None), "--enable-lora"),
     ],
@@ -54,6 +60,11 @@ def test_an_engine_that_could_not_keep_pairs(change, said):
     check_engine(config())
     with pytest.raises(ValueError, match=said):
         check_engine(config(**change))
+
+
+def test_a_running_state_cannot_go_back():
+    with pytest.raises(ValueError, match="layers with a running state"):
+        check_cache(config(), SimpleNamespace(has_mamba_layers=True))
 
 
 def test_the_processor_alone():

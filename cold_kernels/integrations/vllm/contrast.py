@@ -33,6 +33,12 @@ BECAUSE = {
     "prompt_logprobs": "a step whose token is not counted would give them twice",
 }
 
+OF_THE_EXPERT = (
+    "logprobs", "logprob_token_ids", "structured_outputs", "logit_bias", "allowed_token_ids", "bad_words",
+    "_bad_words_token_ids",
+)  # fmt: skip
+"""What goes to the client, or changes the expert's logits alone, as processors do in `decoding`."""
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -86,7 +92,7 @@ def check_params(params: SamplingParams) -> None:
 
 
 def marked(params: SamplingParams, role: str, pair: str, seed: int) -> SamplingParams:
-    """A copy for one row of a pair. The amateur's is asked for nothing that goes to a client.
+    """A copy for one row of a pair; the amateur's is without what is the expert's alone.
 
     vLLM draws nothing for these rows and needs no generator of its own, which on CPUs cannot take a draw back.
     """
@@ -94,9 +100,9 @@ def marked(params: SamplingParams, role: str, pair: str, seed: int) -> SamplingP
     copied.seed = None
     copied.extra_args = {**params.extra_args, ROLE: role, PAIR: pair, SEED: seed}
     if role == AMATEUR:
-        copied.logprobs = copied.structured_outputs = None
-        if hasattr(copied, "logprob_token_ids"):
-            copied.logprob_token_ids = None
+        for name in OF_THE_EXPERT:
+            if hasattr(copied, name):
+                setattr(copied, name, None)
     return copied
 
 

@@ -2,6 +2,8 @@
 
 import vllm
 from vllm.config import VllmConfig
+from vllm.v1.core.kv_cache_utils import get_max_concurrency_for_kv_cache_config
+from vllm.v1.kv_cache_interface import KVCacheConfig
 
 from . import versions
 from .names import PROCESSOR, SCHEDULER, SWITCH
@@ -49,6 +51,10 @@ def check_engine(config: VllmConfig) -> None:
             not str(config.model_config.logprobs_mode).startswith("raw"),
             "after the choice by contrast one token is left; give --logprobs-mode raw_logprobs or raw_logits",
         ),
+        "the model has an encoder": (
+            bool(config.model_config.is_encoder_decoder),
+            "contrast is made for decoders alone",
+        ),
         f"runner_type is {config.model_config.runner_type}": (
             config.model_config.runner_type != "generate",
             "contrast chooses tokens; give a model that generates",
@@ -57,6 +63,25 @@ def check_engine(config: VllmConfig) -> None:
     for what, (found, instead) in refused.items():
         if found:
             raise ValueError(f"{what}: {instead}")
+
+
+def check_cache(config: VllmConfig, cache: KVCacheConfig) -> None:
+    """Raise for a cache in which a pair would wait for ever, or could not do its last token again.
+
+    Raises:
+        ValueError: what it is, and what to give instead.
+    """
+    if cache.has_mamba_layers:
+        raise ValueError(
+            "the model has layers with a running state, which cannot do a token again; contrast needs that"
+        )
+    requests = get_max_concurrency_for_kv_cache_config(config, cache)
+    length = config.model_config.max_model_len
+    if requests < 2:
+        raise ValueError(
+            f"the KV cache holds {requests:.2f} requests of max_model_len {length}, and contrast takes two rows; "
+            f"give --max-model-len {int(length * requests / 2)} or less, or more memory for the cache"
+        )
 
 
 def check_scheduler(config: VllmConfig) -> None:

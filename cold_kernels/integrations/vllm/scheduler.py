@@ -12,7 +12,6 @@ from typing import Any
 
 from vllm.config import VllmConfig
 from vllm.logger import init_logger
-from vllm.v1.core.kv_cache_utils import get_max_concurrency_for_kv_cache_config
 from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
@@ -22,7 +21,7 @@ from vllm.v1.request import Request, RequestStatus
 
 from .contrast import ALONE, AMATEUR, EXPERT, contrast_of, marked
 from .pairs import Pairs
-from .requirements import check_engine
+from .requirements import check_cache, check_engine
 
 logger = init_logger(__name__)
 
@@ -39,7 +38,7 @@ class PairScheduler(Scheduler):
 
     def __init__(self, vllm_config: VllmConfig, kv_cache_config: KVCacheConfig, *args: Any, **kwargs: Any) -> None:
         check_engine(vllm_config)
-        _check_room(vllm_config, kv_cache_config)
+        check_cache(vllm_config, kv_cache_config)
         super().__init__(vllm_config, kv_cache_config, *args, **kwargs)
         self.pairs = Pairs()
         self._torn: set[str] = set()
@@ -197,14 +196,3 @@ class PairScheduler(Scheduler):
         if request is not None and request.status == RequestStatus.RUNNING and self._is_half(request):
             self.running.remove(request)
             super()._preempt_request(request, time.monotonic())
-
-
-def _check_room(config: VllmConfig, cache: KVCacheConfig) -> None:
-    """Raise unless the longest request fits the KV cache with its amateur."""
-    requests = get_max_concurrency_for_kv_cache_config(config, cache)
-    length = config.model_config.max_model_len
-    if requests < 2:
-        raise ValueError(
-            f"the KV cache holds {requests:.2f} requests of max_model_len {length}, and contrast takes two rows; "
-            f"give --max-model-len {int(length * requests / 2)} or less, or more memory for the cache"
-        )
