@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,16 +30,20 @@ class Grouped:
     """The rows of a matrix that have a slot, those of one slot beside each other in the order that they had.
 
     Args:
-        rows: Where they are in the matrix.
-        parts: Each slot that is used, and from where to where its rows are among them.
+        rows: Where they are in the matrix, slot by slot.
+        slots: Each slot that is used.
+        counts: How many rows each has.
+        summed: How many rows each part of an expanding product has, so that rows are summed as among many.
+        ordered: Where the rows are in the matrix, in its order.
+        back: Where each of these is in an expanding product.
     """
 
     rows: Rows
-    parts: tuple[tuple[int, int, int], ...]
-
-
-BySlot = Mapping[int, torch.Tensor] | Sequence[torch.Tensor] | torch.Tensor
-"""A matrix of each slot."""
+    slots: tuple[int, ...]
+    counts: tuple[int, ...]
+    summed: tuple[int, ...]
+    ordered: Rows
+    back: Rows
 
 
 def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], scale: float) -> None:
@@ -47,38 +51,31 @@ def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     if -1 in slots:
         y.zero_()
     grouped = group(slots)
-    if products := shrunk(x, a.mT, grouped):
+    if products := _shrunk(x, a.mT, grouped):
         product = products[0] if len(products) == 1 else torch.cat(products)
-        _write(y, grouped.rows, product if scale == 1.0 else product.mul_(scale), add=False)
+        if scale != 1.0:
+            product *= scale
+        if isinstance(grouped.rows, torch.Tensor):
+            y[grouped.rows] = product
+        else:
+            _part(y, grouped.rows).copy_(product)
 
 
-def shrunk(x: torch.Tensor, a: BySlot, grouped: Grouped) -> list[torch.Tensor]:
-    """For each part of the rows their products with its slot's A, the transpose of ``[N, K]``.
-
-    K may be filled up to whole vectors, as `_filled` does it with x; else it is done here.
-    """
-    if not grouped.parts:
+def _shrunk(x: torch.Tensor, a: torch.Tensor, grouped: Grouped) -> list[torch.Tensor]:
+    """For each part of the rows their products with its slot's A, the transpose of ``[N, K]``."""
+    if not grouped.slots:
         return []
-    x = _filled(_part(x, grouped.rows))
-    if len(grouped.parts) == 1:
-        return [_row_by_row(x, a[grouped.parts[0][0]])]
-    return [_row_by_row(x[start:end], a[slot]) for slot, start, end in grouped.parts]
-
-
-def expand_shrunk(b: BySlot, low: list[torch.Tensor], y: torch.Tensor, grouped: Grouped) -> None:
-    """Add each part's product with its slot's B, the transpose of ``[N, R]``, as `expand` does; ``low`` is from
-    `shrunk`."""
-    if low:
-        _write(y, grouped.rows, _expanded(low, b, grouped.parts, [y.shape[1]]), add=True)
+    x = _filled(_part(x, grouped.rows)).unsqueeze(1)
+    parts = _split(x, grouped.counts)
+    return [_row_by_row(part, a[slot]) for slot, part in zip(grouped.slots, parts, strict=True)]
 
 
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
     grouped = group(slots)
-    if grouped.parts:
-        x = _part(x, grouped.rows).float()
-        low = [x[start:end] for _, start, end in grouped.parts]
-        _write(y, grouped.rows, _expanded(low, b.mT, grouped.parts, [y.shape[1]]), add)
+    if grouped.slots:
+        low = _split(_part(x, grouped.rows).float(), grouped.counts)
+        _write(y, grouped.ordered, _expanded(low, b.mT, grouped, (y.shape[1],)), add)
 
 
 def shrink_expand(
@@ -93,7 +90,7 @@ def shrink_expand(
 ) -> None:
     """`shrink` by all slices' A ``[L, S, R, H]``, then an `expand` into the columns from each start to the next."""
     grouped, first = group(slots), starts[0]
-    low = shrunk(x, a.flatten(1, 2).mT, grouped)
+    low = _shrunk(x, a.flatten(1, 2).mT, grouped)
     if not low or first == y.shape[1]:
         return
     if scale != 1.0:
@@ -101,24 +98,26 @@ def shrink_expand(
     if first:
         y, b = y[:, first:], b[:, first:]
     widths = [end - start for start, end in zip(starts, [*starts[1:], first + y.shape[1]], strict=True)]
-    _write(y, grouped.rows, _expanded(low, b.mT, grouped.parts, widths), add)
+    _write(y, grouped.ordered, _expanded(low, b.mT, grouped, widths), add)
 
 
-def _expanded(
-    low: list[torch.Tensor], b: BySlot, parts: tuple[tuple[int, int, int], ...], widths: list[int]
-) -> torch.Tensor:
+def _expanded(low: Sequence[torch.Tensor], b: torch.Tensor, grouped: Grouped, widths: Sequence[int]) -> torch.Tensor:
     """Each part's products with its slot's B, the transpose of ``[N, R]``: ``[n, S * R]`` to slices of these widths."""
-    product = low[0].new_empty(parts[-1][2], sum(widths))
-    ranks = low[0].shape[1] // len(widths)
-    for (slot, start, end), given in zip(parts, low, strict=True):
-        part = product if len(parts) == 1 else product[start:end]
-        given, weights = _many(given), b[slot]
+    product = low[0].new_empty(sum(grouped.summed), sum(widths))
+    for slot, given, part in zip(grouped.slots, low, _split(product, grouped.summed), strict=True):
+        if len(given) != len(part):
+            given = given.index_select(0, _over_again(len(given), len(part)))
         if len(widths) == 1:
-            _together(given, weights, part)
+            _together(given, b[slot], part)
             continue
-        for one in zip(given.split(ranks, 1), weights.split(widths, 1), part.split(widths, 1), strict=True):
+        ranks = given.shape[1] // len(widths)
+        for one in zip(given.split(ranks, 1), b[slot].split(widths, 1), part.split(widths, 1), strict=True):
             _together(*one)
-    return product
+    return _part(product, grouped.back)
+
+
+def _split(tensor: torch.Tensor, counts: tuple[int, ...]) -> Sequence[torch.Tensor]:
+    return (tensor,) if len(counts) == 1 else tensor.split(counts)
 
 
 def _part(tensor: torch.Tensor, rows: Rows) -> torch.Tensor:
@@ -146,41 +145,29 @@ def _filled(x: torch.Tensor) -> torch.Tensor:
 
 
 def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``x @ weights`` in float32, a product of its own for each row: [rows, K] times [K, N], for large K.
+    """``x @ weights`` in float32, a product of its own for each row: [rows, 1, K] times [K, N], for large K.
 
     Each is the same call whatever their number, and with few rows as fast as one for all of them. The rows are from
-    `_filled`; the weights are the transpose of [N, K], and K may have been filled up.
+    `_filled`; the weights are the transpose of [N, K].
     """
-    (count, inner), outputs = x.shape, weights.shape[1]
+    (count, _, inner), outputs = x.shape, weights.shape[1]
     weights = _float(weights)
     if missing := inner - weights.shape[0]:
         weights = F.pad(weights.T, (0, missing)).T
     weights = _transposed(weights)
     if count == 1 and inner * outputs >= BATCHED:
-        return torch.mm(x, weights)  # what the batched product does with each row
-    return torch.bmm(x.unsqueeze(1), weights.expand(count, inner, outputs)).squeeze(1)
-
-
-def _many(x: torch.Tensor) -> torch.Tensor:
-    """The rows, and more behind them where they are too few to be summed as among many."""
-    count = x.shape[0]
-    if count >= MIN_SIZE or not count % ROW_MULTIPLE:
-        return x
-    if count == 1:
-        return torch.cat((x,) * ROW_MULTIPLE)  # quicker than to pad
-    return F.pad(x, (0, 0, 0, -count % ROW_MULTIPLE))
+        return torch.mm(x[0], weights)  # what the batched product does with each row
+    return torch.bmm(x, weights.expand(count, inner, outputs)).squeeze(1)
 
 
 def _together(x: torch.Tensor, weights: torch.Tensor, product: torch.Tensor) -> None:
-    """``product = x @ weights`` in float32, for small K, of the first rows of `_many`; the weights are the transpose of
-    [N, K]."""
-    (count, outputs), weights = product.shape, _transposed(_float(weights))
-    if outputs >= MIN_SIZE and count == x.shape[0]:
+    """``product = x @ weights`` in float32, for small K; the weights are the transpose of [N, K]."""
+    weights = _transposed(_float(weights))
+    if (outputs := product.shape[1]) >= MIN_SIZE:
         torch.mm(x, weights, out=product)
     elif outputs:
-        if outputs < MIN_SIZE:
-            weights = F.pad(weights.T, (0, 0, 0, MIN_SIZE - outputs)).T
-        product.copy_(torch.mm(x, weights)[:count, :outputs])
+        weights = F.pad(weights.T, (0, 0, 0, MIN_SIZE - outputs)).T
+        product.copy_(torch.mm(x, weights)[:, :outputs])
 
 
 def _float(weights: torch.Tensor) -> torch.Tensor:
@@ -199,13 +186,24 @@ def group(slots: tuple[int, ...]) -> Grouped:
     for row, slot in enumerate(slots):
         by_slot.setdefault(slot, []).append(row)
     by_slot.pop(-1, None)
-    ends = list(itertools.accumulate(map(len, by_slot.values())))
-    parts = tuple(zip(by_slot, [0, *ends], ends, strict=False))
-    return Grouped(_of([row for rows in by_slot.values() for row in rows], len(slots)), parts)
+    counts = tuple(map(len, by_slot.values()))
+    summed = tuple(count if count >= MIN_SIZE else count + -count % ROW_MULTIPLE for count in counts)
+    rows = [row for rows in by_slot.values() for row in rows]
+    starts = itertools.accumulate(summed, initial=0)
+    places = [start + row for start, count in zip(starts, counts, strict=False) for row in range(count)]
+    ordered, back = zip(*sorted(zip(rows, places, strict=True)), strict=True) if rows else ((), ())
+    whole = len(slots)
+    return Grouped(_of(rows, whole), tuple(by_slot), counts, summed, _of(ordered, whole), _of(back, sum(summed)))
 
 
-def _of(rows: list[int], count: int) -> Rows:
+def _of(rows: Sequence[int], count: int) -> Rows:
     first, end = (rows[0], rows[0] + len(rows)) if rows else (0, 0)
-    if rows != list(range(first, end)):
+    if list(rows) != list(range(first, end)):
         return torch.tensor(rows, device="cpu")
     return None if len(rows) == count else slice(first, end)
+
+
+@functools.cache
+def _over_again(count: int, many: int) -> torch.Tensor:
+    """So many rows, and the first of them over again."""
+    return torch.arange(many, device="cpu") % count

@@ -1,13 +1,12 @@
 """Adapted layers that are given the same tensor: the products of LoRA, added to what each layer returns."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 
-from ..bgmv import cpu
 from ..devices import in_torch_on_cpu
 from ..ops import bgmv_expand, bgmv_shrink
 from .tokens import Tokens
@@ -21,14 +20,14 @@ class Matrices(NamedTuple):
     scale: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class _Shrunk:
-    """An input, and its products with A for the layers that are given it one after the other."""
+    """An input, and its products with A for the layers that are given it one after the other; written by one thread."""
 
     x: torch.Tensor
     version: int | None
     tokens: Tokens
-    low: list[torch.Tensor] | torch.Tensor
+    low: list[torch.Tensor | None] | torch.Tensor
     taken: set[int]
 
 
@@ -38,14 +37,14 @@ class Group:
     Args:
         layers: Each layer's matrices by slot, on one device, in fp16, bf16 or fp32; all layers have the same slots,
             A of one slot the same type. On the CPU B is kept where it is, and so is A unless it stands beside another
-            layer's or its rows must be filled up; for a kernel both are stacked.
+            layer's; for a kernel both are stacked.
         slots: How many slots there are.
     """
 
     def __init__(self, layers: Sequence[Mapping[int, Matrices]], slots: int) -> None:
         first = next(iter(layers[0].values())).a
         self._count = len(layers)
-        self._weights = _ByslotOnCpu(layers) if first.is_cpu and in_torch_on_cpu() else _Stacked(layers, slots)
+        self._weights = _OnCpu(layers) if first.is_cpu and in_torch_on_cpu() else _Stacked(layers, slots)
         self.dtype, self.device = self._weights.dtype, first.device
         self._shrunk: _Shrunk | None = None
 
@@ -62,14 +61,17 @@ class Group:
         """Let go of the input that was shrunk last."""
         self._shrunk = None
 
-    def add(self, place: int, x: torch.Tensor, output: torch.Tensor, tokens: Tokens) -> None:
+    def add(self, place: int, x: torch.Tensor, output: torch.Tensor, tokens: Tokens) -> torch.Tensor:
         """Add each token's LoRA to what a layer makes of it.
 
         Args:
             place: The layer's in the group.
             x: ``[…, in]``, on the group's device, of a type that the group's holds.
-            output: ``[…, out]``, contiguous.
+            output: ``[…, out]``, contiguous; may be written.
             tokens: Those of ``x``.
+
+        Returns:
+            ``[…, out]``, contiguous.
         """
         shrunk = self._shrunk
         version = None if x.is_inference() else x._version
@@ -83,51 +85,61 @@ class Group:
             flat = x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])
             self._shrunk = shrunk = _Shrunk(x, version, tokens, self._weights.shrink(flat, tokens), set())
         shrunk.taken.add(place)
-        self._weights.expand(place, shrunk.low, output.view(-1, output.shape[-1]), tokens)
         if len(shrunk.taken) == self._count:
             self._shrunk = None
+        return self._weights.expand(place, shrunk.low, output.view(-1, output.shape[-1]), tokens).view(output.shape)
 
 
-class _ByslotOnCpu:
-    """Matrices for products of the rows of each slot."""
+class _OnCpu:
+    """Matrices for products of the tokens of each slot, in float32.
+
+    They are products of as many rows as there are, so that a row's last bits may follow from the other rows, as those of
+    the layer's own product do.
+    """
 
     def __init__(self, layers: Sequence[Mapping[int, Matrices]]) -> None:
         self.slots = frozenset(layers[0])
         self.a: dict[int, torch.Tensor] = {}
-        self.scale: dict[int, float | torch.Tensor] = {}
         self.b = [{slot: matrices.b.T for slot, matrices in layer.items()} for layer in layers]
+        self.scale = [{slot: matrices.scale for slot, matrices in layer.items()} for layer in layers]
         self.ranks: list[dict[int, slice]] = [{} for _ in layers]
-        self.inner = next(iter(layers[0].values())).a.shape[1]
         for slot in layers[0]:
             all_a, end = [layer[slot].a for layer in layers], 0
             for ranks, a in zip(self.ranks, all_a, strict=True):
                 ranks[slot] = slice(end, end := end + len(a))
-            a = all_a[0] if len(layers) == 1 else torch.cat(all_a)
-            if a.dtype == torch.float32 and (missing := -self.inner % (cpu.ALIGNMENT // a.element_size())):
-                a = F.pad(a, (0, missing))
-            self.a[slot], self.scale[slot] = a.T, _scale([layer[slot] for layer in layers])
-        self.dtype = max((a.dtype for a in self.a.values()), key=lambda dtype: dtype.itemsize)
+            self.a[slot] = (all_a[0] if len(layers) == 1 else torch.cat(all_a)).T
+        self.dtype = _widest(a.dtype for a in self.a.values())
 
     def tensors(self) -> list[torch.Tensor]:
-        return [*(a[: self.inner].T for a in self.a.values()), *(b.T for layer in self.b for b in layer.values())]
+        return [*self.a.values(), *(b for layer in self.b for b in layer.values())]
 
     def held_a(self, place: int, slot: int) -> torch.Tensor:
-        return self.a[slot].T[self.ranks[place][slot], : self.inner]
+        return self.a[slot].T[self.ranks[place][slot]]
 
-    def shrink(self, x: torch.Tensor, tokens: Tokens) -> list[torch.Tensor]:
-        grouped = tokens.grouped(self.slots)
-        low = cpu.shrunk(x, self.a, grouped)
-        for (slot, _, _), product in zip(grouped.parts, low, strict=True):
-            if self.scale[slot] is not None:
-                product *= self.scale[slot]
-        return low
+    def shrink(self, x: torch.Tensor, tokens: Tokens) -> list[torch.Tensor | None]:
+        runs = tokens.runs(self.slots)
+        if runs.order is not None:
+            x = x.index_select(0, runs.order)
+        return [
+            None if slot < 0 else torch.mm(_float(part), _float(self.a[slot]))
+            for slot, part in zip(runs.slots, _split(x, runs.counts), strict=True)
+        ]
 
-    def expand(self, place: int, low: list[torch.Tensor], y: torch.Tensor, tokens: Tokens) -> None:
-        grouped = tokens.grouped(self.slots)
-        if len(self.b) > 1:
-            ranks = self.ranks[place]
-            low = [product[:, ranks[slot]] for (slot, _, _), product in zip(grouped.parts, low, strict=True)]
-        cpu.expand_shrunk(self.b[place], low, y, grouped)
+    def expand(self, place: int, low: list[torch.Tensor | None], y: torch.Tensor, tokens: Tokens) -> torch.Tensor:
+        runs, several = tokens.runs(self.slots), len(self.b) > 1
+        b, scale, ranks = self.b[place], self.scale[place], self.ranks[place]
+        if runs.order is not None:
+            y = y.index_select(0, runs.order)
+        for slot, product, part in zip(runs.slots, low, _split(y, runs.counts), strict=True):
+            if product is None:
+                continue
+            if several:
+                product = product[:, ranks[slot]]
+            if part.dtype == torch.float32:
+                part.addmm_(product, _float(b[slot]), alpha=scale[slot])
+            else:
+                part.add_(torch.mm(product, _float(b[slot])), alpha=scale[slot])
+        return y if runs.order is None else y.index_select(0, runs.back)
 
 
 class _Stacked:
@@ -140,7 +152,9 @@ class _Stacked:
         end, all_a = 0, []
         for layer in layers:
             some, rank = next(iter(layer.values())), max(len(matrices.a) for matrices in layer.values())
-            a, b = some.a.new_zeros(slots, rank, some.a.shape[1]), some.b.new_zeros(slots, some.b.shape[0], rank)
+            a_type, b_type = (_widest(each[place].dtype for each in layer.values()) for place in (0, 1))
+            a = some.a.new_zeros(slots, rank, some.a.shape[1], dtype=a_type)
+            b = some.b.new_zeros(slots, some.b.shape[0], rank, dtype=b_type)
             for slot, (one_a, one_b, scale) in layer.items():
                 a[slot, : len(one_a)] = one_a
                 b[slot, :, : len(one_a)] = one_b if scale == 1.0 else one_b.float() * scale
@@ -161,14 +175,19 @@ class _Stacked:
         bgmv_shrink(x.to(self.dtype), self.a, low, tokens.slots)
         return low
 
-    def expand(self, place: int, low: torch.Tensor, y: torch.Tensor, tokens: Tokens) -> None:
+    def expand(self, place: int, low: torch.Tensor, y: torch.Tensor, tokens: Tokens) -> torch.Tensor:
         bgmv_expand(low[:, self.ranks[place]], self.b[place], y, tokens.slots)
+        return y
 
 
-def _scale(layers: Sequence[Matrices]) -> float | torch.Tensor | None:
-    """What the products with the A of all layers are multiplied by: nothing, a number, or one for each."""
-    scales = {layer.scale for layer in layers}
-    if len(scales) > 1:
-        return torch.cat([torch.full((len(layer.a),), layer.scale) for layer in layers])
-    (scale,) = scales
-    return None if scale == 1.0 else scale
+def _widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    """The type that holds them all."""
+    return functools.reduce(torch.promote_types, dtypes)
+
+
+def _float(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.dtype == torch.float32 else tensor.float()
+
+
+def _split(tensor: torch.Tensor, counts: tuple[int, ...]) -> Sequence[torch.Tensor]:
+    return (tensor,) if len(counts) == 1 else tensor.split(counts)

@@ -55,9 +55,7 @@ class Hooked:
         if not isinstance(output, torch.Tensor) or output.shape != wanted:
             found = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise RuntimeError(f"{place.name} returns {found} and no tensor {list(wanted)}; it cannot be adapted")
-        output = output.contiguous()  # as a linear layer returns it
-        group.add(own, x, output, tokens)
-        return output
+        return group.add(own, x, output.contiguous(), tokens)  # as a linear layer returns it
 
 
 def _hook(here: Here, add: Callable, own: int) -> Callable:
