@@ -93,7 +93,7 @@ class Group:
 class _OnCpu:
     """Matrices for products of the tokens of each slot, in float32.
 
-    They are products of as many rows as there are, so that a row's last bits may follow from the other rows, as those of
+    They are products of as many rows as there are: a row's last bits may follow from the other rows, as those of
     the layer's own product do.
     """
 

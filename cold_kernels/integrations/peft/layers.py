@@ -47,7 +47,9 @@ class Held:
         own = layer._modules
         if own["lora_A"]._modules[adapter] is not own_a or own["lora_B"]._modules.get(adapter) is not own_b:
             return False
-        a, b = own_a._parameters["weight"], own_b._parameters["weight"]
+        a, b = own_a._parameters.get("weight"), own_b._parameters.get("weight")
+        if a is None or b is None:
+            return False  # parametrized since
         if layer.scaling.get(adapter) != scale or not (_same_memory(held_a, a) and _same_memory(held_b, b)):
             return False
         if self.versions is not None and self.versions != (a._version, b._version):
