@@ -31,6 +31,11 @@ class _Shrunk:
     taken: set[int]
 
 
+def products_in_place(a: torch.Tensor) -> bool:
+    """Whether products with such a matrix are made where it is, and with no copy of it in a stack."""
+    return a.is_cpu and in_torch_on_cpu()
+
+
 class Group:
     """One shrink by all the layers' A, an expand into the output of each.
 
@@ -44,7 +49,7 @@ class Group:
     def __init__(self, layers: Sequence[Mapping[int, Matrices]], slots: int) -> None:
         first = next(iter(layers[0].values())).a
         self._count = len(layers)
-        self._weights = _OnCpu(layers) if first.is_cpu and in_torch_on_cpu() else _Stacked(layers, slots)
+        self._weights = _OnCpu(layers) if products_in_place(first) else _Stacked(layers, slots)
         self.dtype, self.device = self._weights.dtype, first.device
         self._shrunk: _Shrunk | None = None
 
@@ -52,10 +57,6 @@ class Group:
     def tensors(self) -> list[torch.Tensor]:
         """All that is held of matrices."""
         return self._weights.tensors()
-
-    def held_a(self, place: int, slot: int) -> torch.Tensor | None:
-        """A of the layer at ``place``, as products are made with it; None where it is part of a kernel's stack."""
-        return self._weights.held_a(place, slot)
 
     def forget(self) -> None:
         """Let go of the input that was shrunk last."""
@@ -82,8 +83,7 @@ class Group:
             or shrunk.version != version
             or place in shrunk.taken
         ):
-            flat = x.view(-1, x.shape[-1]) if x.is_contiguous() else x.reshape(-1, x.shape[-1])
-            self._shrunk = shrunk = _Shrunk(x, version, tokens, self._weights.shrink(flat, tokens), set())
+            self._shrunk = shrunk = _Shrunk(x, version, tokens, self._weights.shrink(x, tokens), set())
         shrunk.taken.add(place)
         if len(shrunk.taken) == self._count:
             self._shrunk = None
@@ -113,16 +113,11 @@ class _OnCpu:
     def tensors(self) -> list[torch.Tensor]:
         return [*self.a.values(), *(b for layer in self.b for b in layer.values())]
 
-    def held_a(self, place: int, slot: int) -> torch.Tensor:
-        return self.a[slot].T[self.ranks[place][slot]]
-
     def shrink(self, x: torch.Tensor, tokens: Tokens) -> list[torch.Tensor | None]:
         runs = tokens.runs(self.slots)
-        if runs.order is not None:
-            x = x.index_select(0, runs.order)
         return [
             None if slot < 0 else torch.mm(_float(part), _float(self.a[slot]))
-            for slot, part in zip(runs.slots, _split(x, runs.counts), strict=True)
+            for slot, part in zip(runs.slots, runs.inputs(x), strict=True)
         ]
 
     def expand(self, place: int, low: list[torch.Tensor | None], y: torch.Tensor, tokens: Tokens) -> torch.Tensor:
@@ -130,7 +125,7 @@ class _OnCpu:
         b, scale, ranks = self.b[place], self.scale[place], self.ranks[place]
         if runs.order is not None:
             y = y.index_select(0, runs.order)
-        for slot, product, part in zip(runs.slots, low, _split(y, runs.counts), strict=True):
+        for slot, product, part in zip(runs.slots, low, runs.split(y), strict=True):
             if product is None:
                 continue
             if several:
@@ -167,10 +162,8 @@ class _Stacked:
     def tensors(self) -> list[torch.Tensor]:
         return [self.a, *self.b]
 
-    def held_a(self, place: int, slot: int) -> None:
-        return None
-
     def shrink(self, x: torch.Tensor, tokens: Tokens) -> torch.Tensor:
+        x = x.reshape(-1, x.shape[-1])
         low = torch.empty(len(x), self.a.shape[1], dtype=torch.float32, device=x.device)
         bgmv_shrink(x.to(self.dtype), self.a, low, tokens.slots)
         return low
@@ -187,7 +180,3 @@ def _widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
 
 def _float(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.dtype == torch.float32 else tensor.float()
-
-
-def _split(tensor: torch.Tensor, counts: tuple[int, ...]) -> Sequence[torch.Tensor]:
-    return (tensor,) if len(counts) == 1 else tensor.split(counts)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ LONG = 8
 of 3 us a run against two copies of what the layer returns."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Runs:
     """Tokens slot by slot, for products on the CPU.
 
@@ -26,6 +27,26 @@ class Runs:
     back: torch.Tensor | None
     slots: tuple[int, ...]
     counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self._last: tuple[torch.Tensor, int, Sequence[torch.Tensor]] | None = None
+
+    def inputs(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Each run's rows of a layer's input ``[…, in]``; gathered once for the layers that are given it in a row."""
+        last = self._last
+        if last is not None and last[0] is x and last[1] == x._version:
+            return last[2]
+        rows = x.reshape(-1, x.shape[-1])
+        if self.order is not None:
+            rows = rows.index_select(0, self.order)
+        runs = self.split(rows)
+        if self.order is not None and not x.is_inference():  # which has no version
+            self._last = x, x._version, runs
+        return runs
+
+    def split(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Each run's, of rows that are in order."""
+        return (rows,) if len(self.counts) == 1 else rows.split(self.counts)
 
 
 class Tokens:

@@ -42,10 +42,12 @@ class Attached:
 def attach(model: nn.Module) -> Attached:
     """Have the operators compute LoRA where a pass is given ``adapter_names``; all other passes stay as they are.
 
-    Rows are grouped by adapter once for a pass; layers that share an input (q, k, v; gate, up) share one shrink.
-    Adapters that are loaded, deleted, trained, scaled, cast or moved later are followed. What the operators do not
-    honour is computed by PEFT as before, for the whole layer: DoRA and other variants, biases, dropout in training
-    mode, wanted gradients, autocast, what a compiler traces, inputs of a type that the adapter's does not hold, and
+    Rows are grouped by adapter once for a pass. Layers that share an input (q, k, v; gate, up) share one shrink on a
+    device, where matrices are stacked once; on the CPU they share the grouped rows, and no matrix is copied. Adapters
+    that are loaded, deleted, trained, scaled, cast or moved later are followed, but for a write through ``.data`` on a
+    device, which leaves no trace there: attach again after one. What the operators do not honour is computed by PEFT as
+    before, for the whole layer: DoRA and other variants, biases, dropout in training mode, wanted gradients, autocast,
+    what a compiler traces, hooks on the matrices' modules, inputs of a type that the adapter's does not hold, and
     layers other than ``torch.nn.Linear`` and ``Conv1D`` (`Attached.left_to_peft` lists them). Merged adapters are
     PEFT's own error. Layers that get their first adapter later are PEFT's too, until the model is attached again.
 

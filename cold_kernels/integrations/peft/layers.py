@@ -5,12 +5,11 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from peft.tuners.lora.layer import Linear
 from torch import nn
 
-from ...layers.group import Group, Matrices
+from ...layers.group import Group, Matrices, products_in_place
 from ...layers.siblings import siblings
 from ...layers.tokens import Tokens
 from ...ops.checks import FLOATS
@@ -27,21 +26,18 @@ class Held:
     Args:
         modules: The modules that hold A and B.
         matrices: Their memory of then, and the scaling.
-        bits: A there, and the copy of it that products are made with; None if they are made with A itself.
-        versions: Of A and B, where a kernel's stack has copies of both.
+        versions: Of A and B, where a kernel's stack has copies of them.
     """
 
     modules: tuple[nn.Module, nn.Module]
     matrices: Matrices
-    bits: tuple[np.ndarray, np.ndarray] | None
     versions: tuple[int, int] | None
 
     def is_current(self, layer: Linear, adapter: str) -> bool:
         """Whether the layer holds the same numbers now, which may have been written in place.
 
-        On the CPU products read B where PEFT has it, and A too unless it stands beside other layers' in a copy, which
-        is compared. A kernel's stack is of copies, whose originals are told by their place and version; a write through
-        ``.data`` raises no version, and is not seen there.
+        Products on the CPU read both where PEFT has them. A kernel's stack is of copies, whose originals are told by
+        their place and version; a write through ``.data`` raises no version, and is not seen there.
         """
         (own_a, own_b), (held_a, held_b, scale) = self.modules, self.matrices
         own = layer._modules
@@ -52,9 +48,7 @@ class Held:
             return False  # parametrized since
         if layer.scaling.get(adapter) != scale or not (_same_memory(held_a, a) and _same_memory(held_b, b)):
             return False
-        if self.versions is not None and self.versions != (a._version, b._version):
-            return False
-        return self.bits is None or bool((self.bits[0] == self.bits[1]).all())
+        return self.versions is None or self.versions == (a._version, b._version)
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ class Adapted:
                 plan = self.family.regroup(layer)
                 held = plan.held.get(adapter)
                 if held and not held.is_current(layer, adapter):
-                    return None  # NaN, which is not even what it is
+                    return None  # it is being written this moment
             if held is None or not _plain(layer, adapter, held, x):
                 return None
         each = x.numel() // (x.shape[-1] * len(x)) if used and x.numel() else 0
@@ -128,6 +122,8 @@ class Family:
 
         def kind(name: str) -> tuple:
             weights = [layers[name].lora_A[adapter].weight for adapter in taken[name]]
+            if all(map(products_in_place, weights)):
+                return (name,)  # to see that a copy of several A is current takes as long as their products do
             return taken[name], layers[name].in_features, tuple((weight.dtype, weight.device) for weight in weights)
 
         for names in siblings(layers, rank, kind):
@@ -135,38 +131,22 @@ class Family:
         return asked.__dict__[ADAPTED].plan
 
     def _plan(self, layers: list[Linear], adapters: tuple[str, ...]) -> None:
-        matrices = [
-            {slot: _matrices(layer, adapter) for slot, adapter in enumerate(adapters)} for layer in layers
-        ]  # fmt: skip
+        held = [{adapter: _held(layer, adapter) for adapter in adapters} for layer in layers]
+        matrices = [{slot: each[adapter].matrices for slot, adapter in enumerate(adapters)} for each in held]
         group = Group(matrices, len(adapters)) if adapters else None
-        for place, (layer, mine) in enumerate(zip(layers, matrices, strict=True)):
-            held = {
-                adapter: _held(layer, adapter, mine[slot], group.held_a(place, slot))
-                for slot, adapter in enumerate(adapters)
-            }
-            layer.__dict__[ADAPTED].plan = Plan(tuple(layer.lora_A), adapters, group, place, held)
+        for place, layer in enumerate(layers):
+            layer.__dict__[ADAPTED].plan = Plan(tuple(layer.lora_A), adapters, group, place, held[place])
 
 
 ADAPTED = "_cold_kernels"
 """The attribute of a layer that has its `Adapted`."""
 
 
-def _matrices(layer: Linear, adapter: str) -> Matrices:
-    a, b = layer.lora_A[adapter].weight.detach(), layer.lora_B[adapter].weight.detach()
-    return Matrices(a, b, layer.scaling[adapter])
-
-
-def _held(layer: Linear, adapter: str, matrices: Matrices, used_a: torch.Tensor | None) -> Held:
+def _held(layer: Linear, adapter: str) -> Held:
     modules = layer.lora_A[adapter], layer.lora_B[adapter]
-    if used_a is None:
-        return Held(modules, matrices, None, (modules[0].weight._version, modules[1].weight._version))
-    copied = used_a.data_ptr() != matrices.a.data_ptr()
-    return Held(modules, matrices, (_bits(matrices.a), _bits(used_a)) if copied else None, None)
-
-
-def _bits(matrix: torch.Tensor) -> np.ndarray:
-    """A matrix in its memory, as integers: to compare two costs a sixth of what ``torch.equal`` does."""
-    return matrix.view(torch.int32 if matrix.dtype == torch.float32 else torch.int16).numpy()
+    a, b = (module.weight for module in modules)
+    versions = None if products_in_place(a) else (a._version, b._version)
+    return Held(modules, Matrices(a.detach(), b.detach(), layer.scaling[adapter]), versions)
 
 
 def _same_memory(held: torch.Tensor, now: torch.Tensor) -> bool:
