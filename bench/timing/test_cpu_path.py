@@ -84,7 +84,7 @@ def test_bgmv_shrink_expand(race, hidden, slices, rank, rows, kind, dtype):
     "hidden, slices, rank", [(256, 1, 8), (768, 3, 8), (1024, 3, 16), (2048, 3, 16), (4096, 1, 16)]
 )
 def test_interleaved_rows(race, hidden, slices, rank, adapters):
-    """16 rows of several adapters in turn, beside as many of one adapter; on one thread at most 1.5 of two is the aim."""
+    """16 rows of several adapters in turn beside as many of one, on one thread; the aim is 1.5 times for two."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     generator, row = torch.Generator().manual_seed(0), torch.arange(16)
