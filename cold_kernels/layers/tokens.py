@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,25 +29,29 @@ class Runs:
     slots: tuple[int, ...]
     counts: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        self._last: tuple[torch.Tensor, int, Sequence[torch.Tensor]] | None = None
-
     def inputs(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
-        """Each run's rows of a layer's input ``[…, in]``; gathered once for the layers that are given it in a row."""
-        last = self._last
-        if last is not None and last[0] is x and last[1] == x._version:
-            return last[2]
-        rows = x.reshape(-1, x.shape[-1])
-        if self.order is not None:
-            rows = rows.index_select(0, self.order)
-        runs = self.split(rows)
-        if self.order is not None and not x.is_inference():  # which has no version
-            self._last = x, x._version, runs
-        return runs
+        """Each run's rows of a layer's input ``[…, in]``; gathered once for the layers that are given it in turn."""
+        if self.order is None:
+            return self.split(x.reshape(-1, x.shape[-1]))
+        last = _gathered.last
+        if last is not None and last[0] is self and last[1] is x and last[2] == x._version:
+            return last[3]
+        rows = self.split(x.reshape(-1, x.shape[-1]).index_select(0, self.order))
+        _gathered.last = None if x.is_inference() else (self, x, x._version, rows)  # which has no version
+        return rows
 
     def split(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
         """Each run's, of rows that are in order."""
         return (rows,) if len(self.counts) == 1 else rows.split(self.counts)
+
+
+class _Gathered(threading.local):
+    """What this thread has gathered last."""
+
+    last: tuple[Runs, torch.Tensor, int, Sequence[torch.Tensor]] | None = None
+
+
+_gathered = _Gathered()
 
 
 class Tokens:

@@ -169,6 +169,11 @@ CHANGES = dict(
     other_memory=lambda model: setattr(weights(model), "data", torch.randn_like(weights(model))),
     other_memory_of_b=lambda model: setattr(weights(model, "B"), "data", torch.randn_like(weights(model, "B"))),
     in_half_precision=lambda model: model.bfloat16(),
+    base_in_half_precision=lambda model: [
+        setattr(module, "data", module.data.bfloat16())
+        for name, module in model.named_parameters()
+        if "lora" not in name
+    ],
     adapters_in_half_precision=lambda model: [
         setattr(module, "data", module.data.bfloat16()) for name, module in model.named_parameters() if "lora" in name
     ],
