@@ -69,13 +69,13 @@ def test_the_products(kind, slots, dtype, scales):
 
 
 def test_an_input_is_shrunk_once_for_all_layers(kind, monkeypatch):
-    group, tokens = Group(layers(dict.fromkeys(RANKS, 1.0)), 4), Tokens(torch.tensor([0, 1]))
+    group, tokens = Group(layers(dict.fromkeys(RANKS, 1.0)), 4), Tokens(torch.tensor([0, 1, 0, 1]))
     shrunk, shrink = [], group._weights.shrink
     monkeypatch.setattr(group._weights, "shrink", lambda *args: shrunk.append(args) or shrink(*args))
-    x = torch.randn(2, HIDDEN)
+    x = torch.randn(4, HIDDEN)
 
     def add(place, x=x, tokens=tokens):
-        return group.add(place, x, torch.zeros(2, OUTPUTS[place]), tokens)
+        return group.add(place, x, torch.zeros(4, OUTPUTS[place]), tokens)
 
     first = add(0)
     add(1)
@@ -84,7 +84,10 @@ def test_an_input_is_shrunk_once_for_all_layers(kind, monkeypatch):
     assert torch.equal(add(0), first) and len(shrunk) == 3  # a layer that is called again
     x.mul_(2)
     assert torch.equal(add(1), add(1, x.clone())) and len(shrunk) == 5
-    assert not torch.equal(add(0), add(0, tokens=Tokens(torch.tensor([1, 0]))))
+    others = Tokens(torch.tensor([1, 0, 1, 0]))
+    group.forget()
+    add(0)
+    assert torch.equal(add(1, tokens=others), add(1, x.clone(), others)) and len(shrunk) == 8
 
 
 def test_b_stays_where_it_is():

@@ -172,7 +172,7 @@ def _plain(layer: Linear, adapter: str, held: Held, x: torch.Tensor) -> bool:
     for module in (own_a, own_b, dropout):
         if module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
             return False
-    if adapter in layer.lora_variant or own_b._parameters["bias"] is not None or x.device != a.device:
+    if own_b._parameters["bias"] is not None or x.device != a.device:
         return False
     if x.dtype != a.dtype and torch.promote_types(x.dtype, a.dtype) != a.dtype:
         return False
