@@ -12,7 +12,7 @@ from ...layers.siblings import siblings
 from .layers import ADAPTED, Adapted, Family
 from .own_path import left_to_peft
 
-TESTED = ("0.21.2",)
+TESTED = ("0.19.1", "0.20.0", "0.21.0", "0.21.1", "0.21.2")
 """Versions of PEFT that the tests run with. What is replaced is no public interface of it."""
 
 _models: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()

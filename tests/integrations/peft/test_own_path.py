@@ -160,7 +160,7 @@ def test_what_cannot_be_attached(attached, monkeypatch):
     with pytest.raises(ValueError, match=r"model is attached already, in base_model.*; call detach\(model\) first"):
         attach(attached)
     monkeypatch.setattr(peft, "__version__", "0.99.0")
-    with pytest.raises(RuntimeError, match="peft is 0.99.0; mixed batches are tested with 0.21.2 alone"):
+    with pytest.raises(RuntimeError, match="peft is 0.99.0; mixed batches are tested with 0.19.1, .*0.21.2 alone"):
         attach(adapted())
 
 
