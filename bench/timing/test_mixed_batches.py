@@ -16,7 +16,7 @@ from .decode_models import MODULES
 
 PROMPT = 32
 SIZES = {
-    "Llama 2M, random": dict(hidden_size=256, intermediate_size=688, num_hidden_layers=2, num_key_value_heads=2),
+    "Llama 6M, random": dict(hidden_size=256, intermediate_size=688, num_hidden_layers=2, num_key_value_heads=2),
     "Llama 100M, random": dict(hidden_size=768, intermediate_size=2048, num_hidden_layers=12, num_key_value_heads=12),
 }
 NAMES = ["math", "code", "__base__", "chat"]
@@ -90,4 +90,4 @@ def test_mixed_batch(race, name, part, rows):
     ours = step(model, ids, names) if part == "step" else functools.partial(prompt, model, ids, names)
     theirs = by_peft(ours)
     assert torch.equal(ours().argmax(-1), theirs().argmax(-1)) and torch.allclose(ours(), theirs(), atol=1e-3)
-    race(ours, {"PEFT": theirs}, rounds=20 if "2M" in name else 8)
+    race(ours, {"PEFT": theirs}, rounds=20 if "6M" in name else 8)
