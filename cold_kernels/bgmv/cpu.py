@@ -74,7 +74,7 @@ def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, 
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
     grouped = group(slots)
     if grouped.slots:
-        low = _split(_part(x, grouped.rows).float(), grouped.counts)
+        low = _split(_part(x, grouped.rows).float().contiguous(), grouped.counts)
         _write(y, grouped.ordered, _expanded(low, b.mT, grouped, (y.shape[1],)), add)
 
 
