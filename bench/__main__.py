@@ -7,6 +7,7 @@ from cold_kernels import command
 COMMANDS = {
     "accept": "bench.accept",
     "device": "tuner.commands.device",
+    "engines": "bench.engines.compare",
     "generation": "bench.timing.generation",
     "grid": "bench.layers.grid",
     "host": "bench.timing.host",

@@ -6,15 +6,14 @@ and writes the new digests.
 """
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cold_kernels import tables
-from cold_kernels.ascend.machine import Machine, programs_digest
+from cold_kernels.ascend.machine import Machine
 from cold_kernels.command import DONE, FAILED
 from cold_kernels.spec import KernelSpec
-from tuner.search.warm_start import case_of
+from tuner.search.recompiled import program_of
 
 RECOUNTED = 4
 """Cells of each chip's layers that are counted again."""
@@ -102,7 +101,7 @@ def signed(spec: KernelSpec, machine: Machine, directory: Path = tables.SHIPPED)
     """
     path = tables.path_of(directory, machine.chip.name, spec.name)
     table, source = tables.load(path, spec), tables.source_digest(spec)
-    entries = tuple(replace(entry, programs=now) for entry, now in _compiled(spec, machine, table))
+    entries = tuple(replace(entry, programs=program_of(spec, machine, entry)) for entry in table.entries)
     new = sum(not entry.programs for entry in table.entries)
     if new and table.source != source:
         raise ValueError(f"{path} is for another text of {spec.name}, and {new} entries do not say what was judged")
@@ -114,10 +113,3 @@ def signed(spec: KernelSpec, machine: Machine, directory: Path = tables.SHIPPED)
     if not changed and (new or table.source != source):
         tables.save(path, spec, replace(table, source=source, entries=entries))
     return SignedTable(len(entries), new, tuple(changed), table.source != source)
-
-
-def _compiled(spec: KernelSpec, machine: Machine, table: tables.Table) -> Iterator[tuple[tables.Entry, str]]:
-    for entry in table.entries:
-        args = case_of(spec, entry).tensors(spec, blank=True)
-        calls = spec.calls(args, entry.config, "ascend", machine.chip.vector_cores)
-        yield entry, programs_digest(machine, calls)

@@ -5,11 +5,13 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from . import compared
+from .compared import Comparison
 from .files import write_whole
 from .record import Record
 from .source import kernel_source
@@ -95,15 +97,16 @@ def write(directory: Path, spec: KernelSpec, table: Table) -> Path:
 
     Entries of an older table of the same source are kept where the new one has no such shape, unless they
     sum in another order than the new ones of their group: a row's bits must not depend on the batch. Under
-    other compiler versions than the new table's they lose their evidence.
+    other compiler versions than the new table's they have the evidence that `evidence_under` says.
     """
     path = path_of(directory, table.chip, table.kernel)
     kept: tuple[Entry, ...] = ()
     if path.exists() and (old := _read(path, spec, table.chip)):
         mine = {entry.shape for entry in table.entries}
         shaping = {spec.group_of(entry.shape): spec.shaping(entry.config) for entry in table.entries}
+        comparison = comparison_of(spec, table.chip, table.versions)
         kept = tuple(
-            entry if old.versions == table.versions else replace(entry, evidence=RUNGS[0])
+            replace(entry, evidence=evidence_under(entry, old, table.versions, comparison)[0])
             for entry in old.entries
             if entry.shape not in mine
             and shaping.get(spec.group_of(entry.shape), spec.shaping(entry.config)) == spec.shaping(entry.config)
@@ -138,19 +141,93 @@ def select(spec: KernelSpec, shape: Record, chip: str, versions: dict[str, str] 
     """The configuration for a launch: exact shape, nearest bucket, what the other 16-bit type has, default.
 
     Tunables in ``spec.invariant`` follow from the group's sizes and dtype alone, whatever the other
-    dimensions. A table made with other compiler ``versions`` keeps its configurations and loses its evidence.
+    dimensions. A table made with other compiler ``versions`` keeps its configurations; their evidence is what
+    `evidence_under` says, and those that were seen not to compile are not taken.
     """
-    tables = read(spec, chip)
+    tables, comparison = read(spec, chip), comparison_of(spec, chip, versions)
     if found := group_entries(spec, shape, tables):
         table, path, entries = found
+        if comparison and versions != table.versions:
+            entries = [entry for entry in entries if entry.programs not in comparison.broken]
+        if not entries:
+            reason = f"{versions_text(versions)} compiles nothing that {path} has for {shape}"
+            return Selection(spec.default_for(shape), RUNGS[0], f"default: {reason}")
         entry = nearest(spec, entries, shape)
         exact = entry.shape == spec.key(shape)
         reason = f"{'exact shape' if exact else f'nearest bucket, {entry.shape},'} in {path}"
-        stale = entry.shape.dtype != shape.dtype or versions is not None and versions != table.versions
-        return Selection(entry.config, RUNGS[0] if stale else entry.evidence, reason)
+        evidence, why = evidence_under(entry, table, versions, comparison)
+        if entry.shape.dtype != shape.dtype:
+            evidence = RUNGS[0]
+        return Selection(entry.config, evidence, f"{reason}; {why}" if why else reason)
     # A configuration of another group, however near, may not fit the unified buffer in this one.
     reason = f"{tables[0][1]} has nothing for {shape}" if tables else f"no table of this kernel for {chip}"
     return Selection(spec.default_for(shape), RUNGS[0], f"default: {reason}")
+
+
+def evidence_under(
+    entry: Entry, table: Table, versions: dict[str, str] | None, comparison: Comparison | None
+) -> tuple[str, str]:
+    """An entry's evidence where these compiler versions are installed, and what they have to do with it.
+
+    Versions that made the table, or None of them, leave it as it is, and there is nothing to say. Under others the
+    program decides: the entry is `RUNGS[0]` unless it was compared, and came out byte for byte the same.
+
+    Args:
+        entry: Of the table.
+        table: Its versions are those that the entry was judged with.
+        versions: Those that are installed.
+        comparison: From `comparison_of`, of the same versions.
+    """
+    if versions is None or versions == table.versions:
+        return entry.evidence, ""
+    about = f"tuned with {versions_text(table.versions)}; {versions_text(versions)}"
+    if comparison:
+        if entry.programs in comparison.same:
+            return entry.evidence, f"{about} makes the same program"
+        if entry.programs in comparison.different:
+            return RUNGS[0], f"{about} makes another program"
+        if entry.programs in comparison.broken:
+            return RUNGS[0], f"{about} does not compile it, and launches take another"
+    return RUNGS[0], f"{about} is installed, and the programs were not compared"
+
+
+def comparison_of(spec: KernelSpec, chip: str, versions: Mapping[str, str] | None) -> Comparison | None:
+    """What `compare_programs` kept in the user's directory, if it is of these versions and of the kernel's text."""
+    kept = compared.kept(compared.place(user_directory(), chip, spec.name))
+    if kept is None or (kept.versions, kept.source) != (versions, source_digest(spec)):
+        return None
+    return kept
+
+
+def compare_programs(
+    spec: KernelSpec, chip: str, versions: dict[str, str], program_of: Callable[[Entry], str]
+) -> Comparison | None:
+    """Compare what tables of other compiler versions hold with what the installed one makes, and keep what was found.
+
+    Args:
+        spec: The kernel.
+        chip: Whose tables are looked at, the user's and the shipped one.
+        versions: The compiler's parts that ``program_of`` compiles with.
+        program_of: The digest of an entry's program, as in `Entry.programs`; "" where it does not compile.
+
+    Returns:
+        None if all tables were made with these versions, or there are none.
+    """
+    others = [table for table, _ in read(spec, chip) if table.versions != versions]
+    found = {(entry.programs, program_of(entry)) for table in others for entry in table.entries if entry.programs}
+    if not found:
+        return None
+    broken = frozenset(before for before, now in found if not now)
+    different = frozenset(before for before, now in found if now != before) - broken
+    same = frozenset(before for before, _ in found) - different - broken
+    comparison = Comparison(versions, source_digest(spec), same, different, broken)
+    compared.keep(compared.place(user_directory(), chip, spec.name), comparison)
+    return comparison
+
+
+def versions_text(versions: dict[str, str]) -> str:
+    """Compiler versions for people: ``triton-ascend 3.2.0, ascendnpu-ir 1.2.0``."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "no compiler"
 
 
 def group_entries(

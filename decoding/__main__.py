@@ -4,7 +4,11 @@ import sys
 
 from cold_kernels import command
 
-COMMANDS = {"generate": "decoding.commands.generate", "example-adapter": "decoding.commands.example_adapter"}
+COMMANDS = {
+    "generate": "decoding.commands.generate",
+    "serve": "decoding.commands.serve",
+    "example-adapter": "decoding.commands.example_adapter",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import warnings
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
+from cold_kernels import compared as compared_files
 from cold_kernels import tables
 from cold_kernels.record import Record
 from cold_kernels.tables import Entry, Table, path_of, select, source_digest, write
@@ -107,6 +109,76 @@ def test_another_compiler_lowers_the_evidence_alone(directory):
     found = chosen(4, 8, versions={"triton-ascend": "3.3.0"})
     assert found.config.DEPTH == 2 and found.evidence == "legal" and found.reason.startswith("exact shape")
     assert chosen(4, 8, versions=None).evidence == "simulated"
+
+
+NEWER = {"triton-ascend": "3.2.2"}
+
+
+def compared(directory, **now):
+    """A table of an entry for each program, named N1, N2, … by its size; ``now`` says what they are under `NEWER`."""
+    entries = [dataclasses.replace(entry(int(name[1:]), 8, DEPTH=2), programs=name) for name in now]
+    write(directory, copies, table(*entries))
+    return tables.compare_programs(copies, CHIP, NEWER, lambda one: now[one.programs])
+
+
+def test_under_another_compiler_the_program_decides(directory):
+    compared(directory, N1="N1", N64="another", N4096="")
+    found = {n: chosen(n, 8, versions=NEWER) for n in (1, 64, 4096)}
+    assert {one.config.DEPTH for one in found.values()} == {2}
+    assert [one.evidence for one in found.values()] == ["simulated", "legal", "legal"]  # the last takes the nearest
+    said = "tuned with triton-ascend 3.2.0; triton-ascend 3.2.2 makes"
+    assert found[1].reason.endswith(f"{said} the same program")
+    assert found[64].reason.endswith(f"{said} another program")
+    assert found[4096].reason.startswith("nearest bucket, N=64 M=8")
+    assert chosen(1, 8).reason.endswith("copy_rows.json")  # nothing to say of the versions that made it
+
+
+def test_where_nothing_tuned_compiles_the_default_is_taken(directory):
+    compared(directory, N1="", N64="")
+    found = chosen(1, 8, versions=NEWER)
+    assert (found.config, found.evidence) == (copies.default, "legal")
+    assert found.reason.startswith("default: triton-ascend 3.2.2 compiles nothing that ") and "N=1 M=8" in found.reason
+    assert chosen(1, 8).config.DEPTH == 2
+
+
+def test_what_was_not_compared_is_legal_and_says_so(directory):
+    compared(directory, N1="N1")
+    for versions in ({"triton-ascend": "3.2.1"}, {**NEWER, "ascendnpu-ir": "1.2.0"}, {}):
+        found = chosen(1, 8, versions=versions)
+        assert found.evidence == "legal" and "is installed, and the programs were not compared" in found.reason
+    write(directory, copies, table(dataclasses.replace(entry(2, 8), programs="N2"), entry(3, 8)))
+    assert [chosen(n, 8, versions=NEWER).evidence for n in (1, 2, 3)] == ["simulated", "legal", "legal"]
+
+
+def test_a_comparison_of_another_text_of_the_kernel_does_not_count(directory):
+    found = compared(directory, N1="N1")
+    compared_files.keep(
+        compared_files.place(directory, CHIP, "copy_rows"), dataclasses.replace(found, source="another text")
+    )
+    assert chosen(1, 8, versions=NEWER).evidence == "legal"
+
+
+def test_two_entries_of_one_program_that_differ_now_are_different(directory):
+    write(directory, copies, table(*(dataclasses.replace(entry(n, 8), programs="one") for n in (4, 9))))
+    found = tables.compare_programs(copies, CHIP, NEWER, lambda one: "one" if one.shape.N == 4 else "other")
+    assert (found.same, found.different, found.broken) == (frozenset(), {"one"}, frozenset())
+
+
+def test_there_is_nothing_to_compare_in_tables_of_this_compiler(directory):
+    write(directory, copies, table(dataclasses.replace(entry(4, 8), programs="one")))
+    asked = lambda one: pytest.fail("compiled")  # noqa: E731
+    assert tables.compare_programs(copies, CHIP, VERSIONS, asked) is None
+    assert not compared_files.place(directory, CHIP, "copy_rows").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1, "versions": {}, "source": ""}'])
+def test_a_broken_comparison_is_skipped_with_a_warning(directory, text):
+    compared(directory, N1="N1")
+    path = compared_files.place(directory, CHIP, "copy_rows")
+    path.write_text(text)
+    compared_files.kept.cache_clear()
+    with pytest.warns(UserWarning, match=f"skipping {path}"):
+        assert chosen(1, 8, versions=NEWER).evidence == "legal"
 
 
 def edited(directory, change):
@@ -216,6 +288,12 @@ def test_older_entries_of_another_compiler_lose_their_evidence(directory):
     write(directory, copies, table(entry(9, 8), versions={"triton-ascend": "3.3.0"}))
     found = chosen(4, 8, versions={"triton-ascend": "3.3.0"})
     assert found.config.DEPTH == 2 and found.evidence == "legal"
+
+
+def test_older_entries_keep_their_evidence_where_their_programs_are_the_same(directory):
+    compared(directory, N4="N4", N9="another")
+    write(directory, copies, table(entry(64, 8), versions=NEWER))
+    assert [chosen(n, 8, versions=NEWER).evidence for n in (4, 9)] == ["simulated", "legal"]
 
 
 @pytest.mark.parametrize("step", ["dumps", "replace"])

@@ -123,7 +123,7 @@ def gather_all(step: StepShape) -> "Held":
 
 def shrink_apart(step: StepShape) -> "Held":
     """``add_lora_linear`` of vllm-ascend and vLLM: a buffer ``[2B, R]`` in fp32 for each of at most three slices."""
-    from decoding.layers.injection import SHARE_AN_INPUT
+    from cold_kernels.layers.siblings import SHARE_AN_INPUT
 
     buffers = [meta(step.rows, step.rank, dtype="float32") for _ in max(SHARE_AN_INPUT, key=len)]
     return {**weights_once(step), "LoRA activations": buffers}

@@ -79,6 +79,27 @@ def test_bgmv_shrink_expand(race, hidden, slices, rank, rows, kind, dtype):
     race(ours, {name: functools.partial(theirs, f, *args) for name, f in plain_torch.FORMULATIONS.items()}, rounds=10)
 
 
+@pytest.mark.parametrize("adapters", [2, 4])
+@pytest.mark.parametrize(
+    "hidden, slices, rank", [(256, 1, 8), (768, 3, 8), (1024, 3, 16), (2048, 3, 16), (4096, 1, 16)]
+)
+def test_interleaved_rows(race, hidden, slices, rank, adapters):
+    """16 rows of several adapters in turn beside as many of one, on one thread; the aim is 1.5 times for two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    generator, row = torch.Generator().manual_seed(0), torch.arange(16)
+    sizes = (16, hidden), (SLOTS, slices, rank, hidden), (SLOTS, slices * hidden, rank), (16, slices * hidden)
+    x, a, b, y = (torch.randn(size, generator=generator) for size in sizes)
+
+    def call(idx):
+        return functools.partial(bgmv_shrink_expand, x, a, b, y, idx, torch.arange(slices) * hidden)
+
+    try:
+        race(call(row % adapters), {"one adapter": call(row * 0)}, rounds=40)
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("vocabulary", [32000, 128256])
 @pytest.mark.parametrize("rows", [1, 8])
 def test_contrastive_sample(race, rows, vocabulary):

@@ -76,9 +76,7 @@ def test_weights_are_held_once(benchmark, name):
 
 def tensors(base, cold):
     yield from base.parameters()
-    for group in cold._loaded.injection.groups:
-        yield group.a
-        yield from (layer.b for layer in group.layers)
+    yield from cold._loaded.injection.tensors
 
 
 @pytest.mark.parametrize("requests", [1, 8])

@@ -1,7 +1,9 @@
 """BGMV on CPU tensors, by matrix products, with a row's bits independent of the other rows."""
 
 import functools
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,51 +25,57 @@ Rows = None | slice | torch.Tensor
 """Rows of a matrix: all, some that follow one another, or any. To index for all would cost as much as a product."""
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """The rows of a matrix that have a slot, those of one slot beside each other in the order that they had.
+
+    Args:
+        rows: Where they are in the matrix, slot by slot.
+        slots: Each slot that is used.
+        counts: How many rows each has.
+        summed: How many rows each part of an expanding product has, so that rows are summed as among many.
+        ordered: Where the rows are in the matrix, in its order.
+        back: Where each of these is in an expanding product.
+    """
+
+    rows: Rows
+    slots: tuple[int, ...]
+    counts: tuple[int, ...]
+    summed: tuple[int, ...]
+    ordered: Rows
+    back: Rows
+
+
 def shrink(x: torch.Tensor, a: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], scale: float) -> None:
     """``y[t] = scale * a[slots[t]] @ x[t]`` in float32, rows of zeros where the slot is -1."""
     if -1 in slots:
         y.zero_()
-    for _, rows, product in shrunk(x, a.mT, rows_by_slot(slots)):
+    grouped = group(slots)
+    if products := _shrunk(x, a.mT, grouped):
+        product = products[0] if len(products) == 1 else torch.cat(products)
         if scale != 1.0:
             product *= scale
-        _write(y, rows, product, add=False)
+        if isinstance(grouped.rows, torch.Tensor):
+            y[grouped.rows] = product
+        else:
+            _part(y, grouped.rows).copy_(product)
 
 
-class Weights:
-    """Each slot's matrix ``[N, K]`` out of ``[L, N, K]``, ready to be multiplied by rows ``[n, K]`` many times.
-
-    Args:
-        stacked: All slots'; kept in its own type, and in its place unless K is to be filled up.
-        fill: Whether rows of K are filled up to whole vectors, as `shrunk` takes them.
-    """
-
-    def __init__(self, stacked: torch.Tensor, fill: bool = False) -> None:
-        inner = stacked.shape[2]
-        if fill and stacked.is_cpu and stacked.dtype == torch.float32:
-            stacked = F.pad(stacked, (0, -inner % (ALIGNMENT // stacked.element_size())))
-        self.stacked = stacked[..., :inner]
-        self.transposed = [matrix.T for matrix in stacked]
-
-
-def shrunk(
-    x: torch.Tensor, a: Sequence[torch.Tensor], by_slot: Iterable[tuple[int, Rows]]
-) -> list[tuple[int, Rows, torch.Tensor]]:
-    """Of each slot the rows, by `rows_by_slot`, and their products with its A: what `shrink` writes into one matrix."""
-    return [(slot, rows, _row_by_row(_part(x, rows), a[slot])) for slot, rows in by_slot]
-
-
-def expand_shrunk(
-    b: Sequence[torch.Tensor], products: list[tuple[int, Rows, torch.Tensor]], ranks: slice, y: torch.Tensor
-) -> None:
-    """Add the products of each slot's B with these ranks of what `shrunk` gives, as `expand` does."""
-    for slot, rows, product in products:
-        _write(y, rows, _together(product[:, ranks], b[slot]), add=True)
+def _shrunk(x: torch.Tensor, a: torch.Tensor, grouped: Grouped) -> list[torch.Tensor]:
+    """For each part of the rows their products with its slot's A, the transpose of ``[N, K]``."""
+    if not grouped.slots:
+        return []
+    x = _filled(_part(x, grouped.rows)).unsqueeze(1)
+    parts = _split(x, grouped.counts)
+    return [_row_by_row(part, a[slot]) for slot, part in zip(grouped.slots, parts, strict=True)]
 
 
 def expand(b: torch.Tensor, x: torch.Tensor, y: torch.Tensor, slots: tuple[int, ...], add: bool) -> None:
     """``y[t] = b[slots[t]] @ x[t] (+ y[t])`` in float32, then rounded to y; rows at -1 are left alone."""
-    for slot, rows in rows_by_slot(slots):
-        _write(y, rows, _together(_part(x, rows), b[slot].T), add)
+    grouped = group(slots)
+    if grouped.slots:
+        low = _split(_part(x, grouped.rows).float().contiguous(), grouped.counts)
+        _write(y, grouped.ordered, _expanded(low, b.mT, grouped, (y.shape[1],)), add)
 
 
 def shrink_expand(
@@ -81,65 +89,89 @@ def shrink_expand(
     add: bool,
 ) -> None:
     """`shrink` by all slices' A ``[L, S, R, H]``, then an `expand` into the columns from each start to the next."""
-    rank = a.shape[2]
-    low = x.new_empty(len(slots), a.shape[1] * rank, dtype=torch.float32)
-    shrink(x, a.flatten(1, 2), low, slots, scale)
-    for place, (start, end) in enumerate(zip(starts, [*starts[1:], y.shape[1]], strict=True)):
-        if start < end:
-            part = low[:, place * rank : (place + 1) * rank]
-            expand(b[:, start:end], part, y[:, start:end], slots, add)
+    grouped, first = group(slots), starts[0]
+    low = _shrunk(x, a.flatten(1, 2).mT, grouped)
+    if not low or first == y.shape[1]:
+        return
+    if scale != 1.0:
+        torch._foreach_mul_(low, scale)
+    if first:
+        y, b = y[:, first:], b[:, first:]
+    widths = [end - start for start, end in zip(starts, [*starts[1:], first + y.shape[1]], strict=True)]
+    _write(y, grouped.ordered, _expanded(low, b.mT, grouped, widths), add)
+
+
+def _expanded(low: Sequence[torch.Tensor], b: torch.Tensor, grouped: Grouped, widths: Sequence[int]) -> torch.Tensor:
+    """Each part's products with its slot's B, the transpose of ``[N, R]``: ``[n, S * R]`` to slices of these widths."""
+    product = low[0].new_empty(sum(grouped.summed), sum(widths))
+    for slot, given, part in zip(grouped.slots, low, _split(product, grouped.summed), strict=True):
+        if len(given) != len(part):
+            given = given.index_select(0, _over_again(len(given), len(part)))
+        if len(widths) == 1:
+            _together(given, b[slot], part)
+            continue
+        ranks = given.shape[1] // len(widths)
+        for one in zip(given.split(ranks, 1), b[slot].split(widths, 1), part.split(widths, 1), strict=True):
+            _together(*one)
+    return _part(product, grouped.back)
+
+
+def _split(tensor: torch.Tensor, counts: tuple[int, ...]) -> Sequence[torch.Tensor]:
+    return (tensor,) if len(counts) == 1 else tensor.split(counts)
 
 
 def _part(tensor: torch.Tensor, rows: Rows) -> torch.Tensor:
-    return tensor if rows is None else tensor[rows]
+    return tensor if rows is None else tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
 
 
 def _write(y: torch.Tensor, rows: Rows, product: torch.Tensor, add: bool) -> None:
     """``y[rows] = product (+ y[rows])`` in float32, then rounded to y."""
-    if isinstance(rows, torch.Tensor):
-        y[rows] = (product + y[rows] if add else product).to(y.dtype)
-        return
-    part = _part(y, rows)
-    if add:
-        part.add_(product)
+    if not isinstance(rows, torch.Tensor):
+        part = _part(y, rows)
+        part.add_(product) if add else part.copy_(product)
+    elif add and y.dtype == product.dtype:
+        y.index_add_(0, rows, product)
     else:
-        part.copy_(product)
+        y[rows] = (product.add_(y[rows]) if add else product).to(y.dtype)
+
+
+def _filled(x: torch.Tensor) -> torch.Tensor:
+    """Rows of float32, filled up to whole vectors and in whole vectors' places."""
+    x = x.float()
+    if missing := -x.shape[1] % (ALIGNMENT // x.element_size()):
+        x = F.pad(x, (0, missing))
+    x = x.contiguous()
+    return x.clone() if x.data_ptr() % ALIGNMENT else x
 
 
 def _row_by_row(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``x @ weights`` in float32, a product of its own for each row: [rows, K] times [K, N], for large K.
+    """``x @ weights`` in float32, a product of its own for each row: [rows, 1, K] times [K, N], for large K.
 
-    Each is the same call whatever their number, and with few rows as fast as one for all of them. The weights are the
-    transpose of [N, K], and K may have been filled up.
+    Each is the same call whatever their number, and with few rows as fast as one for all of them. The rows are from
+    `_filled`; the weights are the transpose of [N, K].
     """
-    (count, inner), outputs = x.shape, weights.shape[1]
-    x, weights = x.float(), weights.float()
-    if missing := -inner % (ALIGNMENT // x.element_size()):
-        x = F.pad(x, (0, missing))
-        if weights.shape[0] == inner:
-            weights = F.pad(weights.T, (0, missing)).T
-    x, weights = x.contiguous(), _transposed(weights)
-    if x.data_ptr() % ALIGNMENT:
-        x = x.clone()
+    (count, _, inner), outputs = x.shape, weights.shape[1]
+    weights = _float(weights)
+    if missing := inner - weights.shape[0]:
+        weights = F.pad(weights.T, (0, missing)).T
+    weights = _transposed(weights)
     if count == 1 and inner * outputs >= BATCHED:
-        return torch.mm(x, weights)  # what the batched product does with each row
-    return torch.bmm(x.unsqueeze(1), weights.expand(count, inner + missing, outputs)).squeeze(1)
+        return torch.mm(x[0], weights)  # what the batched product does with each row
+    return torch.bmm(x, weights.expand(count, inner, outputs)).squeeze(1)
 
 
-def _together(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``x @ weights`` in float32, for small K; the weights are the transpose of [N, K]."""
-    count, outputs = x.shape[0], weights.shape[1]
-    x, weights = x.float().contiguous(), _transposed(weights.float())
-    if count < MIN_SIZE and count % ROW_MULTIPLE:
-        if count == 1:
-            x = torch.cat((x,) * ROW_MULTIPLE)  # quicker than to pad
-        else:
-            x = F.pad(x, (0, 0, 0, -count % ROW_MULTIPLE))
-    if outputs < MIN_SIZE:
+def _together(x: torch.Tensor, weights: torch.Tensor, product: torch.Tensor) -> None:
+    """``product = x @ weights`` in float32, for small K; the weights are the transpose of [N, K]."""
+    weights = _transposed(_float(weights))
+    if (outputs := product.shape[1]) >= MIN_SIZE:
+        torch.mm(x, weights, out=product)
+    elif outputs:
         weights = F.pad(weights.T, (0, 0, 0, MIN_SIZE - outputs)).T
-        return torch.mm(x, weights)[:count, :outputs]
-    product = torch.mm(x, weights)
-    return product if len(x) == count else product[:count]
+        product.copy_(torch.mm(x, weights)[:, :outputs])
+
+
+def _float(weights: torch.Tensor) -> torch.Tensor:
+    return weights if weights.dtype == torch.float32 else weights.float()
 
 
 def _transposed(weights: torch.Tensor) -> torch.Tensor:
@@ -148,17 +180,30 @@ def _transposed(weights: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def rows_by_slot(slots: tuple[int, ...]) -> tuple[tuple[int, Rows], ...]:
-    """Each slot that is used, and its rows."""
-    rows: dict[int, list[int]] = {}
+def group(slots: tuple[int, ...]) -> Grouped:
+    """The rows that have a slot, by it; -1 is none."""
+    by_slot: dict[int, list[int]] = {}
     for row, slot in enumerate(slots):
-        rows.setdefault(slot, []).append(row)
-    rows.pop(-1, None)
-    return tuple((slot, _of(listed, len(slots))) for slot, listed in rows.items())
+        by_slot.setdefault(slot, []).append(row)
+    by_slot.pop(-1, None)
+    counts = tuple(map(len, by_slot.values()))
+    summed = tuple(count if count >= MIN_SIZE else count + -count % ROW_MULTIPLE for count in counts)
+    rows = [row for rows in by_slot.values() for row in rows]
+    starts = itertools.accumulate(summed, initial=0)
+    places = [start + row for start, count in zip(starts, counts, strict=False) for row in range(count)]
+    ordered, back = zip(*sorted(zip(rows, places, strict=True)), strict=True) if rows else ((), ())
+    whole = len(slots)
+    return Grouped(_of(rows, whole), tuple(by_slot), counts, summed, _of(ordered, whole), _of(back, sum(summed)))
 
 
-def _of(rows: list[int], count: int) -> Rows:
-    if len(rows) == count:
-        return None
-    first, end = rows[0], rows[-1] + 1
-    return slice(first, end) if end - first == len(rows) else torch.tensor(rows, device="cpu")
+def _of(rows: Sequence[int], count: int) -> Rows:
+    first, end = (rows[0], rows[0] + len(rows)) if rows else (0, 0)
+    if list(rows) != list(range(first, end)):
+        return torch.tensor(rows, device="cpu")
+    return None if len(rows) == count else slice(first, end)
+
+
+@functools.cache
+def _over_again(count: int, many: int) -> torch.Tensor:
+    """So many rows, and the first of them over again."""
+    return torch.arange(many, device="cpu") % count

@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .named_adapters import add_adapters, named_adapters
+
 console = Console(stderr=True)
 
 
@@ -18,9 +20,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument(
         "--model", required=True, help="folder, GGUF file, package:NAME that ships one, or a name on the hub"
     )
-    parser.add_argument(
-        "--adapter", action="append", default=[], metavar="NAME=FOLDER", help="or a name on the hub; repeatable"
-    )
+    add_adapters(parser)
     parser.add_argument("--prompt", action="append", required=True, help="repeatable")
     parser.add_argument("--expert", metavar="NAME", help="the adapter that answers; default: the first")
     parser.add_argument("--alpha", type=float, default=0.1, help="default: 0.1")
@@ -36,7 +36,7 @@ def add_parser(subparsers) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    adapters = _adapters(options.adapter)
+    adapters = named_adapters(options.adapter)
     expert = options.expert or next(iter(adapters), None)
     if expert is not None and expert not in adapters:
         raise ValueError(f"--expert {expert} is none of {', '.join(adapters) or 'no adapters'}")
@@ -143,13 +143,3 @@ def _request(ids, options, adapter, **changed):
 
     names = ("alpha", "beta", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
     return Request(ids, adapter=adapter, **{**{name: getattr(options, name) for name in names}, **changed})
-
-
-def _adapters(given: list[str]) -> dict[str, str]:
-    adapters = {}
-    for text in given:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise ValueError(f"--adapter {text}: give NAME=FOLDER")
-        adapters[name] = folder
-    return adapters

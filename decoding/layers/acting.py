@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from cold_kernels.bgmv import cpu
-from cold_kernels.devices import in_torch
+from cold_kernels.layers.tokens import Tokens
 
 ROWS, TOKENS, KEPT = "rows", "tokens", "kept"
 """How a layer is given the tokens of a pass: ``[R, T, h]``; ``[R * T, h]``, row by row, or in another shape as has been
@@ -51,17 +50,12 @@ class Place:
             )
 
 
-@dataclass(eq=False)
-class Tokens:
-    """Tokens that a layer is given, each with its adapter's slot, ``[n]`` int64, -1 for none."""
+class Given(Tokens):
+    """Tokens that a layer is given, in one of the layouts."""
 
-    layout: str
-    slots: torch.Tensor
-
-    @functools.cached_property
-    def by_slot(self) -> tuple[tuple[int, cpu.Rows], ...]:
-        """Each slot that is used and its tokens, for products on the CPU."""
-        return cpu.rows_by_slot(tuple(self.slots.tolist()))
+    def __init__(self, layout: str, slots: torch.Tensor) -> None:
+        super().__init__(slots)
+        self.layout = layout
 
 
 class Pass:
@@ -85,10 +79,9 @@ class Pass:
             raise ValueError(f"slots has shape {list(slots.shape)}; {rows} rows of {tokens} tokens have one a token")
         self._places, self._slots, self._keep = places, slots, logits_to_keep
         self._calls = [0] * len(places)
-        self.in_torch = in_torch(slots)
-        self._given = {(rows, tokens): Tokens(ROWS, slots), (rows * tokens,): Tokens(TOKENS, slots)}
+        self._given = {(rows, tokens): Given(ROWS, slots), (rows * tokens,): Given(TOKENS, slots)}
 
-    def given(self, place: Place, shape: tuple[int, ...]) -> Tokens:
+    def given(self, place: Place, shape: tuple[int, ...]) -> Given:
         """The tokens that a layer is given, whose input has this shape without its last dimension.
 
         Raises:
@@ -105,7 +98,7 @@ class Pass:
             )
         return found
 
-    def count(self, place: Place, tokens: Tokens) -> None:
+    def count(self, place: Place, tokens: Given) -> None:
         """Note that a layer is called with these tokens.
 
         Raises:
@@ -134,7 +127,7 @@ class Pass:
                 )
 
     @functools.cached_property
-    def _kept(self) -> dict[tuple[int, ...], Tokens]:
+    def _kept(self) -> dict[tuple[int, ...], Given]:
         """As `_given`, with the kept tokens alone in both shapes."""
         (rows, tokens), keep = self.shape, self._keep
         by_row = self._slots.view(rows, tokens)
@@ -144,5 +137,5 @@ class Pass:
             by_row = by_row[:, keep]
         else:
             by_row = by_row[:, -keep:]
-        kept = Tokens(KEPT, by_row.reshape(-1))
+        kept = Given(KEPT, by_row.reshape(-1))
         return {**self._given, tuple(by_row.shape): kept, (by_row.numel(),): kept}

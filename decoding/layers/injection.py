@@ -7,15 +7,14 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from cold_kernels.limits import MAX_RANK
+from cold_kernels.layers.group import Group, Matrices
+from cold_kernels.layers.siblings import siblings
 
 from ..adapters.adapter import LoRA
 from .acting import KEPT, Pass, Place
 from .eager import eager
-from .group import Group, Here, Layer
+from .hooks import Here, Hooked
 
-SHARE_AN_INPUT = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"})
-"""Names of sibling layers that are given the same tensor; a wrong guess costs time, not correctness."""
 HELD_AS = (torch.float16, torch.bfloat16, torch.float32)
 """Types that adapters can be held in."""
 COMPILED = "_orig_mod"
@@ -83,10 +82,20 @@ class Injection:
         places, modules = _places(model, adapted, calls or {}), set(adapted.values())
         self._places = list(places.values())
         self._through = [module for module in model.modules() if not modules.isdisjoint(module.modules())]
-        self.groups = [
-            Group(self._here, *_stacks([places[name] for name in group], adapters, linear))
-            for group in _groups(list(adapted), adapters)
+        self._hooked = [
+            Hooked(
+                self._here,
+                Group([_matrices(places[name], adapters, linear) for name in names], len(adapters)),
+                [places[name] for name in names],
+                [linear[name][1] for name in names],
+            )
+            for names in siblings(adapted, lambda name: _rank(name, adapters), lambda name: _slots(name, adapters))
         ]
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that is held of the adapters."""
+        return [tensor for hooked in self._hooked for tensor in hooked.group.tensors]
 
     @contextlib.contextmanager
     def acting(
@@ -113,8 +122,8 @@ class Injection:
             try:
                 yield
             except BaseException:
-                for group in self.groups:
-                    group.forget()
+                for hooked in self._hooked:
+                    hooked.group.forget()
                 raise
             finally:
                 self._here.now = None
@@ -122,28 +131,16 @@ class Injection:
 
     def remove(self) -> None:
         """Take the hooks out; nothing else of the model was touched."""
-        for group in self.groups:
-            for handle in group.handles:
+        for hooked in self._hooked:
+            for handle in hooked.handles:
                 handle.remove()
 
 
-def _stacks(
-    places: Sequence[Place], adapters: Sequence[Mapping[str, LoRA]], linear: LinearLayers
-) -> tuple[list[Layer], torch.Tensor]:
-    """The layers of a group with their B, and the A of all."""
-    layers, all_a, first = [], [], 0
-    for place in places:
-        rank, (inner, outer) = _rank(place.name, adapters), linear[place.name]
-        wide = dict(dtype=torch.float32, device="cpu")
-        a, b = torch.zeros(len(adapters), rank, inner, **wide), torch.zeros(len(adapters), outer, rank, **wide)
-        for slot, adapter in enumerate(adapters):
-            if lora := adapter.get(place.name):
-                a[slot, : len(lora.a)], b[slot, :, : len(lora.a)] = lora.a, lora.b
-        like = dict(dtype=linear.held_as(place.module), device=_device(place.module))
-        all_a.append(a.to(**like))
-        layers.append(Layer(place, slice(first, first + rank), b.to(**like)))
-        first += rank
-    return layers, torch.cat(all_a, 1)
+def _matrices(place: Place, adapters: Sequence[Mapping[str, LoRA]], linear: LinearLayers) -> dict[int, Matrices]:
+    """A layer's, by slot, in its type and on its device."""
+    like = dict(dtype=linear.held_as(place.module), device=_device(place.module))
+    loras = {slot: adapters[slot][place.name] for slot in _slots(place.name, adapters)}
+    return {slot: Matrices(lora.a.to(**like), lora.b.to(**like)) for slot, lora in loras.items()}
 
 
 def _by_name(model: nn.Module) -> dict[str, nn.Module]:
@@ -185,20 +182,10 @@ def _places(model: nn.Module, adapted: Mapping[str, nn.Module], calls: Mapping[s
     return places
 
 
-def _rank(name: str, adapters: list[Mapping[str, LoRA]]) -> int:
-    return max(len(adapter[name].a) for adapter in adapters if name in adapter)
+def _slots(name: str, adapters: Sequence[Mapping[str, LoRA]]) -> tuple[int, ...]:
+    """Those of the adapters that adapt a layer."""
+    return tuple(slot for slot, adapter in enumerate(adapters) if name in adapter)
 
 
-def _groups(names: list[str], adapters: list[Mapping[str, LoRA]]) -> list[list[str]]:
-    """Layers by the input that they share, as far as their ranks fit one operator."""
-    groups: list[list[str]] = []
-    open_groups: dict[object, list[str]] = {}
-    for name in names:
-        parent, _, own = name.rpartition(".")
-        shared = next((i for i, known in enumerate(SHARE_AN_INPUT) if own in known), own)
-        group = open_groups.get((parent, shared))
-        if group is None or sum(_rank(other, adapters) for other in [*group, name]) > MAX_RANK:
-            open_groups[parent, shared] = group = []
-            groups.append(group)
-        group.append(name)
-    return groups
+def _rank(name: str, adapters: Sequence[Mapping[str, LoRA]]) -> int:
+    return max(len(adapters[slot][name].a) for slot in _slots(name, adapters))

@@ -75,8 +75,7 @@ def test_it_counts_what_decoding_allocates(step):
     model = LlamaForCausalLM(LlamaConfig(**TINY)).half().eval()
     modules = {name: size for name, size in linear_layers(model).items() if name != "lm_head"}
     adapter = {name: LoRA(torch.ones(2, inner), torch.ones(outer, 2)) for name, (inner, outer) in modules.items()}
-    groups = Injection(model, [adapter] * 5).groups
-    stacks = [group.a for group in groups] + [layer.b for group in groups for layer in group.layers]
+    stacks = Injection(model, [adapter] * 5).tensors
     cache = DynamicCache(config=model.config)
     with torch.no_grad():
         logits = model(torch.zeros(6, 3, dtype=torch.int64), past_key_values=cache, logits_to_keep=1).logits

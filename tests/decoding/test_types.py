@@ -76,9 +76,7 @@ def tokens(cold):
 
 
 def stacks(cold):
-    return [
-        tensor for group in cold._loaded.injection.groups for tensor in (group.a, *(layer.b for layer in group.layers))
-    ]
+    return cold._loaded.injection.tensors
 
 
 @pytest.mark.parametrize("kind", [Float8, Integer8, Packed])

@@ -84,6 +84,18 @@ def test_a_row_does_not_depend_on_the_others(data):
     assert torch.equal(bits(run(some_rows(spec, args, some))), bits(args["y"][some]))
 
 
+@pytest.mark.parametrize("add", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [3, 8, 21, 64])
+def test_interleaved_rows_have_the_bits_of_each_adapter_s_alone(rows, dtype, add):
+    text = f"T={rows} L=4 S=2 H=576 R=8 D=100 starts=0/30 idx=0/2/-1/3/2 dtype={dtype}"
+    args = tensors(text) | dict(add=add)
+    run(args)
+    idx = args["idx"]
+    for some in (idx.argsort(stable=True), *((idx == slot).nonzero()[:, 0] for slot in idx.unique())):
+        assert torch.equal(bits(run(some_rows(spec, args, some))), bits(args["y"][some]))
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [

@@ -45,7 +45,7 @@ def beside_tables(
     """``cases`` of the group alone, beside what launches find for it in tables; None where they find nothing.
 
     The entries of the table that launches read it from, ``output``'s or the shipped one, are kept: with their
-    evidence if they were made with the same compiler ``versions``, without where they are for the other 16-bit type.
+    evidence as far as `tables.evidence_under` leaves it, without where they are for the other 16-bit type.
     What they have for ``cases`` is the warm start.
     """
     spec, dtype = group.spec, group.key.dtype
@@ -53,12 +53,13 @@ def beside_tables(
     if found is None:
         return None
     table, _, entries = found
-    kept = []
+    kept, comparison = [], tables.comparison_of(spec, chip, versions)
     for entry in entries:
         if entry.shape.dtype != dtype:
             entry = tables.Entry(Record(entry.shape, dtype=dtype), entry.config, tables.RUNGS[0])
-        elif table.versions != versions:
-            entry = replace(entry, evidence=tables.RUNGS[0])
+        else:
+            evidence, _ = tables.evidence_under(entry, table, versions, comparison)
+            entry = replace(entry, evidence=evidence)
         if spec.allows(entry.config, entry.shape):
             kept.append(entry)
     beside = replace(group, cases=in_order(spec, cases), kept=tuple(kept))

@@ -1,0 +1,1 @@
+"""The operators inside other engines: each engine in a module of its own, which alone imports it."""

@@ -1,0 +1,11 @@
+"""What vLLM's options and the environment call the parts of the plugin."""
+
+SWITCH = "COLD_KERNELS_VLLM"
+NAME = "cold_kernels"
+"""The entry point's name, by which ``VLLM_PLUGINS`` knows it."""
+SCHEDULER = "cold_kernels.integrations.vllm.scheduler.PairScheduler"
+PROCESSOR = "cold_kernels.integrations.vllm.processor:ContrastProcessor"
+MIDDLEWARE = "cold_kernels.integrations.vllm.middleware.RefuseWhatIsIgnored"
+"""For contrast: ``--scheduler-cls``, ``--logits-processors``, ``--middleware``."""
+FACTORY = "cold_kernels.integrations.vllm.wrapper.wrapper_for_platform"
+"""What the platform then names as its LoRA wrapper."""

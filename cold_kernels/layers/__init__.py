@@ -1,0 +1,1 @@
+"""LoRA in the linear layers of a stock model: what `decoding` and the integrations have in common."""
