@@ -78,10 +78,12 @@ def server_command(options: argparse.Namespace) -> list[str]:
 
 def _rank(name: str, folder: str) -> int:
     """The highest rank in an adapter."""
+    from ..adapters.adapter import check_config
     from ..adapters.sources import opened
 
     adapter = f"adapter {name!r}"
     with opened(adapter, folder) as found:
+        check_config(adapter, found.config)
         ranks = [shape[0] for tensor, shape in found.shapes.items() if "lora_A" in tensor]
         ranks += [shape[0] for tensor, shape in found.shapes.items() if "lora_embedding_A" in tensor]
     if not ranks:

@@ -14,6 +14,7 @@ import cold_kernels
 from cold_kernels import bgmv_expand, bgmv_expand_slice, bgmv_shrink, bgmv_shrink_expand, lora_row_order
 from cold_kernels.limits import MAX_FUSED_RANK, MAX_RANK
 
+from .adapters import refuse_what_is_ignored
 from .plugin import own_wrapper
 from .stacks import stack, stacked
 
@@ -187,6 +188,7 @@ def wrapper_for_platform(*args: Any, **kwargs: Any) -> Any:
             stacklevel=2,
         )
         return own(*args, **kwargs)
+    refuse_what_is_ignored()
     _hand_layers_over()
     return _class(own)(*args, **kwargs)
 

@@ -3,6 +3,7 @@
 import enum
 import importlib
 import sys
+from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
 import torch
@@ -125,6 +126,17 @@ class Layer(torch.nn.Module):
         return torch.stack(rows)
 
 
+@dataclass
+class Reader:
+    """vLLM's reader of adapters, as releases have it that know nothing of ranks and scalings by layer."""
+
+    r: int
+
+    @classmethod
+    def from_dict(cls, config):
+        return cls(config["r"])
+
+
 def install(monkeypatch, device=DeviceType.A2, version="0.23.0"):
     """Put the stand-in where vLLM and vllm-ascend would be imported from; the platform comes back."""
 
@@ -144,6 +156,9 @@ def install(monkeypatch, device=DeviceType.A2, version="0.23.0"):
         "vllm": dict(__version__=version),
         "vllm.platforms": dict(current_platform=platform),
         "vllm.lora.layers": dict(BaseLayerWithLoRA=given),
+        "vllm.lora.peft_helper": dict(
+            PEFTHelper=type("PEFTHelper", (Reader,), {"from_dict": vars(Reader)["from_dict"]})
+        ),
         "vllm.utils.import_utils": dict(resolve_obj_by_qualname=resolve),
         "vllm_ascend.utils": dict(AscendDeviceType=DeviceType, get_ascend_device_type=lambda: device),
         "vllm_ascend.lora.punica_npu": dict(PunicaWrapperNPU=Wrapper),

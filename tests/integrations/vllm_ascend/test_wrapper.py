@@ -120,3 +120,11 @@ def test_310p_keeps_vllm_ascends_own(make):
     with pytest.warns(UserWarning, match="310P"):
         wrapper, _ = make(device=DeviceType._310P)
     assert type(wrapper) is standin.Wrapper
+
+
+def test_what_the_reader_of_adapters_does_not_know_is_refused(make):
+    make()
+    reader = sys.modules["vllm.lora.peft_helper"].PEFTHelper
+    assert reader.from_dict(dict(r=4, alpha_pattern={})).r == 4
+    with pytest.raises(ValueError, match="alpha_pattern of the adapter is {'q_proj': 2}, which vLLM .* does not know"):
+        reader.from_dict(dict(r=4, alpha_pattern={"q_proj": 2}))
