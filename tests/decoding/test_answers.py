@@ -140,8 +140,8 @@ def test_all_prompts_are_checked_before_any_is_answered(home, capsys):
 def test_a_broken_adapter(home, tmp_path, capsys):
     adapter = shutil.copytree(home / "adapter", tmp_path / "adapter")
     of("adapter_model.safetensors", lambda all_: all_[:-5])(adapter)
-    assert generate(home, *PROMPTS, "--adapter", f"math={adapter}") == 2
-    assert "adapter 'math': adapter_model.safetensors is broken" in one_line(capsys)
+    assert generate(home, *PROMPTS, "--adapter", f"broken={adapter}") == 2
+    assert "adapter 'broken': adapter_model.safetensors is broken" in one_line(capsys)
 
 
 def test_answers(home, answers, capsys):
