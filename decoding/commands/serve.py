@@ -70,7 +70,7 @@ def server_command(options: argparse.Namespace) -> list[str]:
         "--model", options.model, "--host", options.host, "--port", str(options.port),
         "--enable-lora", "--max-loras", str(len(adapters)), "--max-lora-rank", str(highest),
         "--lora-modules", *(f"{name}={folder}" for name, folder in adapters.items()),
-        "--max-num-seqs", str(options.max_num_seqs), "--no-async-scheduling",
+        "--max-num-seqs", str(options.max_num_seqs), "--no-async-scheduling", "--generation-config", "vllm",
         "--scheduler-cls", names.SCHEDULER, "--logits-processors", names.PROCESSOR,
         "--middleware", names.MIDDLEWARE, *options.vllm,
     ]  # fmt: skip

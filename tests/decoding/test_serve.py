@@ -39,7 +39,7 @@ def test_the_server_gets_all_that_contrast_needs(folders, started):
     assert command[:3] == [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     assert (value(command, "--max-lora-rank"), value(command, "--max-loras")) == ("32", "2")
     assert f"large={folders[20]}" in command and command[-2:] == ["--max-model-len", "99"]
-    assert "--no-async-scheduling" in command
+    assert "--no-async-scheduling" in command and value(command, "--generation-config") == "vllm"
     assert value(command, "--scheduler-cls").endswith("PairScheduler")
     assert value(command, "--logits-processors").endswith("ContrastProcessor")
     assert serve.os.environ["COLD_KERNELS_VLLM"] == "1"

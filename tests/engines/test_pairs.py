@@ -33,7 +33,7 @@ def counted(monkeypatch):
 
     counts("_preempt_request", "preempted", lambda _: True)
     counts("_was_alone", "alone")
-    counts("_start_again", "again", lambda _: True)
+    counts("_put_in_front", "again", lambda _: True)
     return count
 
 
@@ -111,7 +111,7 @@ def test_both_rows_end_together(served):
         scheduler(llm).finish_requests(
             [name for name in scheduler(llm).requests if "#" not in name], RequestStatus.FINISHED_ABORTED
         )
-        assert not scheduler(llm).requests and not scheduler(llm).pairs
+        assert not scheduler(llm).requests
         assert scheduler(llm).kv_cache_manager.usage == 0
 
 
@@ -124,20 +124,46 @@ def test_a_stall_ends(served, counted):
         allocate = manager.allocate_slots
 
         def without_amateurs(request, *args, **kwargs):
-            if request.request_id.endswith("#amateur") and len(refused) < STALLED_STEPS:
+            if request.request_id.endswith("#amateur") and not counted["again"] and len(refused) < 5 * STALLED_STEPS:
                 refused.append(request)
                 return None
             return allocate(request, *args, **kwargs)
 
         manager.allocate_slots = without_amateurs
         check(llm, served, [Asked([1, 2, 3], "math", dict(beta=0.5))])
-    assert len(refused) == STALLED_STEPS and counted["again"]
+    assert counted["again"] and len(refused) < 2 * STALLED_STEPS
+
+
+def test_several_halves_start_again_in_pairs(served):
+    """Experts that took all rows before their amateurs: the first of them gets its amateur next."""
+    with engine(served, max_num_seqs=4) as llm:
+        core, asked = scheduler(llm), [Asked([place, 2, 3], "math", dict(beta=0.5)) for place in (1, 4)]
+        for each in asked:
+            add(llm, served, each)
+        llm.llm_engine.step()
+        experts = [name for name in core.requests if "#" not in name]
+        for name in reversed(experts):
+            amateur = core.requests[core.pairs.other(name)]
+            core.running.remove(amateur)
+            core._preempt_request(amateur, 0.0)
+        core._start_torn_again()
+        assert not core.running
+        waiting = [request.request_id for request in core.waiting]
+        assert waiting == [each for name in experts for each in (name, core.pairs.other(name))]
+        while llm.llm_engine.has_unfinished_requests():
+            llm.llm_engine.step()
+        assert not core.requests and not core.pairs
 
 
 def test_statistics_count_a_pair_once(served):
-    with engine(served, disable_log_stats=False) as llm:
+    with engine(served, disable_log_stats=False, max_loras=1) as llm:
         add(llm, served, Asked([1, 2, 3], "math", dict(beta=0.5)))
         llm.llm_engine.step()
         stats = scheduler(llm).make_stats()
         assert len(scheduler(llm).running) == 2
         assert (stats.num_running_reqs, stats.num_waiting_reqs) == (1, 0)
+        add(llm, served, Asked([1, 2, 3], "style", dict(beta=0.5)))
+        llm.llm_engine.step()  # there is one slot, and "math" has it
+        stats = scheduler(llm).make_stats()
+        waiting = stats.num_waiting_reqs, stats.num_skipped_waiting_reqs
+        assert stats.num_running_reqs == 1 and min(waiting) >= 0 and sum(waiting) == 1

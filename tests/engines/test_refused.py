@@ -51,8 +51,11 @@ def installed():
         (dict(logprobs_mode="processed_logprobs"), "logprobs_mode is processed_logprobs.*raw_logprobs"),
         (dict(runner_type="pooling"), "runner_type is pooling"),
         (dict(is_encoder_decoder=True), "has an encoder"),
-        (dict(logits_processors=None), "--logits-processors does not have"),
+        (dict(logits_processors=None), "--logits-processors does not end with"),
+        (dict(logits_processors=[names.PROCESSOR, "another:Processor"]), "does not end with"),
         (dict(lora_config=None), "--enable-lora"),
+        (dict(lora_config=SimpleNamespace(enable_tower_connector_lora=True)), "enable_tower_connector_lora"),
+        (dict(watermark_config=object()), "a watermark is configured"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -1,6 +1,6 @@
 """Which requests belong together: an expert and its amateur."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 SUFFIX = "#amateur"
 
@@ -10,14 +10,18 @@ class Pairs:
 
     def __init__(self) -> None:
         self._other: dict[str, str] = {}
+        self._amateurs: set[str] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._other)
+        return bool(self._amateurs)
 
-    def add(self, expert: str) -> str:
-        """Make a pair; returns the name for the amateur."""
+    def add(self, expert: str, taken: Container[str]) -> str:
+        """Make a pair; returns the name for the amateur, which is none of those ``taken``."""
         amateur = expert + SUFFIX
+        while amateur in taken:
+            amateur += SUFFIX
         self._other[expert], self._other[amateur] = amateur, expert
+        self._amateurs.add(amateur)
         return amateur
 
     def other(self, name: str) -> str | None:
@@ -25,8 +29,8 @@ class Pairs:
         return self._other.get(name)
 
     def is_amateur(self, name: str) -> bool:
-        """Whether this is an amateur, which no client knows of; also of a pair that was dropped."""
-        return name.endswith(SUFFIX)
+        """Whether this is an amateur, which no client knows of; also of a pair that was dropped and not forgotten."""
+        return name in self._amateurs
 
     def drop(self, name: str) -> str | None:
         """The pair is no more; returns the other one."""
@@ -34,6 +38,10 @@ class Pairs:
         if other is not None:
             del self._other[other]
         return other
+
+    def forget(self, alive: Container[str]) -> None:
+        """Let go of the names of amateurs that are not ``alive``."""
+        self._amateurs = {name for name in self._amateurs if name in alive}
 
     def with_others(self, names: Iterable[str]) -> list[str]:
         """The names, each followed by the other one of its pair; none twice."""

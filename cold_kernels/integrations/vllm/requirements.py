@@ -1,5 +1,8 @@
 """What contrast needs of an engine's configuration, said when it starts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import vllm
 from vllm.config import VllmConfig
 from vllm.v1.core.kv_cache_utils import get_max_concurrency_for_kv_cache_config
@@ -20,8 +23,8 @@ def check_engine(config: VllmConfig) -> None:
         raise ValueError(f"vLLM is {vllm.__version__}; contrast is made for {' and '.join(versions.RUN)}")
     if not is_installed():
         raise ValueError(f"{SWITCH} is not 1, and vLLM's own LoRA is not known to leave base rows alone; set it")
-    if not _named(config, PROCESSOR):
-        raise ValueError(f"--logits-processors does not have {PROCESSOR}, which chooses the tokens of contrast")
+    if not _is_last(PROCESSOR, config.model_config.logits_processors or ()):
+        raise ValueError(f"--logits-processors does not end with {PROCESSOR}, which chooses the tokens of contrast")
     if config.lora_config is None:
         raise ValueError("contrast is between a LoRA adapter and its base model; give --enable-lora")
     scheduler, parallel = config.scheduler_config, config.parallel_config
@@ -50,6 +53,14 @@ def check_engine(config: VllmConfig) -> None:
         f"logprobs_mode is {config.model_config.logprobs_mode}": (
             not str(config.model_config.logprobs_mode).startswith("raw"),
             "after the choice by contrast one token is left; give --logprobs-mode raw_logprobs or raw_logits",
+        ),
+        "enable_tower_connector_lora is true": (
+            bool(getattr(config.lora_config, "enable_tower_connector_lora", False)),
+            "an amateur would be given what the expert's adapter made of the images; leave it out",
+        ),
+        "a watermark is configured": (
+            getattr(config, "watermark_config", None) is not None,
+            "contrast leaves the sampler one token, so that there would be none; leave it out",
         ),
         "the model has an encoder": (
             bool(config.model_config.is_encoder_decoder),
@@ -95,7 +106,7 @@ def check_scheduler(config: VllmConfig) -> None:
         raise ValueError(f"--scheduler-cls is {found!r}; the processor of contrast needs {SCHEDULER}")
 
 
-def _named(config: VllmConfig, processor: str) -> bool:
-    name = processor.rpartition(":")[2]
-    given = config.model_config.logits_processors or ()
-    return any(each == processor or getattr(each, "__name__", "") == name for each in given)
+def _is_last(processor: str, given: Sequence[Any]) -> bool:
+    return bool(given) and (
+        given[-1] == processor or getattr(given[-1], "__name__", "") == processor.rpartition(":")[2]
+    )

@@ -26,7 +26,7 @@ from .requirements import check_cache, check_engine
 logger = init_logger(__name__)
 
 STALLED_STEPS = 16
-"""Steps in which nothing but rows without their other one was computed, after which such rows start again."""
+"""Steps in which the whole engine computed nothing but rows without their other one, after which these start again."""
 
 
 class PairScheduler(Scheduler):
@@ -41,7 +41,7 @@ class PairScheduler(Scheduler):
         check_cache(vllm_config, kv_cache_config)
         super().__init__(vllm_config, kv_cache_config, *args, **kwargs)
         self.pairs = Pairs()
-        self._torn: set[str] = set()
+        self._torn: dict[str, None] = {}
         self._left: set[str] = set()
         self._failed: set[str] = set()
         self._idle_steps = 0
@@ -65,7 +65,7 @@ class PairScheduler(Scheduler):
             return
         request.sampling_params = marked(params, EXPERT, name, seed)
         amateur = Request(
-            request_id=self.pairs.add(name),
+            request_id=self.pairs.add(name, self.requests),
             prompt_token_ids=request.prompt_token_ids,
             prompt_embeds=request.prompt_embeds,
             mm_features=request.mm_features,
@@ -83,9 +83,7 @@ class PairScheduler(Scheduler):
 
     def schedule(self, *args: Any, **kwargs: Any) -> SchedulerOutput:
         """Plan a step. Of a pair torn by preemption the other one is preempted too: its memory is of no use alone."""
-        for name in self._torn:
-            self._start_again(name)
-        self._torn.clear()
+        self._start_torn_again()
         return super().schedule(*args, **kwargs)
 
     def update_from_output(
@@ -99,13 +97,14 @@ class PairScheduler(Scheduler):
         for name in alone:
             model_runner_output.sampled_token_ids[model_runner_output.req_id_to_index[name]] = []
             self.requests[name].num_computed_tokens -= 1
-        self._notice_stall(idle=bool(alone) and len(alone) == len(scheduled))
+        self._notice_stall(idle=len(alone) == len(scheduled))
         outputs = super().update_from_output(scheduler_output, model_runner_output)
         self._end_what_is_left(outputs)
         for part in outputs.values():
             part.outputs = [each for each in part.outputs if not self.pairs.is_amateur(each.request_id)]
             if part.finished_requests:
                 part.finished_requests = {each for each in part.finished_requests if not self.pairs.is_amateur(each)}
+        self.pairs.forget(self.requests)
         return outputs
 
     def finish_requests(self, request_ids: str | Iterable[str] | None, finished_status: RequestStatus) -> Any:
@@ -114,19 +113,31 @@ class PairScheduler(Scheduler):
             names = [request_ids] if isinstance(request_ids, str) else request_ids
             request_ids = self.pairs.with_others(names)
         ended = super().finish_requests(request_ids, finished_status)
+        self._left.intersection_update(self.requests)
         return [each for each in ended if not self.pairs.is_amateur(each.request_id)]
 
     def make_stats(self, *args: Any, **kwargs: Any) -> Any:
         """vLLM's statistics, with a pair counted once among running and waiting requests; its memory counts twice."""
         stats = super().make_stats(*args, **kwargs)
         if stats is not None and self.pairs:
-            running = sum(self.pairs.is_amateur(request.request_id) for request in self.running)
+            running, skipped = map(self._amateurs_in, (self.running, self._skipped()))
             stats.num_running_reqs -= running
-            stats.num_waiting_reqs -= sum(map(self.pairs.is_amateur, self.requests)) - running
+            stats.num_skipped_waiting_reqs -= skipped
+            stats.num_waiting_reqs -= self._amateurs_in(self.requests.values()) - running - skipped
         return stats
 
+    def _amateurs_in(self, requests: Iterable[Request]) -> int:
+        return sum(self.pairs.is_amateur(request.request_id) for request in requests)
+
+    def _skipped(self) -> Iterable[Request]:
+        """Waiting requests that the last step passed over: a queue of their own up to 0.31, a mark after that."""
+        return self.skipped_waiting if hasattr(self, "skipped_waiting") else self.deferred_waiting
+
     def _handle_blocked_waiting_request(self, request: Request) -> bool:
-        """Whether a waiting request may start; an amateur not before its expert."""
+        """Whether a waiting request may start; an amateur not before its expert.
+
+        Asked of every request from 0.32 on; before that such an amateur starts, and is alone until its expert does.
+        """
         expert = self.pairs.other(request.request_id) if self.pairs.is_amateur(request.request_id) else None
         if expert is not None and self.requests[expert].status != RequestStatus.RUNNING:
             return False
@@ -136,12 +147,12 @@ class PairScheduler(Scheduler):
         super()._preempt_request(request, *args, **kwargs)
         other = self.pairs.other(request.request_id)
         if other is not None:
-            self._torn.add(other)
+            self._torn[other] = None
 
     def _free_request(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         other = self.pairs.drop(request.request_id)
         if other is not None:
-            self._torn.discard(request.request_id)
+            self._torn.pop(request.request_id, None)
             self._left.add(other)
         return super()._free_request(request, *args, **kwargs)
 
@@ -156,15 +167,11 @@ class PairScheduler(Scheduler):
             request = self.requests[name]
             error = EngineCoreOutput(request_id=name, new_token_ids=[], finish_reason=FinishReason.ERROR)
             outputs.setdefault(request.client_index, EngineCoreOutputs(outputs=[])).outputs.append(error)
-        super().finish_requests(failed, RequestStatus.FINISHED_ERROR)
-        super().finish_requests(left - failed, RequestStatus.FINISHED_ABORTED)
+        self.finish_requests(failed, RequestStatus.FINISHED_ERROR)
+        self.finish_requests(left - failed, RequestStatus.FINISHED_ABORTED)
 
     def _was_alone(self, name: str, scheduled: SchedulerOutput, output: ModelRunnerOutput) -> bool:
-        """Whether one of a pair was sampled in a step in which the other one was not.
-
-        Raises:
-            RuntimeError: both were, and got different tokens.
-        """
+        """Whether one of a pair was sampled in a step in which the other one did not get the same token."""
         other, sampled = self.pairs.other(name), output.sampled_token_ids
         if other is None or name not in self.requests or not sampled:
             return False
@@ -174,25 +181,46 @@ class PairScheduler(Scheduler):
             return False
         theirs = sampled[places[other]] if other in scheduled.num_scheduled_tokens else ()
         if len(theirs) and list(theirs) != list(mine):
-            raise RuntimeError(f"{name} got {list(mine)}, and {other} {list(theirs)}, where contrast chooses for both")
+            logger.error("%s got %s, and %s %s, where contrast chooses for both", name, list(mine), other, list(theirs))
+            self._failed.add(other if self.pairs.is_amateur(name) else name)
+            return True
         return not len(theirs)
 
     def _notice_stall(self, idle: bool) -> None:
         """After many steps without a token or a part of a prompt, have rows without their other one start again."""
-        self._idle_steps = self._idle_steps + 1 if idle else 0
+        halves = [request.request_id for request in self.running if self._is_half(request)] if idle else []
+        self._idle_steps = self._idle_steps + 1 if halves else 0
         if self._idle_steps < STALLED_STEPS:
             return
         self._idle_steps = 0
-        halves = [request.request_id for request in self.running if self._is_half(request)]
         logger.warning("No pair went on for %d steps; %d rows start again", STALLED_STEPS, len(halves))
-        self._torn.update(halves)
+        self._torn.update(dict.fromkeys(halves))
 
     def _is_half(self, request: Request) -> bool:
         other = self.pairs.other(request.request_id)
         return other is not None and self.requests[other].status != RequestStatus.RUNNING
 
-    def _start_again(self, name: str) -> None:
-        request = self.requests.get(name)
-        if request is not None and request.status == RequestStatus.RUNNING and self._is_half(request):
+    def _start_torn_again(self) -> None:
+        """Preempt running rows whose other one waits; their pairs stand in front of the queue then, each together.
+
+        Were they apart, the experts could all start before the first amateur, and take its row or its memory again.
+        """
+        torn = [self.requests[name] for name in self._torn if name in self.requests]
+        self._torn.clear()
+        halves = [each for each in torn if each.status == RequestStatus.RUNNING and self._is_half(each)]
+        for request in sorted(halves, key=lambda each: each.arrival_time, reverse=True):
             self.running.remove(request)
             super()._preempt_request(request, time.monotonic())
+            self._put_in_front(request)
+
+    def _put_in_front(self, request: Request) -> None:
+        """An expert and behind it its amateur, both waiting, become the first of the queue."""
+        name = request.request_id
+        pair = [self.requests[each] for each in (name, self.pairs.other(name))]
+        expert, amateur = reversed(pair) if self.pairs.is_amateur(name) else pair
+        for queue in (self.waiting, getattr(self, "kv_holding_waiting", None), getattr(self, "skipped_waiting", None)):
+            if queue is not None:
+                queue.remove_requests(pair)
+        getattr(self, "deferred_waiting", set()).difference_update(pair)
+        for each in (amateur, expert):
+            self.waiting.prepend_request(each)
