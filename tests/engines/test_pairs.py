@@ -167,3 +167,24 @@ def test_statistics_count_a_pair_once(served):
         stats = scheduler(llm).make_stats()
         waiting = stats.num_waiting_reqs, stats.num_skipped_waiting_reqs
         assert stats.num_running_reqs == 1 and min(waiting) >= 0 and sum(waiting) == 1
+
+
+def test_a_pair_that_disagrees_ends_with_an_error(served, monkeypatch):
+    """As if something changed the logits of one row behind the processor; all other requests go on."""
+    from cold_kernels.integrations.vllm.processor import ContrastProcessor
+
+    apply = ContrastProcessor.apply
+
+    def disagree(self, logits):
+        logits = apply(self, logits)
+        if self._chosen is not None:
+            logits[self._chosen.amateur] = logits[self._chosen.amateur].roll(1, -1)
+        return logits
+
+    monkeypatch.setattr(ContrastProcessor, "apply", disagree)
+    plain = Asked([4, 5, 6], "style")
+    with engine(served) as llm:
+        torn, whole = generate(llm, served, [Asked([1, 2, 3], "math", dict(beta=0.5)), plain])
+        assert not scheduler(llm).requests and not scheduler(llm).pairs
+    assert torn.outputs[0].finish_reason == "error" and not torn.outputs[0].token_ids
+    assert list(whole.outputs[0].token_ids) == served.expected(plain.prompt, NEW, "style")

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from vllm import SamplingParams
 
-BETA, ALPHA = "cold_beta", "cold_alpha"
+from .names import ALPHA, BETA
+
 DEFAULT_ALPHA = 0.1
 PREFIX = "cold_"
 ROLE, PAIR, SEED = "cold_role", "cold_pair", "cold_seed"

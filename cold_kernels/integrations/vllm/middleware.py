@@ -4,9 +4,10 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from .names import ALPHA, BETA
+
 Message = MutableMapping[str, Any]
 Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
-FIELDS = ("cold_beta", "cold_alpha")
 HANDED_ON = ("/completions", "/responses")
 """Ends of the paths whose ``vllm_xargs`` reach the sampler."""
 
@@ -20,10 +21,10 @@ def refusal(path: str, body: Any) -> str | None:
     """
     if not isinstance(body, dict):
         return None
-    if outside := [name for name in FIELDS if name in body]:
+    if outside := [name for name in (BETA, ALPHA) if name in body]:
         return f'{outside[0]} stands beside the fields of OpenAI; give "vllm_xargs": {{"{outside[0]}": ...}}'
     extra = body.get("vllm_xargs")
-    if not isinstance(extra, dict) or not any(name in extra for name in FIELDS):
+    if not isinstance(extra, dict) or not any(name in extra for name in (BETA, ALPHA)):
         return None
     if not path.rstrip("/").endswith(HANDED_ON):
         return f"{path} does not hand vllm_xargs on, so there would be no contrast; use /v1/completions or the chat's"

@@ -6,8 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-pytest.importorskip("cold_kernels.integrations.vllm")
-
 from . import standin
 from .standin import DeviceType, install, mapping
 
