@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, Allocation, MemRef
 from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
+from ..core.spaces import NAMES, UB, space_of
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
 
@@ -31,10 +32,11 @@ def pointer_cast(translator, op: Op):
     """A buffer at one planned address."""
     addresses, sizes = op.groups()
     kind, dtype = op.results[0].type, element_type(op.results[0])
-    if len(addresses) != 1 or not is_local(op.results[0]):
-        raise op.unsupported("a buffer with several addresses or outside the unified buffer")
+    memory = translator.core.memories.get(space_of(op.results[0]))
+    if len(addresses) != 1 or memory is None:
+        raise op.unsupported("a buffer with several addresses, or outside the memories of its core")
+    where = space_of(op.results[0])
     static = kind.get_shape()
-    core = translator.core
 
     def buffer(address: int, *dynamic: int) -> MemRef:
         given = iter(dynamic)
@@ -42,10 +44,10 @@ def pointer_cast(translator, op: Op):
         strides = _strides(kind, shape)
         reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         size = math.ceil(reach * (0.125 if dtype is BIT else dtype.itemsize))
-        name = f"the buffer at {address}"
-        if address < 0 or address + size > len(core.buffer):
-            raise op.unsupported(f"{name} of {size} bytes, past the end of the unified buffer,")
-        allocation = Allocation(name, core.buffer, address, address + size, True)
+        name = f"the buffer at {address}" if where == UB else f"the buffer at {address} of {NAMES[where]}"
+        if address < 0 or address + size > len(memory):
+            raise op.unsupported(f"{name} of {size} bytes, past the end of {NAMES[where]},")
+        allocation = Allocation(name, memory, address, address + size, True)
         translator.buffers.append(allocation)
         return MemRef(allocation, 0, shape, strides, dtype, fixed=not dynamic)
 
