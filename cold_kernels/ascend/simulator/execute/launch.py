@@ -119,7 +119,7 @@ class GridLaunch:
             programs=programs,
             traces=tuple(distinct),
             moved=tuple(map(sum, moved)),
-            most=tuple(map(max, moved)),
+            most=tuple(map(max, moved)) if self.group else None,
             bytes_read=sum(core.bytes_read for core in self.cores),
             bytes_written=sum(core.bytes_written for core in self.cores),
             unique_bytes=unique_bytes(self.cores),

@@ -37,7 +37,7 @@ class Core:
         cube: Whether it is a cube core.
     """
 
-    def __init__(self, cube: bool) -> None:
+    def __init__(self, cube: bool = False) -> None:
         self.cube, self.memories = cube, memories(cube)
         self.buffer = self.memories.get(UB)
         self.block = 0

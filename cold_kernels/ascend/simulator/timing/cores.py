@@ -102,7 +102,7 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     interval = chip.constants["dispatch_us"] * 1e-6 * chip.frequency
     overhead = chip.constants["program_us"] * 1e-6 * chip.frequency
 
-    kinds = execution.kinds
+    kinds, largest = execution.kinds, execution.most or execution.moved
 
     @functools.cache
     def costs(sharers: float) -> tuple[Costs, ...]:
@@ -123,7 +123,7 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     start = -interval
     for first in range(0, len(execution.programs), places):
         wave = execution.programs[first : first + places]
-        sharers = _sharers([execution.moved[trace] for trace in wave], max(execution.most[trace] for trace in wave))
+        sharers = _sharers([execution.moved[trace] for trace in wave], max(largest[trace] for trace in wave))
         if sharers > 1 and len(kinds) == 1 and not any(waits[trace] for trace in wave):
             sharers = _at_once(max(wave, key=lambda trace: execution.moved[trace]), sharers, interval, alone)
         if not first:

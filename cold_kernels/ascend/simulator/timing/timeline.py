@@ -159,9 +159,15 @@ class Observer:
     def drained(self, event: Barrier, idle: float, on: float) -> None:
         """A barrier of one pipe held it from ``idle`` to ``on``; of all pipes, the scalar unit."""
 
-    def locked(self, event: Lock | Unlock | Meet | WaitCounter, begun: float, turn: float, now: float) -> None:
+    def locked(self, event: Lock | Unlock | Meet, begun: float, turn: float, now: float) -> None:
         """The scalar unit waited until ``turn``, and then took a lock, passed it on, or went past a barrier of all
-        cores or a flag of its group's other cores."""
+        cores."""
+
+    def counted(self, event: WaitCounter, begun: float, turn: float, now: float, source: int, at: float) -> None:
+        """The scalar unit waited until ``turn`` for a flag that core ``source`` of its group set last, at ``at``."""
+
+    def set_counter(self, event: SetCounter, begun: float, now: float) -> None:
+        """A flag for the group's other cores was issued."""
 
     def ended(self, total: float, done: dict[str, float]) -> None:
         """The program ended; ``done`` says when each pipe's accesses were complete."""
@@ -192,16 +198,17 @@ def schedule(
 
 
 class Raised:
-    """When the flags of a group's cores count: a list of times for each core that sets and flag."""
+    """When the cores of a group set their flags: a list of times for each core and flag."""
 
     def __init__(self) -> None:
         self.times: dict[tuple[int, int], list[float]] = {}
 
     def add(self, core: int, flag: int, at: float) -> None:
+        """``core`` set the flag, with all before it complete, at this time."""
         self.times.setdefault((core, flag), []).append(at)
 
     def at(self, core: int, flag: int, number: int) -> float | None:
-        """When the flag counts for the ``number``-th time, from 0, as far as that is known."""
+        """When it set the flag for the ``number``-th time, from 0, as far as that is known."""
         times = self.times.get((core, flag), ())
         return times[number] if number < len(times) else None
 
@@ -329,19 +336,22 @@ def scheduled(
         elif kind is SetCounter:
             pipe = event.pipe
             at = now if pipe == SCALAR else max(now, done[pipe], free[pipe])
-            raised.add(core, event.flag, at + costs.counter)
+            raised.add(core, event.flag, at)
             now += scalar
             busy[SCALAR] += scalar
+            if observer:
+                observer.set_counter(event, begun, now)
         elif kind is WaitCounter:
             number = waited[event.flag]
             waited[event.flag] += 1
-            while None in (ups := [raised.at(source, event.flag, number) for source in sources]):
+            while None in (sets := [raised.at(source, event.flag, number) for source in sources]):
                 yield
-            turn = max(now, *ups)
+            last = max(sets)
+            turn = max(now, last + costs.counter)
             now = turn + scalar
             busy[SCALAR] += scalar
             if observer:
-                observer.locked(event, begun, turn, now)
+                observer.counted(event, begun, turn, now, sources[sets.index(last)], last)
         elif kind is Meet:
             turn = max(now, turns.get((Meet, event.number, times[event.number]), 0.0))
             now = turn + scalar

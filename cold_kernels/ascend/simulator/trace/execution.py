@@ -14,8 +14,6 @@ class Execution:
     """For each program of the grid, in order, the index of its trace."""
     moved: tuple[int, ...]
     """For each trace, the bytes that it copies from and to global memory."""
-    most: tuple[int, ...]
-    """The same of the core that copies the most of them; of a program on one core equal."""
     bytes_read: int
     bytes_written: int
     unique_bytes: int
@@ -23,5 +21,7 @@ class Execution:
     ub_peak_bytes: int
     kinds: tuple[str, ...] = ("AIV",)
     """The kinds of the cores that one program runs on; of a group the cube core first."""
+    most: tuple[int, ...] | None = None
+    """Of groups, for each trace, what the core copies that copies the most."""
     peak_bytes: dict[str, int] = field(default_factory=dict)
     """Highest planned byte of the cube core's memories that the program names, by address space."""
