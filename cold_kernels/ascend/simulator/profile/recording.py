@@ -7,7 +7,6 @@ from itertools import accumulate
 from operator import attrgetter
 
 from ..core.operations import UNKNOWN_PLACE, Op
-from ..timing.cores import labels
 from ..timing.groups import schedule_cores
 from ..timing.timeline import Cost, Costs, Observer
 from ..trace.events import (
@@ -26,7 +25,7 @@ from ..trace.events import (
     WaitCounter,
     WaitFlag,
 )
-from ..trace.work import CUBE_PIPES, PIPES
+from ..trace.pipes import labels, pipes_of
 from .stalls import Cause, Flag, Slice, Stall
 
 START = attrgetter("start")
@@ -39,14 +38,14 @@ class Recording(Observer):
     What the scalar unit does for another pipe while it issues further operations counts once.
 
     Args:
-        pipes: What the core's pipes are called here, its scalar unit first.
-        cube: Whether it is a cube core.
+        kind: The core's ("AIV", "AIC").
+        pipes: What its pipes are called here, its scalar unit first; by default their names.
     """
 
-    def __init__(self, pipes: tuple[str, ...] = PIPES, cube: bool = False) -> None:
-        own = CUBE_PIPES if cube else PIPES
-        self.pipes, self._name = pipes, dict(zip((*own, ALL), (*pipes, ALL), strict=True))
-        self.scalar_pipe = pipes[0]
+    def __init__(self, kind: str = "AIV", pipes: tuple[str, ...] = ()) -> None:
+        self.pipes = pipes or pipes_of(kind)
+        self._name = dict(zip((*pipes_of(kind), ALL), (*self.pipes, ALL), strict=True))
+        self.scalar_pipe = self.pipes[0]
         self.counted_by: dict[float, tuple[int, float, str]] = {}
         """By the time when a wait for another core of the group ends: which core, when it set the flag, and where it
         is waited for."""
@@ -60,7 +59,7 @@ class Recording(Observer):
         self.complete: dict[tuple[str, float], float] = {}
         """By pipe and time: the end of the operation whose accesses are complete then."""
         self.total = 0.0
-        self.ends = dict.fromkeys(pipes, 0.0)
+        self.ends = dict.fromkeys(self.pipes, 0.0)
         self._up: dict[FlagId, tuple[str, float, float]] = {}
         self._latest: dict[str, str] = {}
         self._fallbacks: list[Slice] = []
@@ -248,6 +247,6 @@ class GroupRecording:
 
 def recorded(trace: Trace, costs: Sequence[Costs], kinds: tuple[str, ...], turns: dict) -> Recording | GroupRecording:
     """The recording of a program on all the cores that it runs on."""
-    cores = [Recording(names, kind == "AIC") for names, kind in zip(labels(kinds), kinds, strict=True)]
+    cores = [Recording(kind, names) for kind, names in zip(kinds, labels(kinds), strict=True)]
     schedule_cores(trace, costs, cores, turns)
     return cores[0] if len(cores) == 1 else GroupRecording(cores)

@@ -12,7 +12,7 @@ from ...errors import Deadlock
 from ..hazards.hazard import Hazard
 from ..trace.events import Arrive, Lock, Meet
 from ..trace.execution import Execution
-from ..trace.work import CUBE_PIPES, PIPES
+from ..trace.pipes import labels
 from .groups import schedule_cores
 from .timeline import Costs, Timeline, schedule
 
@@ -175,15 +175,6 @@ def _meetings(execution: Execution, chip: Chip, costs: Costs, interval: float) -
 def _sharers(moved: Sequence[int], most: int) -> float:
     """How many cores that move the ``most`` of these bytes would move all of them."""
     return sum(moved) / most if any(moved) else 1.0
-
-
-def labels(kinds: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """What the pipes of each core that a program runs on are called: by their names, in a group with the core's."""
-    own = [CUBE_PIPES if kind == "AIC" else PIPES for kind in kinds]
-    if len(kinds) == 1:
-        return own
-    names = ["cube", *(f"vector {number}" for number in range(len(kinds) - 1))]
-    return [tuple(f"{name} {pipe}" for pipe in pipes) for name, pipes in zip(names, own, strict=True)]
 
 
 def together(timelines: Sequence[Timeline], kinds: tuple[str, ...]) -> Timeline:
