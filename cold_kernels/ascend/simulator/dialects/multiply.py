@@ -12,7 +12,7 @@ import numpy as np
 from ...chips import L0_BYTES
 from ..core.effects import Effects
 from ..core.memory import ELEMENT_TYPES, Allocation, MemRef
-from ..core.operations import IN_PARTS, Op, handles, located, type_name
+from ..core.operations import IN_PARTS, Op, OperandOp, handles, located, type_name
 from ..core.regions import region
 from ..core.spaces import BIAS_BYTES, BIAS_TABLE, L0A, L0B, NAMES
 from ..core.tiles import BLOCK_ROWS, columns_of, matrix, part, place, rows_of
@@ -29,6 +29,8 @@ SMALL = 10
 """Blocks of C below which the library puts a barrier behind each multiplication."""
 
 NO_EVENT = -1
+OPERANDS = 7
+"""Operands before those of synchronisation: A, B, whether C begins, M, K, N, C."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Multiplication:
         self.op, self.core = op, translator.core
         self.slots = [translator.slot(value) for value in (a[0], b[0], init[0], m[0], k[0], n[0], c[0])]
         self.sync = [translator.slot(value) for value in sync]
+        self.by_operand = [OperandOp(op.raw, OPERANDS + number) for number in range(len(sync))]
         self.bias = translator.slot(bias[0]) if bias else None
         self.transposed = op.attribute("a_transpose") is not None, op.attribute("b_transpose") is not None
         self.wide = ELEMENT_TYPES[kinds[1]]
@@ -138,18 +141,20 @@ class Multiplication:
             self._wait(MULTIPLY, LOAD_L0, events[half])
             ends = number == count - 1
             loaded = []
-            for memory, tile, event, read, span in (
-                (L0A, a, sync.a_loaded, sync.a_read, (0, min(rows, a_rows))),
-                (L0B, b, sync.b_loaded, sync.b_read, (0, min(columns, b_columns))),
+            for operand, (memory, tile, event, read, span) in enumerate(
+                (
+                    (L0A, a, sync.a_loaded, sync.a_read, (0, min(rows, a_rows))),
+                    (L0B, b, sync.b_loaded, sync.b_read, (0, min(columns, b_columns))),
+                )
             ):
                 if not number:
-                    self._wait(LOAD, LOAD_L0, event)
+                    self._wait(LOAD, LOAD_L0, event, operand)
                 source = self._source(tile, memory, span, (first, last))
                 target = self._half(memory, half, halves, source)
                 self._load([source, target])
                 loaded.append(target)
                 if ends:
-                    self._set(LOAD_L0, LOAD, read)
+                    self._set(LOAD_L0, LOAD, read, operand + 2)
             bias = self._table(env[self.bias]) if self.bias is not None else None
             if bias is not None:
                 self._load([env[self.bias], bias])
@@ -167,18 +172,20 @@ class Multiplication:
 
     def _idle(self, sync: Sync) -> None:
         """A tile without elements: the flags alone."""
-        for event in (sync.a_loaded, sync.b_loaded):
-            self._wait(LOAD, LOAD_L0, event)
-        for event in (sync.a_read, sync.b_read):
-            self._set(LOAD_L0, LOAD, event)
+        for number, event in enumerate((sync.a_loaded, sync.b_loaded)):
+            self._wait(LOAD, LOAD_L0, event, number)
+        for number, event in enumerate((sync.a_read, sync.b_read), 2):
+            self._set(LOAD_L0, LOAD, event, number)
 
-    def _set(self, source: str, waiting: str, event: int) -> None:
+    def _set(self, source: str, waiting: str, event: int, operand: int | None = None) -> None:
         if event != NO_EVENT:
-            self._flag([SetFlag(FlagId(source, waiting, event), self.op)])
+            op = self.op if operand is None else self.by_operand[operand]
+            self._flag([SetFlag(FlagId(source, waiting, event), op)])
 
-    def _wait(self, source: str, waiting: str, event: int) -> None:
+    def _wait(self, source: str, waiting: str, event: int, operand: int | None = None) -> None:
         if event != NO_EVENT:
-            self._flag([WaitFlag(FlagId(source, waiting, event), self.op)])
+            op = self.op if operand is None else self.by_operand[operand]
+            self._flag([WaitFlag(FlagId(source, waiting, event), op)])
 
     def _source(self, tile: MemRef, memory: str, span: tuple, depth: tuple) -> MemRef:
         """The part of a tile that is loaded: its rows are the depth, or its columns."""

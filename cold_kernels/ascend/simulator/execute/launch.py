@@ -1,7 +1,7 @@
 """A compiled program on a grid, ready to run on arguments, any number of times."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -75,6 +75,7 @@ class GridLaunch:
         *,
         values: bool = True,
         blocks: Iterable[int] | None = None,
+        order: Callable[[Group, Sequence], list] = Group.run,
     ) -> list[Trace]:
         """Execute every program of the grid, or those numbered ``blocks``, in order, and return their traces.
 
@@ -82,6 +83,7 @@ class GridLaunch:
             args: Tensors are written in place.
             observer: Told of every operation, and runs it; one for all cores, or one for each.
             values: Whether vector data counts, and not the scalar flow alone.
+            order: Runs the cores of a group.
         """
         arguments = [0, lock_variables(), self.workspace, *self._bound(args), *self.grid]
         core, count, translator = self.core, math.prod(self.grid), self.translators[0]
@@ -92,7 +94,7 @@ class GridLaunch:
         blocks = range(count) if blocks is None else blocks
         try:
             if self.group is not None:
-                return [tuple(self._together(arguments, block)) for block in blocks]
+                return [tuple(self._together(arguments, block, order)) for block in blocks]
             if not translator.meets:
                 return [tuple(translator.run(arguments, block)) for block in blocks]
             core.concurrent = ConcurrentPrograms(core, count)
@@ -102,13 +104,13 @@ class GridLaunch:
             for each in self.cores:
                 each.observe = None
 
-    def _together(self, arguments: list, block: int) -> list:
+    def _together(self, arguments: list, block: int, order: Callable[[Group, Sequence], list]) -> list:
         """One program on all cores of a group."""
         if isinstance(self.workspace, MemRef):
             own = self.workspace.size // math.prod(self.grid)
             self.workspace.array()[block * own : (block + 1) * own] = POISON - 256  # as int8
         self.group.begin(block)
-        return self.group.run([translator.begun(arguments) for translator in self.translators])
+        return order(self.group, [translator.begun(arguments) for translator in self.translators])
 
     def execution(self, traces: Sequence[Trace]) -> Execution:
         """What the launch did that has just been run, from the traces of its programs."""
