@@ -11,10 +11,10 @@ import numpy as np
 
 from ...chips import L0_BYTES
 from ..core.effects import Effects
-from ..core.memory import ELEMENT_TYPES, Allocation, MemRef
+from ..core.memory import ELEMENT_TYPES, Allocation, MemRef, OutOfBounds
 from ..core.operations import IN_PARTS, Op, OperandOp, handles, located, type_name
-from ..core.regions import region
-from ..core.spaces import BIAS_BYTES, BIAS_TABLE, L0A, L0B, NAMES
+from ..core.regions import Region, region
+from ..core.spaces import BIAS_BYTES, BIAS_TABLE, L0A, L0B, L0C, NAMES, POISON
 from ..core.tiles import BLOCK_ROWS, columns_of, matrix, part, place, rows_of
 from ..trace.cube_costs import multiply_work, to_l0_work
 from ..trace.events import Barrier, FlagId, SetFlag, WaitFlag, issues
@@ -124,7 +124,7 @@ class Multiplication:
         rows, columns = rows_of(c), ceil_to(n, BLOCK_ROWS)
         if size == 1 and not self.transposed[1]:
             columns = ceil_to(n, BLOCK)
-        if min(a_rows, rows) < m or min(a_columns, b_rows) < k or b_columns < n or columns_of(c) < columns:
+        if min(a_rows, rows) < m or min(a_columns, b_rows) < k or min(b_columns, columns_of(c)) < n:
             raise self.op.unsupported(f"{a!r} times {b!r} into {c!r} of {m} x {k} x {n}")
         depth, halves = depth_of_parts(max(a_rows, b_columns), size)
         if not depth:
@@ -161,9 +161,10 @@ class Multiplication:
             self._set(LOAD_L0, MULTIPLY, events[half])
             self._wait(LOAD_L0, MULTIPLY, events[half])
             begins = bool(init) and not number
-            whole = part(c, (0, rows), (0, columns))
+            whole = part(c, (0, rows), (0, min(columns, columns_of(c))))
             small = rows // BLOCK_ROWS * n // BLOCK_ROWS < SMALL
-            self._multiply([*loaded, whole, begins, last - first, bias if begins else None])
+            beyond = self._beyond(c, columns)
+            self._multiply([*loaded, whole, begins, last - first, bias if begins else None, beyond])
             if small:
                 self._flag([Barrier(MULTIPLY, self.op)])
             self._set(MULTIPLY, LOAD_L0, events[half])
@@ -205,6 +206,17 @@ class Multiplication:
             self._halves[key] = MemRef(held, 0, source.shape, (rows * width, width, 1), source.dtype)
         return self._halves[key]
 
+    def _beyond(self, c: MemRef, columns: int) -> Region | None:
+        """Bytes behind C that are written as well: of int8, whose blocks have 32 columns, where C has 16."""
+        if columns <= columns_of(c):
+            return None
+        block = c.strides[0] * c.dtype.itemsize
+        start, memory = c.address + c.shape[0] * block, c.allocation.data
+        size = (columns - columns_of(c)) // c.shape[3] * block
+        if start + size > len(memory):
+            raise OutOfBounds(f"{columns} columns of {c!r}, past the end of {NAMES[L0C]}")
+        return Region(Allocation("what lies behind C", memory, start, start + size, True), start, size)
+
     def _table(self, bias: MemRef) -> MemRef:
         """Where a bias goes on its way: the bias table, in the type of C."""
         if bias.size * self.wide.itemsize > BIAS_BYTES:
@@ -227,7 +239,7 @@ class Multiplication:
             target.check()
 
     def _multiplied(self, env: list) -> None:
-        a, b, c, begins, depth, bias = env
+        a, b, c, begins, depth, bias, beyond = env
         self.core.trace.append(self.issue(multiply_work(c.shape[1], depth, c.shape[0] * c.shape[2], a.dtype.itemsize)))
         if not self.core.values:
             return
@@ -245,6 +257,8 @@ class Multiplication:
         if self.wide == np.int32:
             total = np.nan_to_num(total, nan=-1.0).astype(np.int64)
         place(c, total.astype(self.wide))
+        if beyond is not None:
+            beyond.of(c.allocation.data)[...] = POISON
 
 
 def _extended(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -263,10 +277,10 @@ def _load_effects(env: list) -> Effects:
 
 
 def _multiply_effects(env: list) -> Effects:
-    a, b, c, begins, _, bias = env
+    a, b, c, begins, _, bias, beyond = env
     reads = [region(a), region(b)]
     if bias is not None:
         reads.append(region(bias))
     if not begins:
         reads.append(region(c))
-    return Effects(tuple(reads), (region(c),))
+    return Effects(tuple(reads), (region(c),) if beyond is None else (region(c), beyond))
