@@ -11,7 +11,7 @@ CODES = {
     SCALAR_FALLBACK: "an operation that the vector unit or the copy engine cannot do, so that the scalar unit does it "
     "element by element",
     SHORT_COPIES: "a copy in rows of less than 64 bytes",
-    GRID_BEYOND_CORES: "more programs than the chip has vector cores",
+    GRID_BEYOND_CORES: "more programs than the chip has cores for them",
     CONSTEXPR_FOLLOWS_BATCH: "a tl.constexpr that follows the size of the batch: every size compiles anew",
     MASKED_BRANCHES: "a mask that keeps a copy alive which it makes useless: both sides of tl.where are loaded, or a "
     "tile is filled before its load",
