@@ -6,3 +6,4 @@ Three ways in: ``python -m pytest -p cold_kernels.npu``, ``python -m cold_kernel
 from .simulated import simulated
 
 __all__ = ["simulated"]
+pytest_plugins = ["cold_kernels.npu.plugin"]

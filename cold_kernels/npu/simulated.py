@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from ..ascend.chips import DEFAULT_CHIP, chip_named
 from ..ascend.installation import find_toolchain
 from . import session as sessions
+from .options import HAZARDS
 from .session import Session, Settings
 
 
 @contextmanager
-def simulated(chip: str = DEFAULT_CHIP, *, hazards: str = "error", limit: float | None = 60.0, compile_twice: bool = False) -> Iterator[Session]:
+def simulated(
+    chip: str = DEFAULT_CHIP, *, hazards: str = "error", limit: float | None = 60.0, compile_twice: bool = False
+) -> Iterator[Session]:
     """An NPU that is not there: inside, ``device="npu"`` works and ``kernel[grid](...)`` runs in the simulator.
 
     Tensors of the device lie in this machine's memory, and torch's operators on them run on the CPU. Kernels are
@@ -65,10 +68,8 @@ def switch_off() -> None:
 
 
 def _check(settings: Settings) -> None:
-    from .launches.hazards import WAYS
-
-    if settings.hazards not in WAYS:
-        raise ValueError(f"hazards={settings.hazards!r}: {', '.join(WAYS)} are wanted")
+    if settings.hazards not in HAZARDS:
+        raise ValueError(f"hazards={settings.hazards!r}: {', '.join(HAZARDS)} are known")
     if settings.limit is not None and not settings.limit > 0:
         raise ValueError(f"limit={settings.limit!r}: seconds above 0, or None, are wanted")
     if "triton" in sys.modules and hasattr(sys.modules["triton"], "_interpreted"):

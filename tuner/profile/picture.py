@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cold_kernels.ascend.findings.place import source
 from cold_kernels.ascend.simulator.profile.critical import critical_path
 from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import PIPES
 
-from .analysis import source
 from .profiled import ProfiledKernel
 
 if TYPE_CHECKING:

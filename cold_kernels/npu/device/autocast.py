@@ -14,9 +14,9 @@ LOWER = """
 FLOAT32 = """
     acos asin binary_cross_entropy_with_logits cdist cosh cosine_embedding_loss cosine_similarity cross_entropy_loss
     cumprod cumsum dist erfinv exp expm1 group_norm hinge_embedding_loss huber_loss kl_div l1_loss layer_norm log log10
-    log1p log2 log_softmax.int logsumexp margin_ranking_loss mse_loss multilabel_margin_loss nll_loss nll_loss2d norm.Scalar
-    pow.Scalar pow.Tensor_Scalar pow.Tensor_Tensor prod reciprocal renorm rsqrt sinh smooth_l1_loss soft_margin_loss
-    softmax.int softplus sum tan triplet_margin_loss
+    log1p log2 log_softmax.int logsumexp margin_ranking_loss mse_loss multilabel_margin_loss nll_loss nll_loss2d
+    norm.Scalar pow.Scalar pow.Tensor_Scalar pow.Tensor_Tensor prod reciprocal renorm rsqrt sinh smooth_l1_loss
+    soft_margin_loss softmax.int softplus sum tan triplet_margin_loss
 """
 """Operators that autocast to the lower type and to float32 (torch's page "CUDA Ops that can autocast")."""
 _KEY = torch._C.DispatchKey.AutocastPrivateUse1

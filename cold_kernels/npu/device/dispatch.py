@@ -9,7 +9,14 @@ from torch.utils import _pytree as pytree
 from . import generators
 from .memory import allocated, on_cpu, on_npu
 
-HOST_TENSORS = ("aten::index.", "aten::index_put", "aten::_index_put", "aten::_unsafe_index", "aten::copy_", "aten::_copy")
+HOST_TENSORS = (
+    "aten::index.",
+    "aten::index_put",
+    "aten::_index_put",
+    "aten::_unsafe_index",
+    "aten::copy_",
+    "aten::_copy",
+)
 """Beginnings of the names of operators that take a CPU tensor beside one of the device, as they do on any device."""
 NOT_RESIZABLE = "resize storage that is not resizable"
 

@@ -88,7 +88,7 @@ def allocated(cpu: torch.Tensor) -> torch.Tensor:
 
 
 def whole_on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """A CPU tensor like one of the device, on all of its storage: a kernel may reach beyond the view that it is given."""
+    """A CPU tensor like one of the device, on all of its storage: a kernel may reach beyond its view."""
     storage = tensor.untyped_storage()
     if not storage.nbytes():
         return on_cpu(tensor)

@@ -1,7 +1,6 @@
 """`torch.npu`, as far as kernels and their tests use it."""
 
 import functools
-import sys
 import types
 from contextlib import contextmanager
 
@@ -121,7 +120,9 @@ def device_module(chip: Chip) -> types.ModuleType:
         config=types.SimpleNamespace(allow_internal_format=False),
         matmul=types.SimpleNamespace(allow_hf32=False),
         conv=types.SimpleNamespace(allow_hf32=False),
-        utils=types.SimpleNamespace(set_device=_only_one, is_support_inf_nan=lambda: True, npu_check_overflow=lambda *_: False),
+        utils=types.SimpleNamespace(
+            set_device=_only_one, is_support_inf_nan=lambda: True, npu_check_overflow=lambda *_: False
+        ),
         amp=types.SimpleNamespace(
             custom_fwd=functools.partial(torch.amp.custom_fwd, device_type="npu"),
             custom_bwd=functools.partial(torch.amp.custom_bwd, device_type="npu"),

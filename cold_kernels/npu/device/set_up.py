@@ -21,13 +21,16 @@ def set_up(chip: Chip) -> None:
         torch.npu.__dict__.update(module.__dict__)
         return
     if _setup is None:
-        raise RuntimeError(f"torch {torch.__version__} has no Python back ends for devices; install torch 2.13 or newer")
+        raise RuntimeError(
+            f"torch {torch.__version__} has no Python back ends for devices; install torch 2.13 or newer"
+        )
     if (other := torch._C._get_privateuse1_backend_name()) != "privateuseone":
-        raise RuntimeError(f"torch's device for others is {other!r} already; the simulated NPU needs a process of its own")
+        raise RuntimeError(
+            f"torch's device for others is {other!r} already; the simulated NPU needs a process of its own"
+        )
     _setup("npu", module)
     operators.register()
     files.register()
     torch.Generator = generators.NpuGenerator
     torch.Tensor.pin_memory = lambda tensor, device=None: tensor
     torch.Tensor.is_pinned = lambda tensor, device=None: False
-

@@ -16,7 +16,7 @@ def device_time(
     quantiles: Sequence[float] | None = None,
     return_mode: str = "mean",
 ):
-    """Milliseconds of simulated device time of one call of ``fn``: of its Triton launches, operators of torch take none.
+    """Milliseconds of simulated device time of one call of ``fn``: of its Triton launches alone.
 
     The arguments are those of `triton.testing.do_bench`. One call is enough: the simulator gives the same time again.
 
@@ -26,7 +26,9 @@ def device_time(
     before, launches = clock.microseconds, clock.launches
     fn()
     if clock.launches == launches:
-        raise ValueError("do_bench on the simulated NPU: the function launches no Triton kernel, so it has no device time")
+        raise ValueError(
+            "do_bench on the simulated NPU: the function launches no Triton kernel, so it has no device time"
+        )
     taken = (clock.microseconds - before) / 1e3
     if not _said:
         print("do_bench: simulated device time (cold_kernels.npu), not measured", file=sys.stderr)

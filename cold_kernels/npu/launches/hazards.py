@@ -5,8 +5,6 @@ import warnings
 from ...ascend.errors import AscendError
 from ..session import Launch
 
-WAYS = ("error", "warn", "off")
-
 
 class HazardFound(AscendError):
     """A launch came out right here, and may come out wrong on a device; says why."""

@@ -1,4 +1,4 @@
-"""Modules of newer releases of triton-ascend that kernels import, where the installed one has their contents elsewhere."""
+"""Modules of newer releases of triton-ascend, whose contents the installed one has elsewhere."""
 
 import importlib.abc
 import importlib.machinery

@@ -1,0 +1,44 @@
+"""One simulated launch, as findings look at it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..program import Program
+from ..simulator.profile.buffers import Buffer, buffers
+from ..simulator.profile.profile import Profile, profile
+from ..simulator.timing.cores import Simulation
+
+
+@dataclass(frozen=True)
+class ProfiledLaunch:
+    """One simulated launch.
+
+    Args:
+        kernel: The Triton function.
+        grid: Programs along each axis.
+        program: As compiled.
+        arguments: At run time, in order.
+        simulation: Time, and hazards where they are looked for.
+    """
+
+    kernel: Any
+    grid: tuple[int, ...]
+    program: Program
+    arguments: list
+    simulation: Simulation
+
+    @property
+    def function(self) -> str:
+        """The Triton function's name."""
+        return self.kernel.__name__
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Where the cycles of the core go that finishes last."""
+        return profile(self.simulation)
+
+    def buffers(self, found: Profile, number: int) -> tuple[Buffer, ...]:
+        """The unified buffer's map of a program of a core, from its profile."""
+        cores = self.simulation.chip.vector_cores
+        return buffers(self.program, self.arguments, self.grid, cores, found, number)
