@@ -26,6 +26,8 @@ class Traits(NamedTuple):
 
     generator: int | None
     """The place of its generator, by which it is a random one; None without."""
+    tensors: tuple[str, ...]
+    """Names of the arguments that are tensors, in order, empty where another kind of argument stands."""
     views: tuple[bool, ...]
     """For each result, whether it is a view of an argument."""
     host_tensors: bool
@@ -37,7 +39,8 @@ def traits(op: torch._ops.OpOverload) -> Traits:
     schema = op._schema
     places = [place for place, arg in enumerate(schema.arguments) if arg.name == "generator"]
     views = tuple(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
-    return Traits(places[0] if places else None, views, f"{schema.name}.".startswith(HOST_TENSORS))
+    tensors = tuple(arg.name if str(arg.type) == "Tensor" else "" for arg in schema.arguments)
+    return Traits(places[0] if places else None, tensors, views, f"{schema.name}.".startswith(HOST_TENSORS))
 
 
 def is_npu(value: Any) -> bool:
@@ -82,7 +85,9 @@ def _run(op, known: Traits, given: list, spec, to_cpu, moved: bool = False) -> A
     args, kwargs = pytree.tree_unflatten(arguments, spec)
     if kwargs.get("pin_memory"):
         kwargs = {**kwargs, "pin_memory": False}
-    results = op(*args, **kwargs)
+    # Numbers that torch has wrapped into tensors come as numbers: the overload for them promotes types as it should.
+    wrapped = any(name and not isinstance(value, torch.Tensor) for name, value in zip(known.tensors, args, strict=False))
+    results = (op.overloadpacket if wrapped else op)(*args, **kwargs)
     for cpu, tensor in made.values():
         if moved and _written(op, cpu, tensor):
             _become(tensor, cpu)

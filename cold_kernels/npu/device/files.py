@@ -17,5 +17,5 @@ def _restored(storage: torch.UntypedStorage, location: str) -> torch.UntypedStor
 
 
 def register() -> None:
-    """Let torch's serialization know the device, before its own way with devices of others (23; no two share a number)."""
+    """Let torch's serialization know the device, before its own way with others (23; no two share a number)."""
     torch.serialization.register_package(19, _location, _restored)

@@ -73,7 +73,10 @@ def _argument(name: str, value, kind: str):
         value = value.base.view(value.base.dtype)
     if isinstance(value, torch.Tensor):
         if value.device.type != "npu":
-            raise ValueError(f"argument {name} is a tensor on {value.device}; a kernel takes tensors on npu")
+            raise ValueError(
+                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is a tensor on {value.device}, "
+                "and a kernel takes tensors on npu"
+            )
         value = whole_on_cpu(value)
         return value.view(_SAME_BITS[value.dtype]) if value.dtype in _SAME_BITS else value
     if isinstance(value, bool):
