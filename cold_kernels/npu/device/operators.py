@@ -80,10 +80,6 @@ def _fused_attention_choice(query, key, value, *args, **kwargs):
     return 0  # torch.nn.attention.SDPBackend.MATH: the formula, operator by operator
 
 
-def _record_stream(tensor, stream):
-    return None
-
-
 def registered() -> bool:
     """Whether the operators are known to torch."""
     return bool(_libraries)
@@ -107,7 +103,6 @@ def register() -> None:
         "set_.source_Storage": _set_storage,
         "set_.source_Storage_storage_offset": _set_part,
         "_fused_sdp_choice": _fused_attention_choice,
-        "record_stream": _record_stream,
     }.items():
         aten.impl(name, function, "PrivateUse1")
     for bit in ("Conjugate", "Negative"):  # else torch resolves the bit first, by a copy

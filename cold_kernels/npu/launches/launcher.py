@@ -74,7 +74,7 @@ def _argument(name: str, value, kind: str):
     if isinstance(value, torch.Tensor):
         if value.device.type != "npu":
             raise ValueError(
-                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is a tensor on {value.device}, "
+                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is on {value.device}, "
                 "and a kernel takes tensors on npu"
             )
         value = whole_on_cpu(value)
