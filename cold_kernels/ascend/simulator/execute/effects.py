@@ -11,6 +11,7 @@ from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
+from ..dialects.ordering import filled_up
 from ..dialects.scalar_loops import ELEMENTS, is_scalar
 from ..trace.work import LOAD
 
@@ -165,10 +166,24 @@ def _arange(translator, op: Op) -> Callable[[list], Effects]:
     return lambda env: Effects((), written(env))
 
 
+def _sort(translator, op: Op) -> Callable[[list], Effects]:
+    """A sort fills up the rows of its source."""
+    (source,), *targets = op.groups()
+    slot = translator.slot(source)
+    read, written = _regions(translator, [source]), _regions(translator, [value for group in targets for value in group])
+
+    def at(env: list) -> Effects:
+        rest = filled_up(env[slot])
+        return Effects(read(env), written(env) if rest is None else (*written(env), region(rest)))
+
+    return at
+
+
 SPECIAL = {
     "hivm.hir.load": _load,
     "hivm.hir.store": _store,
     "hivm.hir.vcmp": _compare,
     "hivm.hir.vgather": _gather,
     "hivm.hir.varange": _arange,
+    "hivm.hir.vsort": _sort,
 }

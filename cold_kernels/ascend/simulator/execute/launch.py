@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import UnsupportedProgram
 from ...program import Program
-from ..core.binding import bound, lock_variables
+from ..core.addresses import FindMemory, GlobalMemory
+from ..core.binding import Detached, bound, lock_variables
 from ..core.operations import Op
 from ..trace.events import Issue, Trace
 from ..trace.execution import Execution
@@ -24,15 +25,18 @@ MAX_PROGRAMS = 65535
 class GridLaunch:
     """A program on a grid: one launch, which can be run again on other arguments.
 
+    Args:
+        memory: Knows what pointers reach that are no tensors of the launch, by address.
+
     Raises:
         UnsupportedProgram: the program uses the cube core, or an operation that is not modelled.
         ValueError: it is no program, or a grid that cannot be launched.
     """
 
-    def __init__(self, program: Program, grid: Sequence[int]) -> None:
+    def __init__(self, program: Program, grid: Sequence[int], memory: FindMemory | None = None) -> None:
         if not isinstance(program, Program):
             raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
-        self.program, self.grid = program, _grid(grid)
+        self.program, self.grid, self.memory = program, _grid(grid), memory
         self.translator = _translated(program)
         self.core = self.translator.core
 
@@ -57,8 +61,9 @@ class GridLaunch:
             observer: Told of every operation, and runs it.
             values: Whether vector data counts, and not the scalar flow alone.
         """
-        arguments = [0, lock_variables(), 0, *self._bound(args), *self.grid]
         core, count = self.core, math.prod(self.grid)
+        core.memory = GlobalMemory(self.memory, args.originals if isinstance(args, Detached) else None)
+        arguments = [0, lock_variables(), 0, *self._bound(args), *self.grid]
         core.begin(count, values)
         core.observe = observer
         try:
@@ -68,7 +73,7 @@ class GridLaunch:
             core.concurrent = ConcurrentPrograms(core, count)
             return core.concurrent.run(lambda block: self.translator.run(arguments, block))
         finally:
-            core.observe = core.concurrent = None
+            core.observe = core.concurrent = core.memory = None
 
     def execution(self, traces: Sequence[Trace]) -> Execution:
         """What the launch did that has just been run, from the traces of its programs."""
@@ -90,7 +95,8 @@ class GridLaunch:
         names = list(self.program.signature)
         if len(args) != len(types):
             raise ValueError(f"{self.program.name} takes {len(types)} arguments ({', '.join(names)}), not {len(args)}")
-        return [bound(*argument) for argument in zip(names, types, args, strict=True)]
+        self.core.memory.take(args, names)
+        return [bound(*argument, self.core.memory) for argument in zip(names, types, args, strict=True)]
 
 
 def _grid(grid: Sequence[int]) -> tuple[int, int, int]:

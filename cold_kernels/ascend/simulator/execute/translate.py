@@ -15,6 +15,7 @@ from xdsl.ir import Block, SSAValue
 
 from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
+from ..core.addresses import GlobalMemory
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
 from ..trace.events import Event, ScalarWork
@@ -46,6 +47,7 @@ class Core:
         self.lines: set[tuple[int, int]] = set()
         self.tensors: set[int] = set()
         self.under_way = False
+        self.memory: GlobalMemory | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
