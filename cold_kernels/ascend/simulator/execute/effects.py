@@ -1,14 +1,15 @@
 """Which bytes an operation reads and writes when it runs, for those who watch a program."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from xdsl.ir import Block, SSAValue
 
+from ..core.effects import Effects
 from ..core.memory import BLOCK, MemRef
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
+from ..dialects.cube import out_effects, to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
 from ..dialects.ordering import filled_up
@@ -17,19 +18,6 @@ from ..trace.work import LOAD
 
 VIEWS = "memref.", "hivm.hir.bitcast"
 """Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
-
-
-class Effects(NamedTuple):
-    """What an operation reads and writes.
-
-    Args:
-        reads, writes: Bytes; of a loop of scalar work all that it might touch.
-        atomic: Whether the writes are atomic additions, maxima or minima.
-    """
-
-    reads: tuple[Region, ...]
-    writes: tuple[Region, ...]
-    atomic: bool = False
 
 
 def effects(translator, op: Op) -> Callable[[list], Effects] | None:
@@ -170,7 +158,10 @@ def _sort(translator, op: Op) -> Callable[[list], Effects]:
     """A sort fills up the rows of its source."""
     (source,), *targets = op.groups()
     slot = translator.slot(source)
-    read, written = _regions(translator, [source]), _regions(translator, [value for group in targets for value in group])
+    read, written = (
+        _regions(translator, [source]),
+        _regions(translator, [value for group in targets for value in group]),
+    )
 
     def at(env: list) -> Effects:
         rest = filled_up(env[slot])
@@ -182,6 +173,8 @@ def _sort(translator, op: Op) -> Callable[[list], Effects]:
 SPECIAL = {
     "hivm.hir.load": _load,
     "hivm.hir.store": _store,
+    "hivm.hir.nd2nz": to_l1_effects,
+    "hivm.hir.fixpipe": out_effects,
     "hivm.hir.vcmp": _compare,
     "hivm.hir.vgather": _gather,
     "hivm.hir.varange": _arange,
