@@ -257,3 +257,21 @@ def test_autograd_keeps_what_a_launch_reads():
     x = torch.ones(64, device=DEVICE, requires_grad=True)
     Doubled.apply(x).sum().backward()
     assert x.grad.tolist() == [2] * 64
+
+
+@triton.jit
+def gathered(pointers_ptr, out_ptr, BLOCK: tl.constexpr):
+    pointer = tl.load(pointers_ptr + tl.program_id(0)).to(tl.pointer_type(tl.float32))
+    offsets = tl.arange(0, BLOCK)
+    tl.store(out_ptr + tl.program_id(0) * BLOCK + offsets, tl.load(pointer + offsets))
+
+
+def test_pointers_in_a_tensor():
+    parts = [torch.full((64,), value, device=DEVICE) for value in (1.0, 2.0)]
+    pointers = torch.tensor([part.data_ptr() for part in parts], device=DEVICE)
+    out = torch.zeros(128, device=DEVICE)
+    gathered[(2,)](pointers, out, BLOCK=64)
+    assert torch.equal(out, torch.cat(parts))
+    freed = torch.tensor([16, 16], device=DEVICE)
+    with pytest.raises(Exception, match="lies in no tensor"):
+        gathered[(2,)](freed, out, BLOCK=64)
