@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ..chips import Chip, chip_named
 from ..program import Program
+from .core.addresses import FindMemory
 from .core.binding import detached
 from .execute.launch import GridLaunch
 from .hazards.find import find
@@ -19,6 +20,7 @@ def simulate(
     chip: Chip | str | None = None,
     values: bool = True,
     hazards: bool = False,
+    memory: FindMemory | None = None,
 ) -> Simulation:
     """Execute a compiled program on every place of a grid, and time it.
 
@@ -36,13 +38,15 @@ def simulate(
         hazards: Whether to look for `Hazard`s as well: `Simulation.hazards` has them. `find_hazards` looks for nothing
             else, and also where a flag that nothing sets leaves no time to simulate.
 
+        memory: Knows what pointers that the kernel loads from tensors reach besides the tensors, by address.
+
     Raises:
         UnsupportedProgram: it uses the cube core, or an operation that is not modelled.
         OutOfBounds: an access outside a tensor or a buffer; names the operation and its source line.
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """
-    launch = GridLaunch(program, grid)
+    launch = GridLaunch(program, grid, memory)
     with launch.held():
         traces, found = find(launch, args, values) if hazards else (traced(launch, args, values), None)
         execution = launch.execution(traces)
@@ -51,8 +55,7 @@ def simulate(
 
 def traced(launch: GridLaunch, args: Sequence, values: bool, blocks: Iterable[int] | None = None) -> list[Trace]:
     """The traces of a launch's programs, or of those numbered ``blocks``; without ``values`` as `simulate` says."""
-    translator = launch.translator
-    flow = values or translator.reads_local
-    if not values and (flow or translator.writes_global):
+    flow = values or launch.reads_local
+    if not values and (flow or launch.writes_global):
         args = detached(args)
     return launch.run(args, values=flow, blocks=blocks)

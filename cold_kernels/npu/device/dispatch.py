@@ -86,7 +86,8 @@ def _run(op, known: Traits, given: list, spec, to_cpu, moved: bool = False) -> A
     if kwargs.get("pin_memory"):
         kwargs = {**kwargs, "pin_memory": False}
     # Numbers that torch has wrapped into tensors come as numbers: the overload for them promotes types as it should.
-    wrapped = any(name and not isinstance(value, torch.Tensor) for name, value in zip(known.tensors, args, strict=False))
+    numbers = (not isinstance(value, torch.Tensor) for value in args)
+    wrapped = any(name and number for name, number in zip(known.tensors, numbers, strict=False))
     results = (op.overloadpacket if wrapped else op)(*args, **kwargs)
     for cpu, tensor in made.values():
         if moved and _written(op, cpu, tensor):

@@ -90,10 +90,6 @@ def _convolution_backward(grad, source, weight, stride, padding, dilation, trans
     return run_on_cpu(torch.ops.aten.convolution_backward.default, *given)
 
 
-def _record_stream(tensor, stream):
-    return None
-
-
 def registered() -> bool:
     """Whether the operators are known to torch."""
     return bool(_libraries)
@@ -117,7 +113,6 @@ def register() -> None:
         "set_.source_Storage": _set_storage,
         "set_.source_Storage_storage_offset": _set_part,
         "_fused_sdp_choice": _fused_attention_choice,
-        "record_stream": _record_stream,
         "convolution_overrideable": _convolution,
         "convolution_backward_overrideable": _convolution_backward,
     }.items():

@@ -8,7 +8,7 @@ from ...ascend import simulate
 from ...ascend.options import CompileOptions
 from ...ascend.program import Program
 from ..device.clock import clock
-from ..device.memory import whole_on_cpu
+from ..device.memory import allocations, whole_on_cpu
 from ..session import Launch, current
 from .hazards import judge
 from .limit import limited
@@ -60,7 +60,9 @@ class SimulatedLauncher:
         look = session.settings.hazards != "off"
         started = time.perf_counter()
         with limited(session.settings.limit, f"{self.program.name} on the grid {grid}"):
-            done = simulate(self.program, values, grid, chip=session.chip, values=True, hazards=look)
+            done = simulate(
+                self.program, values, grid, chip=session.chip, values=True, hazards=look, memory=allocations.at
+            )
         clock.launched(done.microseconds)
         launch = Launch(self.program, self.fn.fn, grid, done, time.perf_counter() - started)
         session.add(launch)
@@ -74,7 +76,7 @@ def _argument(name: str, value, kind: str):
     if isinstance(value, torch.Tensor):
         if value.device.type != "npu":
             raise ValueError(
-                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is a tensor on {value.device}, "
+                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is on {value.device}, "
                 "and a kernel takes tensors on npu"
             )
         value = whole_on_cpu(value)

@@ -19,6 +19,9 @@ UNKNOWN_PLACE = "unknown place"
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
 
+IN_PARTS: set[Callable[..., Any]] = set()
+"""Handlers whose steps run several observed ones."""
+
 FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
 """Operations that leave no instruction of their own behind."""
 

@@ -1,15 +1,19 @@
 """Memrefs: planned buffers, views of them, and the scalar unit's own loads and stores."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, Allocation, MemRef
 from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
+from ..core.spaces import GM, NAMES, UB, space_of
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
+
+"""Part of the name of global memory's address space."""
 
 
 def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -25,27 +29,40 @@ def _strides(kind: MemRefType, shape: tuple[int, ...]) -> tuple[int, ...]:
     return dense(shape)
 
 
+def _filled(static: Sequence[int], dynamic: Sequence[int]) -> tuple[int, ...]:
+    """A type's or an operation's sizes with those that operands give put in."""
+    given = iter(dynamic)
+    return tuple(next(given) if value == DYNAMIC else value for value in static)
+
+
 @handles("hivm.hir.pointer_cast")
 @silent
 def pointer_cast(translator, op: Op):
-    """A buffer at one planned address."""
-    addresses, sizes = op.groups()
+    """A buffer at one planned address, or the tensor or other known memory that an integer points into."""
+    addresses, _ = op.groups()
     kind, dtype = op.results[0].type, element_type(op.results[0])
-    if len(addresses) != 1 or not is_local(op.results[0]):
-        raise op.unsupported("a buffer with several addresses or outside the unified buffer")
+    where = space_of(op.results[0])
+    core, memory = translator.core, translator.core.memories.get(where)
+    if len(addresses) != 1 or (memory is None and where != GM):
+        raise op.unsupported(f"a buffer with {len(addresses)} addresses in {where}")
     static = kind.get_shape()
-    core = translator.core
+
+    def pointed(address: int, *dynamic: int) -> MemRef:
+        shape = _filled(static, dynamic)
+        return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
+
+    if where == GM:
+        return translator.pure(op, pointed)
 
     def buffer(address: int, *dynamic: int) -> MemRef:
-        given = iter(dynamic)
-        shape = tuple(next(given) if size == -1 else size for size in static)
+        shape = _filled(static, dynamic)
         strides = _strides(kind, shape)
         reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         size = math.ceil(reach * (0.125 if dtype is BIT else dtype.itemsize))
-        name = f"the buffer at {address}"
-        if address < 0 or address + size > len(core.buffer):
-            raise op.unsupported(f"{name} of {size} bytes, past the end of the unified buffer,")
-        allocation = Allocation(name, core.buffer, address, address + size, True)
+        name = f"the buffer at {address}" if where == UB else f"the buffer at {address} of {NAMES[where]}"
+        if address < 0 or address + size > len(memory):
+            raise op.unsupported(f"{name} of {size} bytes, past the end of {NAMES[where]},")
+        allocation = Allocation(name, memory, address, address + size, True)
         translator.buffers.append(allocation)
         return MemRef(allocation, 0, shape, strides, dtype, fixed=not dynamic)
 
@@ -59,8 +76,7 @@ def view(translator, op: Op):
     kind, dtype = op.results[0].type, element_type(op.results[0])
 
     def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
-        given = iter(dynamic)
-        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
+        shape = _filled(kind.get_shape(), dynamic)
         offset, rest = divmod(source.offset + start, dtype.itemsize)
         if source.itemsize != 1 or rest:
             raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
@@ -86,11 +102,6 @@ def _derived(translator, op: Op, view: Callable[..., MemRef]):
     return translator.pure(op, once)
 
 
-def _filled(static: tuple[int, ...], dynamic: list[int]) -> tuple[int, ...]:
-    given = iter(dynamic)
-    return tuple(next(given) if value == DYNAMIC else value for value in static)
-
-
 def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
     """Split the dynamic operands of a view into offsets, sizes and strides."""
     _, *counts = op.ints("operandSegmentSizes")
@@ -99,7 +110,7 @@ def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
     def split(dynamic: tuple[int, ...]) -> list[tuple[int, ...]]:
         parts, start = [], 0
         for static, count in zip(fields, counts, strict=True):
-            parts.append(_filled(static, list(dynamic[start : start + count])))
+            parts.append(_filled(static, dynamic[start : start + count]))
             start += count
         return parts
 
@@ -131,12 +142,22 @@ def metadata(translator, op: Op):
     return translator.pure(op, parts)
 
 
+@handles("memref.extract_aligned_pointer_as_index")
+@silent
+def aligned_pointer(translator, op: Op):
+    """The address of the memory that a memref was made from, without the memref's offset."""
+    core, local = translator.core, is_local(op.operands[0])
+    return translator.pure(
+        op, lambda source: source.allocation.start if local else core.memory.address(source.allocation)
+    )
+
+
 @handles("memref.subview")
 @silent
 def subview(translator, op: Op):
     """Known or computed; dropped axes have size 1."""
     split = _geometry(op)
-    kept = _kept_axes(op.ints("static_sizes"), len(op.results[0].type.get_shape()))
+    kept = _kept_axes(op)
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
         offsets, sizes, steps = split(dynamic)
@@ -149,16 +170,28 @@ def subview(translator, op: Op):
     return _derived(translator, op, view)
 
 
-def _kept_axes(sizes: tuple[int, ...], rank: int) -> list[int]:
-    """A rank-reducing subview drops dimensions of static size 1, the first ones first."""
-    surplus = len(sizes) - rank
-    kept = []
-    for axis, size in enumerate(sizes):
-        if surplus and size == 1:
-            surplus -= 1
-        else:
-            kept.append(axis)
-    return kept
+def _kept_axes(op: Op) -> list[int]:
+    """The axes that are left in the result, which may lack some of size 1: those whose strides it has; the first ones
+    are dropped where several choices fit."""
+    sizes, steps = op.ints("static_sizes"), op.ints("static_strides")
+    given, wanted = _known_strides(op.operands[0].type), _known_strides(op.results[0].type)
+    axes = range(len(sizes))
+    for dropped in combinations((axis for axis in axes if sizes[axis] == 1), len(sizes) - len(wanted)):
+        kept = [axis for axis in axes if axis not in dropped]
+        if all(
+            None in (stride, given[axis]) or steps[axis] == DYNAMIC or stride == given[axis] * steps[axis]
+            for axis, stride in zip(kept, wanted, strict=True)
+        ):
+            return kept
+    raise op.unsupported(f"a part {sizes} of {op.operands[0].type} as {op.results[0].type}")
+
+
+def _known_strides(kind: MemRefType) -> list[int | None]:
+    """The strides that a type says, None for each that only the launch knows."""
+    if isinstance(kind.layout, StridedLayoutAttr):
+        return [None if isinstance(stride, NoneAttr) else stride.data for stride in kind.layout.strides]
+    shape = kind.get_shape()
+    return [None if DYNAMIC in shape[axis + 1 :] else stride for axis, stride in enumerate(dense(shape))]
 
 
 @handles("memref.collapse_shape")
@@ -189,7 +222,7 @@ def expand_shape(translator, op: Op):
     static = op.ints("static_output_shape")
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
-        shape = _filled(static, list(dynamic))
+        shape = _filled(static, dynamic)
         strides = [0] * len(shape)
         for stride, group in zip(source.strides, groups, strict=True):
             for axis in reversed(group):

@@ -211,15 +211,18 @@ class Writer:
 
 
 def opened(ref: MemRef) -> tuple:
-    """``(memory, offset, room, *strides)``: all elements of a memref's allocation, and where in them it lies."""
+    """``(memory, offset, room, *strides)``: all elements that a memref's allocation may access, and where in them it
+    lies."""
     allocation = ref.allocation
-    room = int((allocation.end - allocation.start) / ref.itemsize)
+    first, last = ref.room
+    offset, room = ref.offset - first, last - first
+    start = allocation.start + int(first * ref.itemsize)
+    data = allocation.data[start : start + int(room * ref.itemsize)]
     if ref.dtype is BIT:
-        return (Bits(allocation.data[allocation.start : allocation.end]), ref.offset, room, *ref.strides)
-    data = allocation.data[allocation.start : allocation.start + room * ref.dtype.itemsize]
+        return (Bits(data), offset, room, *ref.strides)
     if ref.dtype.name in FORMATS and room:
-        return (memoryview(data).cast(FORMATS[ref.dtype.name]), ref.offset, room, *ref.strides)
-    return (data.view(ref.dtype), ref.offset, room, *ref.strides)
+        return (memoryview(data).cast(FORMATS[ref.dtype.name]), offset, room, *ref.strides)
+    return (data.view(ref.dtype), offset, room, *ref.strides)
 
 
 class Bits:
@@ -237,7 +240,7 @@ class Bits:
 
 
 def outside(ref: MemRef, place: int) -> None:
-    MemRef(ref.allocation, place, (1,), (1,), ref.dtype).check()
+    MemRef(ref.allocation, place + ref.room[0], (1,), (1,), ref.dtype).check()
 
 
 def steps(lower: int, upper: int, step: int) -> range:

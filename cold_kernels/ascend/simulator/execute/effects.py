@@ -1,34 +1,23 @@
 """Which bytes an operation reads and writes when it runs, for those who watch a program."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from xdsl.ir import Block, SSAValue
 
+from ..core.effects import Effects
 from ..core.memory import BLOCK, MemRef
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
+from ..dialects.cube import out_effects, to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
+from ..dialects.ordering import filled_up
 from ..dialects.scalar_loops import ELEMENTS, is_scalar
 from ..trace.work import LOAD
 
 VIEWS = "memref.", "hivm.hir.bitcast"
 """Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
-
-
-class Effects(NamedTuple):
-    """What an operation reads and writes.
-
-    Args:
-        reads, writes: Bytes; of a loop of scalar work all that it might touch.
-        atomic: Whether the writes are atomic additions, maxima or minima.
-    """
-
-    reads: tuple[Region, ...]
-    writes: tuple[Region, ...]
-    atomic: bool = False
 
 
 def effects(translator, op: Op) -> Callable[[list], Effects] | None:
@@ -165,10 +154,29 @@ def _arange(translator, op: Op) -> Callable[[list], Effects]:
     return lambda env: Effects((), written(env))
 
 
+def _sort(translator, op: Op) -> Callable[[list], Effects]:
+    """A sort fills up the rows of its source."""
+    (source,), *targets = op.groups()
+    slot = translator.slot(source)
+    read, written = (
+        _regions(translator, [source]),
+        _regions(translator, [value for group in targets for value in group]),
+    )
+
+    def at(env: list) -> Effects:
+        rest = filled_up(env[slot])
+        return Effects(read(env), written(env) if rest is None else (*written(env), region(rest)))
+
+    return at
+
+
 SPECIAL = {
     "hivm.hir.load": _load,
     "hivm.hir.store": _store,
+    "hivm.hir.nd2nz": to_l1_effects,
+    "hivm.hir.fixpipe": out_effects,
     "hivm.hir.vcmp": _compare,
     "hivm.hir.vgather": _gather,
     "hivm.hir.varange": _arange,
+    "hivm.hir.vsort": _sort,
 }

@@ -7,34 +7,40 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from xdsl.ir import Block, SSAValue
 
-from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
+from ..core.addresses import GlobalMemory
+from ..core.effects import Effects
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
+from ..core.operations import FREE, HANDLERS, IN_PARTS, Op, divides, located, placed
+from ..core.spaces import POISON, UB, memories
+from ..core.waiting import Wait, driven, waiting, waits
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
-from .effects import Effects, effects
+from .effects import effects
+from .groups import Group
 
 Closure = Callable[[list], None]
 OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
 """Called with an operation, what it touches, its step and the environment; runs the step."""
 CACHE_LINE = 64
 """Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
-POISON = 0xFF
-"""Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
 
 class Core:
-    """The state that steps share while one program runs: its place in the grid, its buffer, its trace."""
+    """The state that steps share while one program runs: its place in the grid, its memories, its trace.
 
-    def __init__(self) -> None:
-        self.buffer = np.full(UB_BYTES, POISON, np.uint8)
+    Args:
+        cube: Whether it is a cube core.
+    """
+
+    def __init__(self, cube: bool = False) -> None:
+        self.cube, self.memories = cube, memories(cube)
+        self.buffer = self.memories.get(UB)
         self.block = 0
         self.blocks = 1
         self.values = True
@@ -46,8 +52,12 @@ class Core:
         self.lines: set[tuple[int, int]] = set()
         self.tensors: set[int] = set()
         self.under_way = False
+        self.memory: GlobalMemory | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
+        self.group: Group | None = None
+        self.number = 0
+        """Which core of its group it is."""
 
     def begin(self, blocks: int, values: bool) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
@@ -55,19 +65,14 @@ class Core:
         self.bytes_read = self.bytes_written = self.late_reads = 0
         self.first_reads = {}
 
-    @property
-    def unique_bytes(self) -> int:
-        """Bytes that a launch reads from global memory; what it reads again, only if all of it is too much to keep."""
-        first = sum(self.first_reads.values())
-        return first + self.late_reads if first > L2_BYTES else first
-
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
         self.lines, self.tensors, self.under_way = set(), set(), False
         if self.values:
-            self.buffer.fill(POISON)
+            for memory in self.memories.values():
+                memory.fill(POISON)
 
     def waits(self, memory: int, place: int, overlaps: bool) -> int:
         """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line
@@ -94,7 +99,8 @@ class Translator:
 
     def __init__(self, function: Op) -> None:
         self.lock = threading.Lock()
-        self.core = Core()
+        self.core = Core("<AIC>" in str(function.attribute("hivm.func_core_type")))
+        self.mixed = function.attribute("hivm.part_of_mix") is not None
         self.template: list[Any] = []
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
@@ -103,16 +109,21 @@ class Translator:
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]
-        self.body = self._observable(function, self.block(block))
+        body = self.block(block)
+        self.body = self.observed(function, effects(self, function), body)
 
     def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
         self.core.start(block)
+        self.begun(arguments)
+        return self.core.trace
+
+    def begun(self, arguments: list[Any]) -> Iterator[Wait] | None:
+        """Execute a program that has started; what may have to wait for other cores comes back as a generator."""
         environment = list(self.template)
         for slot, value in zip(self.parameters, arguments, strict=True):
             environment[slot] = value
-        self.body(environment)
-        return self.core.trace
+        return self.body(environment)
 
     def slot(self, value: SSAValue) -> int:
         """Where the environment keeps a value."""
@@ -186,7 +197,7 @@ class Translator:
                 if pending:
                     steps.append(self._scalar_work(pending))
                     pending = Counter()
-                steps.append(self._observable(op, step))
+                steps.append(step if handler in IN_PARTS else self.observed(op, effects(self, op), step))
             else:
                 if op.name not in FREE:
                     pending[op] += 1
@@ -195,9 +206,19 @@ class Translator:
             steps.append(self._scalar_work(pending))
         return _sequence(steps)
 
-    def _observable(self, op: Op, step: Closure) -> Closure:
+    def observed(self, op: Op, touches: Callable[[list], Effects] | None, step: Closure) -> Closure:
         """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
-        core, touches = self.core, effects(self, op)
+        core = self.core
+        if waits(step):
+
+            @waiting
+            def wait(env: list) -> Iterator[Wait]:
+                try:
+                    yield from step(env)
+                except Exception as error:
+                    raise placed(error, op)
+
+            return wait
 
         def run(env: list) -> None:
             try:
@@ -221,6 +242,9 @@ class Translator:
 
 
 def _sequence(steps: list[Closure]) -> Closure:
+    if any(map(waits, steps)):
+        return driven(lambda env: iter(steps), *steps)
+
     def run(env: list) -> None:
         for step in steps:
             step(env)
