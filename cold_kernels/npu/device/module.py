@@ -82,6 +82,7 @@ def device_module(chip: Chip) -> types.ModuleType:
         Stream=Stream,
         Event=Event,
         ExternalStream=Stream,
+        ExternalEvent=Event,
         stream=lambda stream=None: stream or current_stream(),
         set_stream=nothing,
         current_stream=current_stream,

@@ -80,6 +80,16 @@ def _fused_attention_choice(query, key, value, *args, **kwargs):
     return 0  # torch.nn.attention.SDPBackend.MATH: the formula, operator by operator
 
 
+def _convolution(*args):
+    return run_on_cpu(torch.ops.aten.convolution.default, *args)
+
+
+def _convolution_backward(grad, source, weight, stride, padding, dilation, transposed, output_padding, groups, mask):
+    sizes = [weight.shape[1] * groups if transposed else weight.shape[0]]
+    given = (grad, source, weight, sizes, stride, padding, dilation, transposed, output_padding, groups, mask)
+    return run_on_cpu(torch.ops.aten.convolution_backward.default, *given)
+
+
 def registered() -> bool:
     """Whether the operators are known to torch."""
     return bool(_libraries)
@@ -103,6 +113,8 @@ def register() -> None:
         "set_.source_Storage": _set_storage,
         "set_.source_Storage_storage_offset": _set_part,
         "_fused_sdp_choice": _fused_attention_choice,
+        "convolution_overrideable": _convolution,
+        "convolution_backward_overrideable": _convolution_backward,
     }.items():
         aten.impl(name, function, "PrivateUse1")
     for bit in ("Conjugate", "Negative"):  # else torch resolves the bit first, by a copy

@@ -24,6 +24,10 @@ def check_absent() -> None:
         raise RuntimeError("torch_npu is installed, and its device is npu too: simulate in an environment without it")
 
 
+FORMATS_950 = ("hifloat8", "float8_e8m0fnu", "float4_e2m1fn_x2", "float4_e1m2fn_x2")
+"""Types of numbers that Ascend 950 has, by whose names code looks for them."""
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         head, _, rest = name.partition(".")
@@ -46,13 +50,17 @@ def _fill(module: types.ModuleType, part: str) -> None:
         module.__version__ = f"{torch.__version__.partition('+')[0]}+simulated"
         module.npu_format_cast = lambda tensor, *_, **__: tensor  # all tensors are in the format ND here
         module.get_npu_format = lambda tensor: 2
+        module.__dict__.update({name: f"torch_npu.{name}" for name in FORMATS_950})
     if part == "_C":
         module._npu_getCurrentRawStream = lambda device=None: 0
         module._npu_getCurrentRawStreamNoWait = lambda device=None: 0
+        module._NPUTaskGroupHandle = object
 
     def missing(name: str):
         if name.startswith("__"):
             raise AttributeError(name)
+        if not part and name in SUBMODULES:
+            return importlib.import_module(f"{NAME}.{name}")
         if not part and name.startswith("npu_"):
             return _operator(name)
         raise AttributeError(f"{module.__name__}.{name} is not part of the simulated NPU")

@@ -37,7 +37,12 @@ def _forward(module: types.ModuleType, home: types.ModuleType) -> None:
     module.__getattr__ = missing
 
 
+def _empty(module: types.ModuleType) -> None:
+    pass
+
+
 MODULES = {
+    "triton.experimental": _empty,
     "triton.language.extra.cann": _cann,
     "triton.language.extra.cann.extension": _extension,
     "triton.language.extra.cann.libdevice": _libdevice,
@@ -50,7 +55,7 @@ class NewerNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         """The spec of one of the modules; None for any other."""
         if name in MODULES:
-            return importlib.machinery.ModuleSpec(name, self, is_package=name.endswith("cann"))
+            return importlib.machinery.ModuleSpec(name, self, is_package=name.endswith(("cann", "experimental")))
         return None
 
     def create_module(self, spec):
