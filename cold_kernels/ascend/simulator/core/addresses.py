@@ -31,7 +31,7 @@ class GlobalMemory:
     def take(self, args: Sequence, names: Sequence[str]) -> None:
         """Make the tensors among the arguments known."""
         for name, value, original in zip(names, args, self._originals or args, strict=True):
-            if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+            if isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.layout == torch.strided:
                 self.storage(name, value, original)
 
     def storage(self, name: str, tensor: torch.Tensor, original: Any = None) -> np.ndarray:
@@ -55,7 +55,9 @@ class GlobalMemory:
         if address not in self._pointed:
             base, data, name = self._space(address)
             start = address - base
-            self._pointed[address] = Allocation(f"{name} from byte {start} on", data, start, len(data), False, (0, len(data)))
+            self._pointed[address] = Allocation(
+                f"{name} from byte {start} on", data, start, len(data), False, (0, len(data))
+            )
         return self._pointed[address]
 
     def address(self, allocation: Allocation) -> int:
@@ -69,7 +71,9 @@ class GlobalMemory:
                 return base, data, name
         found = self._find(address) if self._find else None
         if found is None or not found[0] <= address < found[0] + found[1]:
-            raise OutOfBounds(f"the address {address:#x} lies in no tensor of this launch, and in no other known memory")
+            raise OutOfBounds(
+                f"the address {address:#x} lies in no tensor of this launch, and in no other known memory"
+            )
         base, size = found
         data = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(base))
         self._spaces.append((base, data if self._originals is None else data.copy(), f"the memory at {base:#x}"))

@@ -134,11 +134,15 @@ def load(translator, op: Op):
         job = transfer(LOAD, memory, buffer)
         core.trace.append(issue(job))
         reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
+        try:
+            values = memory.read() if core.values else memory.check()
+        except OutOfBounds as error:
+            core.stray(op, error)
+            values = core.strays.elements(memory) if core.values else None
         if not core.values:
-            memory.check()
             buffer.check()
             return
-        buffer.write(memory.read())
+        buffer.write(values)
         _pad(buffer, env[pad_slot] if pad else 0, env[left_slot] if left else 0, right=not job.blocks)
 
     return step
@@ -192,7 +196,10 @@ def store(translator, op: Op):
         if not core.values:
             memory.check()
             buffer.check()
-        elif kind == "none":
+            return
+        if core.before is not None:
+            core.before.keep(memory)
+        if kind == "none":
             memory.write(buffer.read())
         else:
             if job.blocks or buffer.address % BLOCK:

@@ -7,8 +7,8 @@ from itertools import combinations
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
-from ..core.memory import BIT, Allocation, MemRef
-from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
+from ..core.memory import BIT, Allocation, MemRef, OutOfBounds
+from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local, located
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
 
@@ -49,7 +49,8 @@ def pointer_cast(translator, op: Op):
 
     def pointed(address: int, *dynamic: int) -> MemRef:
         shape = _filled(static, dynamic)
-        return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
+        with located(op):
+            return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
 
     if not local:
         return translator.pure(op, pointed)
@@ -295,7 +296,13 @@ def load(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
-        env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        try:
+            env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        except OutOfBounds as error:
+            if local:
+                raise
+            core.stray(op, error)
+            env[result] = core.strays.number(element)
         core.trace.append(event(element))
 
     return step
@@ -311,6 +318,8 @@ def store(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[target], [env[index] for index in indices])
+        if core.before is not None and not local:
+            core.before.keep(element)
         if element.dtype is BIT:
             element.check()
             place = element.allocation.start + element.offset // 8

@@ -9,8 +9,9 @@ import numpy as np
 from ...errors import UnsupportedProgram
 from ...program import Program
 from ..core.addresses import FindMemory, GlobalMemory
-from ..core.binding import Detached, bound, lock_variables
+from ..core.binding import Detached, bound, detached, lock_variables
 from ..core.operations import Op
+from ..core.strays import OTHER_STRAY, STRAY
 from ..trace.events import Issue, Trace
 from ..trace.execution import Execution
 from .concurrent import ConcurrentPrograms
@@ -60,12 +61,34 @@ class GridLaunch:
             args: Tensors are written in place.
             observer: Told of every operation, and runs it.
             values: Whether vector data counts, and not the scalar flow alone.
+
+        Raises:
+            OutOfBounds: a write outside of a tensor's storage, or a read there on which something depends.
         """
+        blocks = None if blocks is None else list(blocks)
+        traces = self.run_once(args, observer, values=values, blocks=blocks)
+        if self.core.strays.found and observer is None:
+            if values:
+                self._settle(args, traces, blocks)
+            else:
+                self.run(detached(args), blocks=blocks)
+        return traces
+
+    def run_once(
+        self,
+        args: Sequence,
+        observer: OperationObserver | None = None,
+        *,
+        values: bool = True,
+        blocks: Iterable[int] | None = None,
+        stray: int = STRAY,
+    ) -> list[Trace]:
+        """As `run`; what is read outside of every tensor is in ``core.strays``, and is the byte ``stray``."""
         core, count = self.core, math.prod(self.grid)
         core.memory = GlobalMemory(self.memory, args.originals if isinstance(args, Detached) else None)
         arguments = [0, lock_variables(), 0, *self._bound(args), *self.grid]
-        core.begin(count, values)
         core.observe = observer
+        core.begin(count, values, stray)
         try:
             if not self.translator.meets:
                 blocks = range(count) if blocks is None else blocks
@@ -74,6 +97,16 @@ class GridLaunch:
             return core.concurrent.run(lambda block: self.translator.run(arguments, block))
         finally:
             core.observe = core.concurrent = core.memory = None
+
+    def _settle(self, args: Sequence, traces: list[Trace], blocks: list[int] | None) -> None:
+        """Whether anything depends on what was read outside of every tensor: then that is an error."""
+        strays, before = self.core.strays, self.core.before
+        after = before.now()
+        before.back()
+        again = self.run_once(args, blocks=blocks, stray=OTHER_STRAY)
+        if again != traces or before.now() != after:
+            raise strays.error()
+        self.core.strays = strays
 
     def execution(self, traces: Sequence[Trace]) -> Execution:
         """What the launch did that has just been run, from the traces of its programs."""

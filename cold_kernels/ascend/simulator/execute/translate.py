@@ -18,6 +18,7 @@ from .. import dialects  # noqa: F401
 from ..core.addresses import GlobalMemory
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
+from ..core.strays import STRAY, Before, Strays
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
@@ -48,14 +49,23 @@ class Core:
         self.tensors: set[int] = set()
         self.under_way = False
         self.memory: GlobalMemory | None = None
+        self.strays = Strays()
+        self.before: Before | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
 
-    def begin(self, blocks: int, values: bool) -> None:
-        """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
+    def begin(self, blocks: int, values: bool, stray: int = STRAY) -> None:
+        """Begin a launch of so many programs; without ``values`` only the scalar flow runs. Reads outside of every
+        tensor give the byte ``stray``."""
         self.blocks, self.values = blocks, values
         self.bytes_read = self.bytes_written = self.late_reads = 0
         self.first_reads = {}
+        self.strays = Strays(stray)
+        self.before = Before() if values and self.observe is None else None
+
+    def stray(self, op: Op, error: Exception) -> None:
+        """An operation reads outside of every tensor."""
+        self.strays.note(op, error, self.block)
 
     @property
     def unique_bytes(self) -> int:
