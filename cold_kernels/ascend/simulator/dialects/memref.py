@@ -7,7 +7,7 @@ from itertools import combinations
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
-from ..core.memory import BIT, Allocation, MemRef, OutOfBounds
+from ..core.memory import BIT, MOST_KEPT, Allocation, MemRef, OutOfBounds
 from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local, located
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
@@ -87,18 +87,19 @@ def view(translator, op: Op):
 
 
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
-    """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
-    if len(op.operands) > 1:
-        return translator.pure(op, view)
-    made: dict[MemRef, MemRef] = {}
+    """The step for a view; one of a buffer that is the same in every run is made once for each of its operands."""
+    made: dict[tuple, MemRef] = {}
 
-    def once(source: MemRef) -> MemRef:
-        if not source.fixed:
-            return view(source)
-        if source not in made:
-            made[source] = view(source)
-            made[source].fixed = True
-        return made[source]
+    def once(*operands) -> MemRef:
+        source = operands[0]
+        if not (source.fixed and source.allocation.local):
+            return view(*operands)
+        if operands not in made:
+            if len(made) >= MOST_KEPT:
+                made.clear()
+            made[operands] = view(*operands)
+            made[operands].fixed = True
+        return made[operands]
 
     return translator.pure(op, once)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from xdsl.ir import SSAValue
 
-from ..core.memory import BLOCK, MemRef
+from ..core.memory import BLOCK, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
@@ -57,15 +57,7 @@ def _roles(op: Op) -> tuple[list[SSAValue], list[SSAValue]]:
 
 def _regions(translator, values: list[SSAValue]) -> Callable[[list], tuple[Region, ...]]:
     slots = [translator.slot(value) for value in values]
-    known: dict[MemRef, Region | None] = {}
-
-    def of(ref: MemRef) -> Region | None:
-        if not ref.fixed:
-            return region(ref)
-        if ref not in known:
-            known[ref] = region(ref)
-        return known[ref]
-
+    of = kept(region)
     return lambda env: tuple(found for slot in slots if (found := of(env[slot])) is not None)
 
 
