@@ -50,4 +50,8 @@ def remove() -> None:
 
 def _active(chip: Chip) -> type[SimulatedDriver]:
     """The driver that finds its chip by itself: engines count the back ends whose driver is active."""
-    return type("ActiveDriver", (SimulatedDriver,), {"__init__": lambda self: SimulatedDriver.__init__(self, chip), "is_active": lambda: True})
+    return type(
+        "ActiveDriver",
+        (SimulatedDriver,),
+        {"__init__": lambda self: SimulatedDriver.__init__(self, chip), "is_active": lambda: True},
+    )
