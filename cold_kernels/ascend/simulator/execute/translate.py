@@ -125,15 +125,19 @@ class Translator:
     def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
         self.core.start(block)
-        self.begun(arguments)
+        for wait in self.begun(arguments):
+            raise wait.op.unsupported("waiting for another core in a program that has one")
         return self.core.trace
 
-    def begun(self, arguments: list[Any]) -> Iterator[Wait] | None:
-        """Execute a program that has started; what may have to wait for other cores comes back as a generator."""
+    def begun(self, arguments: list[Any]) -> Iterator[Wait]:
+        """Execute a program that has started; yields where it waits for another core of its group."""
         environment = list(self.template)
         for slot, value in zip(self.parameters, arguments, strict=True):
             environment[slot] = value
-        return self.body(environment)
+        if waits(self.body):
+            yield from self.body(environment)
+        else:
+            self.body(environment)
 
     def slot(self, value: SSAValue) -> int:
         """Where the environment keeps a value."""
