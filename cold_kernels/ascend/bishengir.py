@@ -15,8 +15,9 @@ from .installation import Toolchain
 from .options import CompileOptions
 
 # What triton-ascend's driver passes for every Triton kernel, whatever the options.
+_BIND = "--enable-auto-bind-sub-block=True"
 _DRIVER_FLAGS = [
-    "--enable-auto-bind-sub-block=True",
+    _BIND,
     "--enable-hfusion-compile=true",
     "--enable-hivm-compile=true",
     "--enable-triton-kernel-compile=true",
@@ -50,19 +51,24 @@ class Compiler:
     kernel: str
     timeout: float
 
-    def compile(self, linalg: str, chip: str, options: CompileOptions) -> str:
+    def compile(self, linalg: str, chip: str, options: CompileOptions, bind_sub_blocks: bool = True) -> str:
         """The last HIVM module before the closed back end, in generic form with source locations.
+
+        Args:
+            bind_sub_blocks: Whether the two vector cores of a cube core share the work of a mixed kernel.
 
         Raises:
             CompilationFailed: With the tool's diagnostics; may be `UnifiedBufferOverflow` or `CompilerDied`.
         """
+        flags = [*driver_flags(chip, options), *_DUMP_FLAGS, "-o", "kernel"]
+        if not bind_sub_blocks:
+            flags[flags.index(_BIND)] = _BIND.replace("True", "False")
         with tempfile.TemporaryDirectory(prefix="cold-kernels-") as folder:
-            return self._generic(self._dump(linalg, chip, options, Path(folder)), Path(folder))
+            return self._generic(self._dump(linalg, flags, Path(folder)), Path(folder))
 
-    def _dump(self, linalg: str, chip: str, options: CompileOptions, folder: Path) -> str:
+    def _dump(self, linalg: str, flags: list[str], folder: Path) -> str:
         # triton-ascend's driver removes the same attribute: the compiler finds out by itself.
         (folder / "kernel.mlir").write_text(re.sub(r', mix_mode\s*=\s*"[^"]*"', "", linalg), encoding="utf-8")
-        flags = [*driver_flags(chip, options), *_DUMP_FLAGS, "-o", "kernel"]
         command = [self.toolchain.bishengir_compile, "kernel.mlir", *flags]
         code, _, said = self._run("hivm", command, folder)
         last_attempt = said[said.rfind(_RETRY) + 1 :]

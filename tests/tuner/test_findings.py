@@ -11,15 +11,15 @@ import pytest
 
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
+from cold_kernels.ascend.findings.codes import CODES
+from cold_kernels.ascend.findings.scalar_fallback import scalar_fallback
 from cold_kernels.ascend.simulator.trace.events import Issue
 from cold_kernels.ascend.simulator.trace.fallbacks import UNALIGNED_ROWS
 from cold_kernels.ascend.simulator.trace.work import VECTOR, work
 from cold_kernels.ascend.toolchain import toolchain_problem
 from cold_kernels.specs import KERNELS
 from tuner.__main__ import main
-from tuner.profile.findings.codes import CODES
 from tuner.profile.findings.fail_on import broken, rules
-from tuner.profile.findings.scalar_fallback import scalar_fallback
 
 KERNELS_FILE = Path(__file__).parent / "finding_kernels.py"
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()

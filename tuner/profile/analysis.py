@@ -1,14 +1,12 @@
 """Why a kernel takes the time that it takes, as plain values: what ``simulate`` prints, or gives as JSON."""
 
-import functools
-import linecache
 import math
-import os
 from collections import Counter
 from typing import Any
 
 from cold_kernels.ascend import Simulation
 from cold_kernels.ascend.chips import UB_BYTES
+from cold_kernels.ascend.findings.place import place, source
 from cold_kernels.ascend.simulator.core.spaces import CUBE_CORE, NAMES
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.critical import STEPS
@@ -184,24 +182,3 @@ def _unified_buffer(launch: ProfiledLaunch, found: Profile) -> dict[str, Any]:
             for buffer in planned
         ],
     }
-
-
-def place(line: str) -> str:
-    """``file:line`` with the file as somebody in this folder would call it."""
-    file, colon, number = line.rpartition(":")
-    return f"{_relative(file)}:{number}" if colon else line
-
-
-@functools.cache
-def _relative(file: str) -> str:
-    near = os.path.relpath(file)
-    return file if near.startswith("..") else near
-
-
-def source(line: str) -> str:
-    """The text of ``file:line``; empty if it is out of reach."""
-    file, _, number = line.rpartition(":")
-    try:
-        return linecache.getline(file, int(number)).strip() if number.isdecimal() else ""
-    except UnicodeEncodeError:  # of a locale that has no such file name
-        return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cold_kernels.ascend.findings.place import place, source
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.profile import Profile, alike, profile
 from cold_kernels.ascend.simulator.profile.recording import Recording
@@ -13,7 +14,7 @@ from cold_kernels.ascend.simulator.profile.stalls import Flag, Slice, Stall
 from cold_kernels.ascend.simulator.trace.work import SCALAR
 from cold_kernels.files import write_whole
 
-from .analysis import SIMULATED, place, source
+from .analysis import SIMULATED
 from .profiled import ProfiledKernel, ProfiledLaunch
 
 MOST_EVENTS = 400_000

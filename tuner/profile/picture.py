@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cold_kernels.ascend.findings.place import source
 from cold_kernels.ascend.simulator.profile.critical import critical_path
 from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
 
-from .analysis import source
 from .profiled import ProfiledKernel
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ..chips import Chip, chip_named
 from ..program import Program
+from .core.addresses import FindMemory
 from .core.binding import detached
 from .execute.launch import GridLaunch
 from .hazards.find import find
@@ -19,6 +20,7 @@ def simulate(
     chip: Chip | str | None = None,
     values: bool = True,
     hazards: bool = False,
+    memory: FindMemory | None = None,
 ) -> Simulation:
     """Execute a compiled program on every place of a grid, and time it.
 
@@ -36,13 +38,17 @@ def simulate(
         hazards: Whether to look for `Hazard`s as well: `Simulation.hazards` has them. `find_hazards` looks for nothing
             else, and also where a flag that nothing sets leaves no time to simulate.
 
+        memory: Knows what the program may reach through pointers that it loads, other than its tensors: from an
+            address to the base and the size in bytes of the allocation that holds it, or None.
+
     Raises:
         UnsupportedProgram: it uses the cube core, or an operation that is not modelled.
-        OutOfBounds: an access outside a tensor or a buffer; names the operation and its source line.
+        OutOfBounds: an access outside a tensor's storage or a buffer; names the operation and its source line. A read
+            outside of a tensor on which nothing depends is none: it is a hazard.
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """
-    launch = GridLaunch(program, grid)
+    launch = GridLaunch(program, grid, memory)
     with launch.held():
         traces, found = find(launch, args, values) if hazards else (traced(launch, args, values), None)
         execution = launch.execution(traces)

@@ -1,6 +1,6 @@
 """A launch's arguments as the program sees them: tensors as memrefs over their own memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from xdsl.dialects.builtin import MemRefType
 from xdsl.ir import Attribute
 
+from .addresses import GlobalMemory
 from .memory import ELEMENT_TYPES, Allocation, MemRef
 from .scalars import WIDTHS, rounded, wrap
 
@@ -26,14 +27,14 @@ TORCH_TYPES = {
 }
 
 
-def bound(name: str, kind: Attribute, value: Any) -> MemRef | int | float:
-    """A run-time argument in the form that steps compute with.
+def bound(name: str, kind: Attribute, value: Any, memory: GlobalMemory) -> MemRef | int | float:
+    """A run-time argument in the form that steps compute with; a tensor may be accessed as far as its storage goes.
 
     Raises:
         TypeError, ValueError: a value of another type than the kernel was compiled for, or on another device.
     """
     if isinstance(kind, MemRefType):
-        return _tensor(name, str(kind.element_type), value)
+        return _tensor(name, str(kind.element_type), value, memory)
     if isinstance(value, torch.Tensor) or not isinstance(value, (int, float)):
         raise TypeError(f"argument {name} must be a number of type {kind}, not {type(value).__name__}")
     if str(kind) not in WIDTHS:
@@ -43,7 +44,15 @@ def bound(name: str, kind: Attribute, value: Any) -> MemRef | int | float:
     return value
 
 
-def detached(args: Sequence) -> list:
+class Detached(list):
+    """Arguments with tensors over copies of the memory that ``originals`` have."""
+
+    def __init__(self, copies: Iterable, originals: Sequence) -> None:
+        super().__init__(copies)
+        self.originals = originals
+
+
+def detached(args: Sequence) -> Detached:
     """The arguments with tensors over copies of their memory; what shares memory still does."""
     copies: dict[int, torch.UntypedStorage] = {}
 
@@ -56,7 +65,7 @@ def detached(args: Sequence) -> list:
         empty = torch.empty(0, dtype=value.dtype)
         return empty.set_(copies[storage.data_ptr()], value.storage_offset(), value.shape, value.stride())
 
-    return [copy(value) for value in args]
+    return Detached(map(copy, args), args)
 
 
 def contents(args: Sequence) -> list:
@@ -75,7 +84,7 @@ def lock_variables() -> MemRef:
     return MemRef(memory, 0, (size,), (1,), ELEMENT_TYPES["i8"])
 
 
-def _tensor(name: str, element: str, tensor: Any) -> MemRef:
+def _tensor(name: str, element: str, tensor: Any, memory: GlobalMemory) -> MemRef:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"argument {name} must be a tensor of {element}, not {type(tensor).__name__}")
     if tensor.layout != torch.strided:
@@ -87,5 +96,7 @@ def _tensor(name: str, element: str, tensor: Any) -> MemRef:
     extent = 0
     if tensor.numel():
         extent = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    data = tensor.detach().as_strided((extent,), (1,)).view(torch.uint8).numpy().view(np.uint8)
-    return MemRef(Allocation(name, data, 0, len(data), False), 0, (extent,), (1,), ELEMENT_TYPES[element], True)
+    data, dtype = memory.storage(name, tensor), ELEMENT_TYPES[element]
+    start = tensor.storage_offset() * dtype.itemsize
+    allocation = Allocation(name, data, start, start + extent * dtype.itemsize, False, (0, len(data)))
+    return MemRef(allocation, 0, (extent,), (1,), dtype, True)

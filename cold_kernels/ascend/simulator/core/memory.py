@@ -1,6 +1,8 @@
 """Bytes and views of them: the unified buffer, a kernel's tensors, and the memrefs that point into both."""
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -25,24 +27,35 @@ ELEMENT_TYPES = {
 }
 
 
+MOST_KEPT = 4096
+"""What `kept` keeps of one function at a time."""
+
+T = TypeVar("T")
+
+
 class OutOfBounds(AscendError):
     """An access outside a tensor or a planned buffer."""
 
 
 class Allocation:
-    """A range of bytes that accesses must stay within: a tensor, or a buffer planned by the compiler.
+    """A range of bytes: a tensor, or a buffer planned by the compiler.
 
     Args:
         name: For messages.
         data: The memory that it lies in, as bytes.
         start, end: Byte range within ``data``.
         local: Whether it is the core's unified buffer rather than global memory.
+        room: Byte range within ``data`` that accesses must stay within; by default the same. A tensor's is the
+            storage that it is a view of.
     """
 
-    __slots__ = ("data", "end", "local", "name", "start")
+    __slots__ = ("data", "end", "local", "name", "room", "start")
 
-    def __init__(self, name: str, data: np.ndarray, start: int, end: int, local: bool) -> None:
+    def __init__(
+        self, name: str, data: np.ndarray, start: int, end: int, local: bool, room: tuple[int, int] | None = None
+    ) -> None:
         self.name, self.data, self.start, self.end, self.local = name, data, start, end, local
+        self.room = room or (start, end)
 
 
 class MemRef:
@@ -90,6 +103,12 @@ class MemRef:
         """Bytes from the first element to the end of the last one."""
         steps = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         return math.ceil((steps + 1) * self.itemsize) if self.size else 0
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """The first element that may be accessed, and how many from the allocation's start on."""
+        start, (low, high) = self.allocation.start, self.allocation.room
+        return -int((start - low) / self.itemsize), int((high - start) / self.itemsize)
 
     def rows(self) -> tuple[int, int]:
         """``(rows, columns)`` with every dimension but the last counted as rows."""
@@ -154,10 +173,28 @@ class MemRef:
         reach = [(size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)]
         low = self.offset + sum(step for step in reach if step < 0)
         high = self.offset + sum(step for step in reach if step > 0) + 1
-        room = int((self.allocation.end - self.allocation.start) / self.itemsize)
-        if low < 0 or high > room:
-            raise OutOfBounds(f"elements {low} to {high - 1} of {self.allocation.name}, which has {room}")
+        first, last = self.room
+        if low < first or high > last:
+            there = f"{last}" if not first else f"{first} to {last - 1}"
+            raise OutOfBounds(f"elements {low} to {high - 1} of {self.allocation.name}, which has {there}")
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
         return f"{self.allocation.name}+{self.offset}[{shape}]"
+
+
+def kept(function: Callable[..., T]) -> Callable[..., T]:
+    """A function of memrefs that keeps its results where all of them are buffers that are the same in every run."""
+    results: dict[tuple[MemRef, ...], T] = {}
+
+    def of(*refs: MemRef) -> T:
+        result = results.get(refs)
+        if result is None:
+            result = function(*refs)
+            if all(ref.fixed and ref.allocation.local for ref in refs):
+                if len(results) >= MOST_KEPT:
+                    results.clear()
+                results[refs] = result
+        return result
+
+    return of

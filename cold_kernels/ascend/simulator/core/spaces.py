@@ -7,7 +7,7 @@ from ...chips import L0_BYTES, L0C_BYTES, L1_BYTES, UB_BYTES
 from .memory import Allocation
 from .operations import is_memref
 
-UB, L1, L0A, L0B, L0C, BIAS_TABLE = "ub", "cbuf", "ca", "cb", "cc", "bt"
+GM, UB, L1, L0A, L0B, L0C, BIAS_TABLE = "gm", "ub", "cbuf", "ca", "cb", "cc", "bt"
 NAMES = {UB: "the unified buffer", L1: "L1", L0A: "L0A", L0B: "L0B", L0C: "L0C", BIAS_TABLE: "the bias table"}
 BIAS_BYTES = 1024
 """CANN platform_config Ascend910B3.ini, bt."""

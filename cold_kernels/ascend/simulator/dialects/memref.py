@@ -1,16 +1,19 @@
 """Memrefs: planned buffers, views of them, and the scalar unit's own loads and stores."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
-from ..core.memory import BIT, Allocation, MemRef
-from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
-from ..core.spaces import NAMES, UB, space_of
+from ..core.memory import BIT, MOST_KEPT, Allocation, MemRef, OutOfBounds
+from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local, located
+from ..core.spaces import GM, NAMES, UB, space_of
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
+
+"""Part of the name of global memory's address space."""
 
 
 def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -26,21 +29,34 @@ def _strides(kind: MemRefType, shape: tuple[int, ...]) -> tuple[int, ...]:
     return dense(shape)
 
 
+def _filled(static: Sequence[int], dynamic: Sequence[int]) -> tuple[int, ...]:
+    """A type's or an operation's sizes with those that operands give put in."""
+    given = iter(dynamic)
+    return tuple(next(given) if value == DYNAMIC else value for value in static)
+
+
 @handles("hivm.hir.pointer_cast")
 @silent
 def pointer_cast(translator, op: Op):
-    """A buffer at one planned address."""
-    addresses, sizes = op.groups()
+    """A buffer at one planned address, or the tensor or other known memory that an integer points into."""
+    addresses, _ = op.groups()
     kind, dtype = op.results[0].type, element_type(op.results[0])
-    memory = translator.core.memories.get(space_of(op.results[0]))
-    if len(addresses) != 1 or memory is None:
-        raise op.unsupported("a buffer with several addresses, or outside the memories of its core")
     where = space_of(op.results[0])
+    core, memory = translator.core, translator.core.memories.get(where)
+    if len(addresses) != 1 or (memory is None and where != GM):
+        raise op.unsupported(f"a buffer with {len(addresses)} addresses in {where}")
     static = kind.get_shape()
 
+    def pointed(address: int, *dynamic: int) -> MemRef:
+        shape = _filled(static, dynamic)
+        with located(op):
+            return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
+
+    if where == GM:
+        return translator.pure(op, pointed)
+
     def buffer(address: int, *dynamic: int) -> MemRef:
-        given = iter(dynamic)
-        shape = tuple(next(given) if size == -1 else size for size in static)
+        shape = _filled(static, dynamic)
         strides = _strides(kind, shape)
         reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         size = math.ceil(reach * (0.125 if dtype is BIT else dtype.itemsize))
@@ -61,8 +77,7 @@ def view(translator, op: Op):
     kind, dtype = op.results[0].type, element_type(op.results[0])
 
     def at(source: MemRef, start: int, *dynamic: int) -> MemRef:
-        given = iter(dynamic)
-        shape = tuple(next(given) if size == -1 else size for size in kind.get_shape())
+        shape = _filled(kind.get_shape(), dynamic)
         offset, rest = divmod(source.offset + start, dtype.itemsize)
         if source.itemsize != 1 or rest:
             raise op.unsupported(f"{dtype} at byte {start} of {source!r}")
@@ -72,25 +87,21 @@ def view(translator, op: Op):
 
 
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
-    """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
-    if len(op.operands) > 1:
-        return translator.pure(op, view)
-    made: dict[MemRef, MemRef] = {}
+    """The step for a view; one of a buffer that is the same in every run is made once for each of its operands."""
+    made: dict[tuple, MemRef] = {}
 
-    def once(source: MemRef) -> MemRef:
-        if not source.fixed:
-            return view(source)
-        if source not in made:
-            made[source] = view(source)
-            made[source].fixed = True
-        return made[source]
+    def once(*operands) -> MemRef:
+        source = operands[0]
+        if not (source.fixed and source.allocation.local):
+            return view(*operands)
+        if operands not in made:
+            if len(made) >= MOST_KEPT:
+                made.clear()
+            made[operands] = view(*operands)
+            made[operands].fixed = True
+        return made[operands]
 
     return translator.pure(op, once)
-
-
-def _filled(static: tuple[int, ...], dynamic: list[int]) -> tuple[int, ...]:
-    given = iter(dynamic)
-    return tuple(next(given) if value == DYNAMIC else value for value in static)
 
 
 def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
@@ -101,7 +112,7 @@ def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
     def split(dynamic: tuple[int, ...]) -> list[tuple[int, ...]]:
         parts, start = [], 0
         for static, count in zip(fields, counts, strict=True):
-            parts.append(_filled(static, list(dynamic[start : start + count])))
+            parts.append(_filled(static, dynamic[start : start + count]))
             start += count
         return parts
 
@@ -133,12 +144,22 @@ def metadata(translator, op: Op):
     return translator.pure(op, parts)
 
 
+@handles("memref.extract_aligned_pointer_as_index")
+@silent
+def aligned_pointer(translator, op: Op):
+    """The address of the memory that a memref was made from, without the memref's offset."""
+    core, local = translator.core, is_local(op.operands[0])
+    return translator.pure(
+        op, lambda source: source.allocation.start if local else core.memory.address(source.allocation)
+    )
+
+
 @handles("memref.subview")
 @silent
 def subview(translator, op: Op):
     """Known or computed; dropped axes have size 1."""
     split = _geometry(op)
-    kept = _kept_axes(op.ints("static_sizes"), len(op.results[0].type.get_shape()))
+    kept = _kept_axes(op)
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
         offsets, sizes, steps = split(dynamic)
@@ -151,16 +172,28 @@ def subview(translator, op: Op):
     return _derived(translator, op, view)
 
 
-def _kept_axes(sizes: tuple[int, ...], rank: int) -> list[int]:
-    """A rank-reducing subview drops dimensions of static size 1, the first ones first."""
-    surplus = len(sizes) - rank
-    kept = []
-    for axis, size in enumerate(sizes):
-        if surplus and size == 1:
-            surplus -= 1
-        else:
-            kept.append(axis)
-    return kept
+def _kept_axes(op: Op) -> list[int]:
+    """The axes that are left in the result, which may lack some of size 1: those whose strides it has; the first ones
+    are dropped where several choices fit."""
+    sizes, steps = op.ints("static_sizes"), op.ints("static_strides")
+    given, wanted = _known_strides(op.operands[0].type), _known_strides(op.results[0].type)
+    axes = range(len(sizes))
+    for dropped in combinations((axis for axis in axes if sizes[axis] == 1), len(sizes) - len(wanted)):
+        kept = [axis for axis in axes if axis not in dropped]
+        if all(
+            None in (stride, given[axis]) or steps[axis] == DYNAMIC or stride == given[axis] * steps[axis]
+            for axis, stride in zip(kept, wanted, strict=True)
+        ):
+            return kept
+    raise op.unsupported(f"a part {sizes} of {op.operands[0].type} as {op.results[0].type}")
+
+
+def _known_strides(kind: MemRefType) -> list[int | None]:
+    """The strides that a type says, None for each that only the launch knows."""
+    if isinstance(kind.layout, StridedLayoutAttr):
+        return [None if isinstance(stride, NoneAttr) else stride.data for stride in kind.layout.strides]
+    shape = kind.get_shape()
+    return [None if DYNAMIC in shape[axis + 1 :] else stride for axis, stride in enumerate(dense(shape))]
 
 
 @handles("memref.collapse_shape")
@@ -191,7 +224,7 @@ def expand_shape(translator, op: Op):
     static = op.ints("static_output_shape")
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
-        shape = _filled(static, list(dynamic))
+        shape = _filled(static, dynamic)
         strides = [0] * len(shape)
         for stride, group in zip(source.strides, groups, strict=True):
             for axis in reversed(group):
@@ -264,7 +297,13 @@ def load(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
-        env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        try:
+            env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        except OutOfBounds as error:
+            if local:
+                raise
+            core.stray(op, error)
+            env[result] = core.strays.number(element)
         core.trace.append(event(element))
 
     return step
@@ -280,6 +319,8 @@ def store(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[target], [env[index] for index in indices])
+        if core.before is not None and not local:
+            core.before.keep(element)
         if element.dtype is BIT:
             element.check()
             place = element.allocation.start + element.offset // 8

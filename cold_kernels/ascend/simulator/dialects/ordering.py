@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.memory import BIT, BLOCK, MemRef
 from ..core.operations import Op, handles
+from ..trace.copy_costs import copy_work
 from ..trace.events import issues
 from ..trace.movement_costs import SORTED_TOGETHER, flip_work, pick_work, sort_work, weave_work
 from ..trace.operands import operand
@@ -44,13 +45,28 @@ def deinterleave(translator, op: Op):
         skipping = channels > 2 and whole.shape == part.shape
         if not skipping and (channels > 2 or whole.shape != (*part.shape[:-1], 2 * columns)):
             raise op.unsupported(f"channel {first} of {channels} of {whole!r} in {part!r}")
-        if skipping and (whole.strides[-1] * whole.itemsize % BLOCK or part.strides[-1] != 1):
-            raise op.unsupported(f"skipping from {whole!r} to {part!r} by other than whole blocks")
-        core.trace.append(issue(pick_work(operand(whole), operand(part), skipping)))
+        if skipping:
+            _check_skipping(op, whole, part)
+        same = skipping and whole.strides[-1] == part.strides[-1]
+        price = copy_work(operand(whole), operand(part)) if same else pick_work(operand(whole), operand(part), skipping)
+        core.trace.append(issue(price))
         if core.values:
             part.assign(whole.read() if skipping else whole.read()[..., first::2])
 
     return step
+
+
+def _check_skipping(op: Op, whole: MemRef, part: MemRef) -> None:
+    """The library takes a source whose elements are whole blocks apart. One row goes into a dense one, or, copied, into
+    one with the same stride; rows go into rows that are that much closer, and it does nothing with others."""
+    apart, (*outer, stride) = whole.strides[-1], part.strides
+    placed = stride in (1, apart) if not outer else stride == 1 and whole.strides[-2] == outer[-1] * apart
+    if not whole.size or (apart * whole.itemsize % BLOCK == 0 and placed):
+        return
+    raise op.unsupported(
+        f"taking elements {apart} apart, rows by {whole.strides[:-1]}, to elements {stride} apart, rows by "
+        f"{part.strides[:-1]}, which the device leaves undone,"
+    )
 
 
 @handles("hivm.hir.vinterleave")
@@ -108,13 +124,32 @@ def sort(translator, op: Op):
     def step(env: list) -> None:
         ref, ordered = env[source_slot], env[target_slot]
         _check_types(op, ref, ordered)
-        columns = ref.shape[-1]
-        if axis not in (-1, len(ref.shape) - 1) or columns % SORTED_TOGETHER or not _rows_of_blocks(ref, ordered):
-            # The library fills up the source itself, past its end.
-            raise op.unsupported(f"sorting {ref!r} by axis {axis}, other than dense rows of multiples of 32 elements,")
+        if axis not in (-1, len(ref.shape) - 1) or not _rows_of_blocks(ref, ordered):
+            raise op.unsupported(f"sorting {ref!r} by axis {axis}, other than dense rows,")
+        rest = filled_up(ref)
+        if rest is not None and not _has_room(ref, rest):
+            raise op.unsupported(f"sorting rows of {ref!r}, which the device fills up to a multiple of 32 elements,")
         core.trace.append(issue(sort_work(operand(ref), descending)))
         if core.values:
             values = np.sort(ref.read(), axis=-1)
             ordered.assign(values[..., ::-1] if descending else values)
+            if rest is not None:
+                rest.write(-np.inf if descending else np.nan)
 
     return step
+
+
+def filled_up(ref: MemRef) -> MemRef | None:
+    """What a sort writes behind each row of its source: the elements up to a multiple of 32; None if there are none."""
+    columns = ref.shape[-1]
+    rest = -columns % SORTED_TOGETHER
+    if columns == 1 or not rest:
+        return None
+    return MemRef(ref.allocation, ref.offset + columns, (*ref.shape[:-1], rest), ref.strides, ref.dtype)
+
+
+def _has_room(ref: MemRef, rest: MemRef) -> bool:
+    """Whether the rows are far enough apart, and the buffer goes on behind the last one."""
+    columns = ref.shape[-1] + rest.shape[-1]
+    apart = all(n == 1 or stride >= columns for n, stride in zip(ref.shape[:-1], ref.strides[:-1], strict=True))
+    return apart and rest.address + rest.extent <= ref.allocation.end

@@ -9,10 +9,12 @@ import numpy as np
 from ...chips import L2_BYTES
 from ...errors import UnsupportedProgram
 from ...program import Program
-from ..core.binding import bound, lock_variables
+from ..core.addresses import FindMemory, GlobalMemory
+from ..core.binding import Detached, bound, detached, lock_variables
 from ..core.memory import ELEMENT_TYPES, MemRef
 from ..core.operations import Op
 from ..core.spaces import L0C, L1, POISON, UB, Workspace
+from ..core.strays import OTHER_STRAY, STRAY
 from ..trace.events import Event, Issue, Trace, by_core
 from ..trace.execution import Execution
 from .concurrent import ConcurrentPrograms
@@ -28,15 +30,18 @@ MAX_PROGRAMS = 65535
 class GridLaunch:
     """A program on a grid: one launch, which can be run again on other arguments.
 
+    Args:
+        memory: Knows what pointers reach that are no tensors of the launch, by address.
+
     Raises:
         UnsupportedProgram: an operation that is not modelled.
         ValueError: it is no program, or a grid that cannot be launched.
     """
 
-    def __init__(self, program: Program, grid: Sequence[int]) -> None:
+    def __init__(self, program: Program, grid: Sequence[int], memory: FindMemory | None = None) -> None:
         if not isinstance(program, Program):
             raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
-        self.program, self.grid = program, _grid(grid)
+        self.program, self.grid, self.memory = program, _grid(grid), memory
         self.translators = _translated(program)
         self.cores = [translator.core for translator in self.translators]
         self.group = self.cores[0].group
@@ -84,13 +89,40 @@ class GridLaunch:
             observer: Told of every operation, and runs it; one for all cores, or one for each.
             values: Whether vector data counts, and not the scalar flow alone.
             order: Runs the cores of a group.
+
+        Raises:
+            OutOfBounds: a write outside of a tensor's storage, or a read there on which something depends.
         """
+        blocks = None if blocks is None else list(blocks)
+        traces = self.run_once(args, observer, values=values, blocks=blocks, order=order)
+        if self.core.strays.found and observer is None:
+            if values:
+                self._settle(args, traces, blocks)
+            else:
+                self.run(detached(args), blocks=blocks)
+        return traces
+
+    def run_once(
+        self,
+        args: Sequence,
+        observer: OperationObserver | Sequence[OperationObserver] | None = None,
+        *,
+        values: bool = True,
+        blocks: Iterable[int] | None = None,
+        stray: int = STRAY,
+        order: Callable[[Group, Sequence], list] = Group.run,
+    ) -> list[Trace]:
+        """As `run`; what is read outside of every tensor is in ``core.strays``, and is the byte ``stray``."""
+        memory = GlobalMemory(self.memory, args.originals if isinstance(args, Detached) else None)
+        for each in self.cores:
+            each.memory = memory
         arguments = [0, lock_variables(), self.workspace, *self._bound(args), *self.grid]
         core, count, translator = self.core, math.prod(self.grid), self.translators[0]
         observers = observer if isinstance(observer, Sequence) else [observer] * len(self.cores)
         for each, watching in zip(self.cores, observers, strict=True):
-            each.begin(count, values)
             each.observe = watching
+            each.begin(count, values, stray)
+            each.strays, each.before = core.strays, core.before
         blocks = range(count) if blocks is None else blocks
         try:
             if self.group is not None:
@@ -102,7 +134,7 @@ class GridLaunch:
         finally:
             core.concurrent = None
             for each in self.cores:
-                each.observe = None
+                each.observe = each.memory = None
 
     def _together(self, arguments: list, block: int, order: Callable[[Group, Sequence], list]) -> list:
         """One program on all cores of a group."""
@@ -111,6 +143,16 @@ class GridLaunch:
             self.workspace.array()[block * own : (block + 1) * own] = POISON - 256  # as int8
         self.group.begin(block)
         return order(self.group, [translator.begun(arguments) for translator in self.translators])
+
+    def _settle(self, args: Sequence, traces: list[Trace], blocks: list[int] | None) -> None:
+        """Whether anything depends on what was read outside of every tensor: then that is an error."""
+        strays, before = self.core.strays, self.core.before
+        after = before.now()
+        before.back()
+        again = self.run_once(args, blocks=blocks, stray=OTHER_STRAY)
+        if again != traces or before.now() != after:
+            raise strays.error()
+        self.core.strays = strays
 
     def execution(self, traces: Sequence[Trace]) -> Execution:
         """What the launch did that has just been run, from the traces of its programs."""
@@ -141,7 +183,8 @@ class GridLaunch:
         names = list(self.program.signature)
         if len(args) != len(types):
             raise ValueError(f"{self.program.name} takes {len(types)} arguments ({', '.join(names)}), not {len(args)}")
-        return [bound(*argument) for argument in zip(names, types, args, strict=True)]
+        self.core.memory.take(args, names)
+        return [bound(*argument, self.core.memory) for argument in zip(names, types, args, strict=True)]
 
 
 def _grid(grid: Sequence[int]) -> tuple[int, int, int]:

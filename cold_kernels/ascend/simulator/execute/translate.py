@@ -13,10 +13,12 @@ from typing import Any
 from xdsl.ir import Block, SSAValue
 
 from .. import dialects  # noqa: F401
+from ..core.addresses import GlobalMemory
 from ..core.effects import Effects
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, IN_PARTS, Op, divides, located, placed
 from ..core.spaces import POISON, UB, memories
+from ..core.strays import STRAY, Before, Strays
 from ..core.waiting import Wait, driven, waiting, waits
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
@@ -51,17 +53,27 @@ class Core:
         self.lines: set[tuple[int, int]] = set()
         self.tensors: set[int] = set()
         self.under_way = False
+        self.memory: GlobalMemory | None = None
+        self.strays = Strays()
+        self.before: Before | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
         self.group: Group | None = None
         self.number = 0
         """Which core of its group it is."""
 
-    def begin(self, blocks: int, values: bool) -> None:
-        """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
+    def begin(self, blocks: int, values: bool, stray: int = STRAY) -> None:
+        """Begin a launch of so many programs; without ``values`` only the scalar flow runs. Reads outside of every
+        tensor give the byte ``stray``."""
         self.blocks, self.values = blocks, values
         self.bytes_read = self.bytes_written = self.late_reads = 0
         self.first_reads = {}
+        self.strays = Strays(stray)
+        self.before = Before() if values and self.observe is None else None
+
+    def stray(self, op: Op, error: Exception) -> None:
+        """An operation reads outside of every tensor."""
+        self.strays.note(op, error, self.block)
 
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""

@@ -191,13 +191,14 @@ def _woven(even: Operand, odd: Operand, whole: Operand) -> Work:
 
 @functools.cache
 def sort_work(source: Operand, descending: bool) -> Work:
-    """A row at a time: number the elements, sort them by 32, merge four lists into one until there is one, take the
-    values out. Rows are dense and of multiples of 32 elements."""
-    columns, size = source.columns, source.size
+    """A row at a time: number the elements, fill the row up to a multiple of 32 by the scalar unit, sort them by 32,
+    merge four lists into one until there is one, take the values out. Rows are dense."""
+    size, filled = source.size, -source.columns % SORTED_TOGETHER
+    columns = source.columns + filled
     pairs = math.ceil(columns * PROPOSAL / REPEAT)
     counts = _counted(columns, 4).counts
     repeats = columns // SORTED_TOGETHER
-    counts += (("flag", 2), ("vector_drain", 2))
+    counts += (("flag", 2), ("scalar_local", filled), ("vector_drain", 2))
     counts += (("vector_issue", math.ceil(repeats / MAX_REPEATS)), ("repeat_gather", repeats))
     lists = repeats
     while lists > 1:

@@ -4,17 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cold_kernels.ascend.simulator.core.operations import Op
-from cold_kernels.ascend.simulator.profile.critical import critical_path
-from cold_kernels.ascend.simulator.profile.recording import Recording
-from cold_kernels.ascend.simulator.trace.pipes import is_pipe
-from cold_kernels.ascend.simulator.trace.work import FIX, LOAD, LOAD_L0, MULTIPLY, SCALAR, STORE, VECTOR
-
-from ..analysis import place
-from ..profiled import ProfiledLaunch
+from ..simulator.core.operations import Op
+from ..simulator.profile.critical import critical_path
+from ..simulator.profile.recording import Recording
+from ..simulator.trace.pipes import is_pipe
+from ..simulator.trace.work import FIX, LOAD, LOAD_L0, MULTIPLY, SCALAR, STORE, VECTOR
 from .codes import EXPOSED_LATENCY
 from .finding import Finding, place_of
+from .launch import ProfiledLaunch
 from .masked_branches import is_fill
+from .place import place
 from .values import buffers
 
 FILL = "fill"

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cold_kernels.ascend.simulator.core.operations import UNKNOWN_PLACE, Op
-from cold_kernels.ascend.simulator.trace.events import Event, Turn
-from cold_kernels.source import python_function
-
-from ..profiled import ProfiledLaunch
+from ...source import python_function
+from ..simulator.core.operations import UNKNOWN_PLACE, Op
+from ..simulator.trace.events import Event, Turn
+from .launch import ProfiledLaunch
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Iterator
 
-from cold_kernels.ascend.simulator.profile.profile import Profile
-from cold_kernels.ascend.simulator.trace.pipes import is_pipe
-from cold_kernels.ascend.simulator.trace.work import SCALAR
-
-from ..profiled import ProfiledLaunch
+from ..simulator.profile.profile import Profile
+from ..simulator.trace.pipes import is_pipe
+from ..simulator.trace.work import SCALAR
 from .codes import GRID_BEYOND_CORES
 from .finding import Finding, head_of
+from .launch import ProfiledLaunch
 
 
 def grid_beyond_cores(launch: ProfiledLaunch) -> Iterator[Finding]:
