@@ -88,8 +88,8 @@ class Compiler:
         code, printed, said = self._run("generic", command, folder)
         if code != 0 or not printed:
             raise CompilationFailed("generic", _errors(said) or [said.strip()[-2000:]], self.kernel)
-        # What had no location of its own got its place in the dump.
-        return re.sub(r'loc\("dump\.mlir":\d+:\d+\)', "loc(unknown)", printed)
+        # What had no location of its own got its place in one of the two files.
+        return re.sub(r'loc\("(?:dump|[^"]*/cold-kernels-[^"/]*/kernel)\.mlir":\d+:\d+\)', "loc(unknown)", printed)
 
     def _run(self, stage: str, command: list, folder: Path) -> tuple[int, str, str]:
         # An empty PATH: with CANN installed, hivmc would run, and its version would change the module. The tool leaves

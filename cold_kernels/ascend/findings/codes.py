@@ -6,6 +6,8 @@ GRID_BEYOND_CORES = "grid-beyond-cores"
 CONSTEXPR_FOLLOWS_BATCH = "constexpr-follows-batch"
 MASKED_BRANCHES = "masked-branches"
 EXPOSED_LATENCY = "exposed-latency"
+TURNED_OPERAND = "turned-operand"
+WAITING_CUBE = "waiting-cube"
 
 CODES = {
     SCALAR_FALLBACK: "an operation that the vector unit or the copy engine cannot do, so that the scalar unit does it "
@@ -16,5 +18,7 @@ CODES = {
     MASKED_BRANCHES: "a mask that keeps a copy alive which it makes useless: both sides of tl.where are loaded, or a "
     "tile is filled before its load",
     EXPOSED_LATENCY: "a load in a loop whose latency nothing hides",
+    TURNED_OPERAND: "an operand of tl.dot that a vector core transposes and hands to the cube core",
+    WAITING_CUBE: "a cube core that waits for its vector cores",
 }
 """What each of them means."""

@@ -76,6 +76,7 @@ class PublishedRow:
             neither fitted to nor judged.
         alike: Programs that tell the time of all: by number, in order, how many from it on do the same as it.
         read_once: Bytes that it reads if each counts once, where programs that stand for others read what others read.
+        cube: Whether it is judged with the rows of the cube core, which have a goal of their own.
         cold: Whether other work comes between two launches, so that the second-level cache keeps nothing of the one
             for the other; repeated alone, it keeps `WARM_BYTES`.
         options: What the compiler was told.
@@ -98,6 +99,7 @@ class PublishedRow:
     other_compiler: bool = False
     alike: Mapping[int, int] | None = None
     read_once: int | None = None
+    cube: bool = False
     cold: bool = False
     options: CompileOptions = CompileOptions()
 
