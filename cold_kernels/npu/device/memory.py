@@ -96,5 +96,5 @@ def whole_on_cpu(tensor: torch.Tensor) -> torch.Tensor:
         everything = torch.ops.aten.alias.default(tensor.data).as_strided_((0,), (1,), 0).view(torch.uint8)
         everything.as_strided_((storage.nbytes(),), (1,), 0)
         memory = _relabelled(everything, CPU).untyped_storage()
-        empty = torch.empty(0, dtype=tensor.dtype, device="cpu")
+        empty = torch.empty(0, dtype=tensor.dtype)
         return empty.set_(memory, tensor.storage_offset(), tensor.shape, tensor.stride())
