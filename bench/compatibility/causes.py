@@ -50,7 +50,8 @@ SLOW = Cause("slow", Whose.OURS, "the time limit of a launch or a test was reach
 VALUE = Cause("value", Whose.OURS, "an assertion about values fails, and nobody has settled why")
 OTHER = Cause("other", Whose.OURS, "everything else")
 CAUSES = (
-    DOT, COMPILER, RELEASE, CHIP, MISSING, CANN, REFERENCE, TEST, BOUNDS, HAZARD, COMPILED, UNSUPPORTED, SLOW, VALUE, OTHER
+    DOT, COMPILER, RELEASE, CHIP, MISSING, CANN, REFERENCE, TEST, BOUNDS, HAZARD, COMPILED, UNSUPPORTED, SLOW, VALUE,
+    OTHER,
 )  # fmt: skip
 
 RULES = (

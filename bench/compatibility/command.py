@@ -1,9 +1,8 @@
-"""``python -m bench compatibility``: other repositories' tests on the simulated NPU, and a table of what became of them."""
+"""``python -m bench compatibility``: other repositories' tests on the simulated NPU, and what became of them."""
 
 import argparse
 import datetime
 import json
-import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         report["repositories"][repository.name] = _ran(repository, options.folder.resolve(), how, commits)
         if options.json:
             write_whole(options.json, json.dumps(report, indent=0) + "\n")
-    report.update(chip=DEFAULT_CHIP, versions=_versions(), options=_options(how), command=_command(options))
+    report.update(chip=DEFAULT_CHIP, versions=_versions())
     by_name = {one.name: one for one in REPOSITORIES if one.name in report["repositories"]}
     report["repositories"] = {name: report["repositories"][name] for name in by_name}
     summaries = [summary(name, about["rows"]) for name, about in report["repositories"].items()]
@@ -77,26 +76,14 @@ def _ran(repository: Repository, folder: Path, how: Options, commits: dict[str, 
     checkout = folder / repository.name
     recorded, ended = rows(repository, checkout, how)
     commit = commits.get(repository.name) or commit_of(checkout) or "unknown"
-    return {"commit": commit, "date": datetime.date.today().isoformat(), "ended": ended, "rows": recorded}
+    about = {"commit": commit, "date": datetime.date.today().isoformat(), "most": how.most, "limit": how.limit}
+    return {**about, "ended": ended, "rows": recorded}
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> str:
     names = ("cold-kernels", "torch", "triton-ascend", "ascendnpu-ir")
     known = find_toolchain().versions
-    return {
-        "versions": ", ".join(f"{name} {known.get(name) or version(name)}" for name in names)
-        + f" ({commit_of(ROOT) or 'no git'})"
-    }
-
-
-def _options(how: Options) -> dict[str, str]:
-    cases = f"at most {how.most} cases of a test function, evenly spread" if how.most else "all cases"
-    return {"options": f"{cases}; {how.limit:g} s for a test and for a launch; hazards are errors"}
-
-
-def _command(options: argparse.Namespace) -> str:
-    parts = ["python", "-m", "bench", "compatibility", "FOLDER", "--most", str(options.most)]
-    return shlex.join([*parts, "--out", "docs/compatibility.md", "--json", "compatibility.json"])
+    return ", ".join(f"{name} {known.get(name) or version(name)}" for name in names)
 
 
 def _tell(summaries: list[Summary]) -> None:

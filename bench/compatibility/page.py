@@ -19,13 +19,13 @@ cold_kernels.npu`). Nothing here was measured on a device. Their code is not par
 is what could pass here: not the tests that need what is named "not counted" below, nor those that their authors skip.
 The goal is at least {each:.0%} in each repository and {all:.0%} over all, and at most {most:.0%} for reasons of ours.
 
-{versions}
+With {versions}; hazards are errors.
 """
 AGAIN = """
 ## Run it again
 
 ```bash
-{command}
+python -m bench compatibility FOLDER --out docs/compatibility.md --json compatibility.json
 ```
 
 `FOLDER` holds the checkouts, each under its name above. Packages that the tests import beside
@@ -43,20 +43,20 @@ def page(report: Mapping[str, Any], repositories: Mapping[str, Repository], summ
     """The whole page.
 
     Args:
-        report: With ``versions`` and ``options``, words by name, ``chip``, ``command``, and by the repository's name
-            ``repositories``, each with ``commit``, ``date`` and how it ``ended`` where not all of its tests ran.
+        report: With ``chip``, ``versions`` in words, and by name ``repositories``, each with ``commit``, ``date``, the
+            options ``most`` and ``limit``, and how it ``ended`` where not all of its tests ran.
     """
     everything = total(summaries)
     head = HEAD.format(
         chip=report["chip"], passed=everything.passed, counted=everything.counted, share=everything.share,
         ours=everything.whose(Whose.OURS), of_ours=everything.of_ours, each=GOAL_EACH, all=GOAL_ALL, most=GOAL_OURS,
-        versions="\n".join(f"- {name}: {words}" for name, words in {**report["versions"], **report["options"]}.items()),
+        versions=report["versions"],
     )  # fmt: skip
     packages = "\n".join(f"- {name}: {repositories[name].packages or 'none'}" for name in report["repositories"])
     lines = [head, *_table(report, summaries), "", "## By cause", "", *_causes(summaries)]
     for one in summaries:
         lines += ["", f"## {one.name}", "", *_repository(one, report["repositories"][one.name])]
-    return "\n".join(lines) + "\n" + AGAIN.format(command=report["command"], packages=packages)
+    return "\n".join(lines) + "\n" + AGAIN.format(packages=packages)
 
 
 def _table(report: Mapping[str, Any], summaries: Sequence[Summary]) -> Iterator[str]:
@@ -90,7 +90,9 @@ def _causes(summaries: Sequence[Summary]) -> Iterator[str]:
 
 
 def _repository(one: Summary, about: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{one.ran} tests ran, {one.passed} passed, {one.skipped} are skipped by their authors."
+    cases = f"at most {about['most']} cases of a function, evenly spread" if about["most"] else "all cases"
+    limit = f"{about['limit']:g} s for a test and for a launch"
+    yield f"{one.ran} tests ran ({cases}; {limit}), {one.passed} passed, {one.skipped} are skipped by their authors."
     if about.get("ended"):
         yield f"Not all of the tests were reached: {about['ended']}."
     if one.files:
