@@ -17,7 +17,7 @@ from cold_kernels.files import write_whole
 from .causes import Whose
 from .page import page
 from .repositories import REPOSITORIES, Repository, named
-from .run import ROOT, Options, commit_of, rows
+from .run import Options, commit_of, rows
 from .summary import Summary, summary, total
 
 
