@@ -38,11 +38,13 @@ def simulate(
         hazards: Whether to look for `Hazard`s as well: `Simulation.hazards` has them. `find_hazards` looks for nothing
             else, and also where a flag that nothing sets leaves no time to simulate.
 
-        memory: Knows what pointers that the kernel loads from tensors reach besides the tensors, by address.
+        memory: Knows what the program may reach through pointers that it loads, other than its tensors: from an
+            address to the base and the size in bytes of the allocation that holds it, or None.
 
     Raises:
         UnsupportedProgram: it uses the cube core, or an operation that is not modelled.
-        OutOfBounds: an access outside a tensor or a buffer; names the operation and its source line.
+        OutOfBounds: an access outside a tensor's storage or a buffer; names the operation and its source line. A read
+            outside of a tensor on which nothing depends is none: it is a hazard.
         Deadlock: a pipe waits for a flag that nothing sets.
         ValueError: arguments or grid that do not fit the program.
     """

@@ -49,5 +49,14 @@ def remove() -> None:
 
 
 def _active(chip: Chip) -> type[SimulatedDriver]:
-    """The driver that finds its chip by itself: engines count the back ends whose driver is active."""
-    return type("ActiveDriver", (SimulatedDriver,), {"__init__": lambda self: SimulatedDriver.__init__(self, chip), "is_active": lambda: True})
+    """The driver that finds its chip: engines count the back ends whose driver is active."""
+
+    class ActiveDriver(SimulatedDriver):
+        def __init__(self) -> None:
+            super().__init__(chip)
+
+        @classmethod
+        def is_active(cls) -> bool:
+            return True
+
+    return ActiveDriver

@@ -220,26 +220,33 @@ def test_empty_tensors_and_gradients():
     assert torch.equal(args[2], (x + args[1]).detach()) and not args[2].requires_grad
 
 
-def test_a_tensor_is_the_memory_from_its_first_to_its_last_element():
+def test_a_tensor_may_be_accessed_as_far_as_its_storage_goes():
     program, args, _ = sums(199)
     x = torch.randn(100, 2)[:, 1]
-    simulate(program, [x, *args[1:]], (1,))
-    assert torch.equal(args[2], torch.as_strided(x, (199,), (1,)) + args[1])
-    with pytest.raises(OutOfBounds, match="which has 197"):
-        simulate(program, [x[:99], *args[1:]], (1,))
+    for view in (x, x[:99]):
+        simulate(program, [view, *args[1:]], (1,))
+        assert torch.equal(args[2], torch.as_strided(x, (199,), (1,)) + args[1])
+    with pytest.raises(OutOfBounds, match="elements 0 to 198 of x_ptr, which has -3 to 196"):
+        simulate(program, [x[1:], *args[1:]], (1,))
+
+
+def test_a_view_may_look_back_into_its_storage():
+    x, y = torch.arange(64.0), blank(32)
+    run(kernels.gather, [x[32:], -torch.arange(32), y], N=32)
+    assert torch.equal(y, 32 - torch.arange(32.0))
 
 
 def test_an_access_outside_a_tensor_names_operation_and_line():
     program, args, grid = sums()
     with pytest.raises(OutOfBounds) as caught:
-        simulate(program, [args[0][:900], *args[1:]], grid)
+        simulate(program, [args[0][:900].clone(), *args[1:]], grid)
     line = int(re.search(r"hivm.hir.load at .*kernels.py:(\d+): .*x_ptr, which has 900", str(caught.value))[1])
     source = open(kernels.__file__).read().splitlines()[line - 1]
     assert "x = tl.load(x_ptr + o_n" in source
     with pytest.raises(OutOfBounds, match="hivm.hir.store at .*z_ptr"):
-        simulate(program, [*args[:2], args[2][:900], 1000], grid)
+        simulate(program, [*args[:2], args[2][:900].clone(), 1000], grid)
     with pytest.raises(OutOfBounds, match="x_ptr"):
-        simulate(program, [args[0][:900], *args[1:]], grid, values=False)
+        simulate(program, [args[0][:900].clone(), *args[1:]], grid, values=False)
 
 
 def test_a_negative_offset_is_outside():
@@ -272,10 +279,11 @@ def test_every_second(dtype):
     assert torch.equal(y, x[:128:2])
 
 
-def test_the_cube_core_is_refused():
+def test_a_product_runs_on_the_cube_core():
     square = [torch.randn(32, 32).half(), torch.randn(32, 32).half(), blank(32, 32)]
-    with pytest.raises(UnsupportedProgram, match="product uses the cube core .tl.dot.*only programs of vector cores"):
-        run(kernels.product, square, N=32)
+    simulation = run(kernels.product, square, N=32)
+    assert torch.allclose(square[2], square[0].float() @ square[1].float(), atol=1e-4)
+    assert simulation.pipes["M"] and simulation.execution.kinds == ("AIC",)
 
 
 @pytest.mark.parametrize("kernel", ["add", "running_sum", "collatz", "argmax"])

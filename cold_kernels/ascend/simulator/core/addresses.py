@@ -31,7 +31,7 @@ class GlobalMemory:
     def take(self, args: Sequence, names: Sequence[str]) -> None:
         """Make the tensors among the arguments known."""
         for name, value, original in zip(names, args, self._originals or args, strict=True):
-            if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+            if isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.layout == torch.strided:
                 self.storage(name, value, original)
 
     def storage(self, name: str, tensor: torch.Tensor, original: Any = None) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Bytes and views of them: the unified buffer, a kernel's tensors, and the memrefs that point into both."""
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -23,6 +25,12 @@ ELEMENT_TYPES = {
     "i32": np.dtype(np.int32),
     "i64": np.dtype(np.int64),
 }
+
+
+MOST_KEPT = 4096
+"""What `kept` keeps of one function at a time."""
+
+T = TypeVar("T")
 
 
 class OutOfBounds(AscendError):
@@ -173,3 +181,20 @@ class MemRef:
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
         return f"{self.allocation.name}+{self.offset}[{shape}]"
+
+
+def kept(function: Callable[..., T]) -> Callable[..., T]:
+    """A function of memrefs that keeps its results where all of them are buffers that are the same in every run."""
+    results: dict[tuple[MemRef, ...], T] = {}
+
+    def of(*refs: MemRef) -> T:
+        result = results.get(refs)
+        if result is None:
+            result = function(*refs)
+            if all(ref.fixed and ref.allocation.local for ref in refs):
+                if len(results) >= MOST_KEPT:
+                    results.clear()
+                results[refs] = result
+        return result
+
+    return of

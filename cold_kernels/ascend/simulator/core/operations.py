@@ -96,6 +96,21 @@ class Op:
         return f"{self.name} at {self.location}"
 
 
+class OperandOp(Op):
+    """What an operation does because of one of its operands, such as a flag that it sets within itself.
+
+    Args:
+        raw: The operation.
+        operand: The operand's place.
+    """
+
+    __slots__ = ("operand",)
+
+    def __init__(self, raw: Operation, operand: int) -> None:
+        super().__init__(raw)
+        self.operand = operand
+
+
 def _places(location: Attribute | None) -> Iterator[str]:
     if isinstance(location, FileLineColLoc):
         yield f"{location.filename.data}:{location.line.data}"

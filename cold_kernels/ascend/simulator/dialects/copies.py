@@ -11,11 +11,11 @@ import math
 import numpy as np
 
 from ...chips import L2_BYTES, MAX_CORES
-from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds
+from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds, kept
 from ..core.operations import Op, handles, type_name
 from ..core.spaces import Workspace
 from ..trace.copy_costs import copy_work
-from ..trace.events import issues
+from ..trace.events import Issue, issues
 from ..trace.fallbacks import STRIDED, UNALIGNED_ROWS
 from ..trace.operands import operand
 from ..trace.work import LOAD, STORE, Work, work
@@ -127,6 +127,7 @@ def load(translator, op: Op):
     core = translator.core
     reads = Reads(core)
     issue = issues(op)
+    right = kept(lambda buffer: _padding(buffer, 0, True))
 
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
@@ -136,12 +137,21 @@ def load(translator, op: Op):
         job = transfer(LOAD, memory, buffer)
         core.trace.append(issue(job))
         reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
+        try:
+            values = memory.read() if core.values else memory.check()
+        except OutOfBounds as error:
+            core.stray(op, error)
+            values = core.strays.elements(memory) if core.values else None
         if not core.values:
-            memory.check()
             buffer.check()
             return
-        buffer.write(memory.read())
-        _pad(buffer, env[pad_slot] if pad else 0, env[left_slot] if left else 0, right=not job.blocks)
+        buffer.write(values)
+        value, before = env[pad_slot] if pad else 0, env[left_slot] if left else 0
+        if before or job.blocks:
+            _pad(buffer, value, before, right=not job.blocks)
+        else:
+            for place in right(buffer):
+                place[...] = value
 
     return step
 
@@ -153,18 +163,31 @@ def _same_shape(op: Op, source: MemRef, target: MemRef) -> None:
 
 def _pad(buffer: MemRef, value: float, left: int, right: bool) -> None:
     """Fill ``left`` elements before each burst and, if ``right``, the rest of its last block after it."""
+    for place in _padding(buffer, left, right):
+        place[...] = value
+
+
+def _padding(buffer: MemRef, left: int, right: bool) -> list[np.ndarray]:
+    """What is filled before and behind the bursts of a copy into a buffer."""
     strided = buffer.shape[-1:] > (1,) and buffer.strides[-1] != 1
     columns = buffer.shape[-1] if buffer.shape and not strided else 1
-    size, allocation = buffer.dtype.itemsize, buffer.allocation
-    for place in np.ndindex(buffer.shape if strided else buffer.shape[:-1]):
-        offset = sum(index * stride for index, stride in zip(place, buffer.strides, strict=False))
-        first = buffer.address + offset * size
-        if first - left * size < allocation.start:
-            raise OutOfBounds(f"{left} elements before {buffer!r}")
-        allocation.data[first - left * size : first].view(buffer.dtype)[:] = value
-        last = first + columns * size
-        if right:
-            allocation.data[last : last + -last % BLOCK].view(buffer.dtype)[:] = value
+    outer = buffer.shape if strided else buffer.shape[:-1]
+    size, data = buffer.dtype.itemsize, buffer.allocation.data
+    steps = [stride * size for stride in buffer.strides[: len(outer)]]
+    if buffer.address - left * size < buffer.allocation.start:
+        raise OutOfBounds(f"{left} elements before {buffer!r}")
+    end = buffer.address + columns * size
+    if right and any(step % BLOCK for step, rows in zip(steps, outer, strict=True) if rows > 1):
+        behind = [
+            (end + sum(n * step for n, step in zip(row, steps, strict=True)), (), ()) for row in np.ndindex(outer)
+        ]
+    else:
+        behind = [(end, outer, steps)]
+    places = [(buffer.address - left * size, outer, steps, left)]
+    places += [(start, rows, by, -start % BLOCK // size if right else 0) for start, rows, by in behind]
+    return [
+        np.ndarray((*rows, count), buffer.dtype, data, start, (*by, size)) for start, rows, by, count in places if count
+    ]
 
 
 ATOMIC = {"add": np.add, "max": np.maximum, "min": np.minimum}
@@ -194,7 +217,10 @@ def store(translator, op: Op):
         if not core.values:
             memory.check()
             buffer.check()
-        elif kind == "none":
+            return
+        if core.before is not None:
+            core.before.keep(memory)
+        if kind == "none":
             memory.write(buffer.read())
         else:
             if job.blocks or buffer.address % BLOCK:
@@ -216,10 +242,14 @@ def copy(translator, op: Op):
     core = translator.core
     issue = issues(op)
 
+    @kept
+    def event(source: MemRef, target: MemRef) -> Issue:
+        _same_shape(op, source, target)
+        return issue(copy_work(operand(source), operand(target)))
+
     def step(env: list) -> None:
         source, target = env[source_slot], env[target_slot]
-        _same_shape(op, source, target)
-        core.trace.append(issue(copy_work(operand(source), operand(target))))
+        core.trace.append(event(source, target))
         if core.values:
             target.write(source.read())
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ...chips import UB_BYTES
-from ..core.memory import BIT, BLOCK, Allocation, MemRef
+from ..core.memory import BIT, BLOCK, Allocation, MemRef, kept
 from ..core.operations import Op, handles, is_memref, type_name
 from ..trace.cast_costs import cast_work
-from ..trace.events import issues
+from ..trace.events import Issue, issues
 from ..trace.mask_costs import compare_work, select_work
 from ..trace.operands import operand as operand_of
 from ..trace.vector_costs import REPEAT, elementwise_work, xor_work
@@ -80,13 +80,17 @@ def _issue(translator, op: Op, values, target, price: Callable[[tuple], Work], c
     core = translator.core
     issue = issues(op)
 
-    def step(env: list) -> None:
-        refs = [env[slot] for slot in slots]
+    @kept
+    def event(*refs: MemRef) -> Issue:
         sources = (operand_of(ref, permutation) for ref in refs[:-1])
-        core.trace.append(issue(price((*sources, operand_of(refs[-1])))))
+        found = issue(price((*sources, operand_of(refs[-1]))))
+        if any(_overwritten(ref, refs[-1]) for ref in refs[:-1]):
+            raise op.unsupported("an operand that overlaps the target in part")
+        return found
+
+    def step(env: list) -> None:
+        core.trace.append(event(*[env[slot] for slot in slots]))
         if core.values:
-            if any(_overwritten(ref, refs[-1]) for ref in refs[:-1]):
-                raise op.unsupported("an operand that overlaps the target in part")
             compute(env)
 
     return step
@@ -129,8 +133,14 @@ def elementwise(translator, op: Op):
         function = _bitwise(function)
 
     def compute(env: list) -> None:
-        env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
+        env[target_slot].write(function(*[fetch(env) for fetch in fetched]))
 
+    def compute_there(env: list) -> None:
+        function(*[fetch(env) for fetch in fetched], out=env[target_slot].array())
+
+    kinds = {type_name(value) for value in (*sources, target)}
+    if isinstance(function, np.ufunc) and len(kinds) == 1 and BIT not in kinds:
+        compute = compute_there
     dtype = casts.ELEMENT_TYPES.get(type_name(target), BIT)
     number = name in NUMBER_IN_BLOCK and not all(map(is_memref, sources))
     price = functools.partial(elementwise_work, repeat=repeat_of(cost, dtype), number_in_block=number)
@@ -164,18 +174,24 @@ def compare(translator, op: Op):
     vectors = [translator.slot(value) for value in sources if is_memref(value)]
     permutation, core, issue = tuple(op.ints("transpose")), translator.core, issues(op)
 
+    repeats = kept(lambda *refs: whole_repeats(list(refs)) or ())
+
     def compute(env: list) -> None:
-        refs = whole_repeats([env[slot] for slot in slots]) if whole else None
+        refs = repeats(*[env[slot] for slot in slots]) if whole else None
         if refs:
             *operands, bits = refs
-            bits.write(function(*(ref.read() for ref in operands)))
+            bits.write(function(*[ref.read() for ref in operands]))
         else:
-            env[target_slot].write(function(*(fetch(env) for fetch in fetched)))
+            env[target_slot].write(function(*[fetch(env) for fetch in fetched]))
+
+    @kept
+    def event(*refs: MemRef) -> Issue:
+        *sources, target = refs
+        operands = (*(operand_of(ref, permutation) for ref in sources), operand_of(target))
+        return issue(compare_work(operands, inverts, all(map(_has_room, sources))))
 
     def step(env: list) -> None:
-        refs = [env[slot] for slot in vectors]
-        operands = (*(operand_of(ref, permutation) for ref in refs), operand_of(env[target_slot]))
-        core.trace.append(issue(compare_work(operands, inverts, all(map(_has_room, refs)))))
+        core.trace.append(event(*[env[slot] for slot in vectors], env[target_slot]))
         if core.values:
             compute(env)
 
@@ -223,12 +239,17 @@ def select(translator, op: Op):
     vectors = [translator.slot(value) for value in (condition, *choices) if is_memref(value)]
     permutation, issue = tuple(op.ints("transpose")), issues(op)
 
+    @kept
+    def event(*refs: MemRef) -> Issue:
+        *sources, target = refs
+        operands = (*(operand_of(ref, permutation) for ref in sources), operand_of(target))
+        return issue(select_work(operands, numbers, wide))
+
     def step(env: list) -> None:
         ref = env[target_slot]
-        operands = (*(operand_of(env[slot], permutation) for slot in vectors), operand_of(ref))
-        core.trace.append(issue(select_work(operands, numbers, wide)))
+        core.trace.append(event(*[env[slot] for slot in vectors], ref))
         if core.values:
-            where, yes, no = (fetch(env) for fetch in fetched)
+            where, yes, no = [fetch(env) for fetch in fetched]
             ref.write(np.where(where, yes, no))
 
     return step

@@ -7,8 +7,8 @@ from itertools import combinations
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 
 from ...errors import UnsupportedProgram
-from ..core.memory import BIT, Allocation, MemRef
-from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local
+from ..core.memory import BIT, MOST_KEPT, Allocation, MemRef, OutOfBounds
+from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local, located
 from ..core.spaces import GM, NAMES, UB, space_of
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
@@ -49,7 +49,8 @@ def pointer_cast(translator, op: Op):
 
     def pointed(address: int, *dynamic: int) -> MemRef:
         shape = _filled(static, dynamic)
-        return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
+        with located(op):
+            return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
 
     if where == GM:
         return translator.pure(op, pointed)
@@ -86,18 +87,19 @@ def view(translator, op: Op):
 
 
 def _derived(translator, op: Op, view: Callable[..., MemRef]):
-    """The step for a view; one of a fixed memref, with nothing else to depend on, is made once."""
-    if len(op.operands) > 1:
-        return translator.pure(op, view)
-    made: dict[MemRef, MemRef] = {}
+    """The step for a view; one of a buffer that is the same in every run is made once for each of its operands."""
+    made: dict[tuple, MemRef] = {}
 
-    def once(source: MemRef) -> MemRef:
-        if not source.fixed:
-            return view(source)
-        if source not in made:
-            made[source] = view(source)
-            made[source].fixed = True
-        return made[source]
+    def once(*operands) -> MemRef:
+        source = operands[0]
+        if not (source.fixed and source.allocation.local):
+            return view(*operands)
+        if operands not in made:
+            if len(made) >= MOST_KEPT:
+                made.clear()
+            made[operands] = view(*operands)
+            made[operands].fixed = True
+        return made[operands]
 
     return translator.pure(op, once)
 
@@ -295,7 +297,13 @@ def load(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[source], [env[index] for index in indices])
-        env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        try:
+            env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
+        except OutOfBounds as error:
+            if local:
+                raise
+            core.stray(op, error)
+            env[result] = core.strays.number(element)
         core.trace.append(event(element))
 
     return step
@@ -311,6 +319,8 @@ def store(translator, op: Op):
 
     def step(env: list) -> None:
         element = element_of(env[target], [env[index] for index in indices])
+        if core.before is not None and not local:
+            core.before.keep(element)
         if element.dtype is BIT:
             element.check()
             place = element.allocation.start + element.offset // 8

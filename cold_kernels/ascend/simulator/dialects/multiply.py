@@ -11,10 +11,10 @@ import numpy as np
 
 from ...chips import L0_BYTES
 from ..core.effects import Effects
-from ..core.memory import ELEMENT_TYPES, Allocation, MemRef
-from ..core.operations import IN_PARTS, Op, handles, located, type_name
-from ..core.regions import region
-from ..core.spaces import BIAS_BYTES, BIAS_TABLE, L0A, L0B, NAMES
+from ..core.memory import ELEMENT_TYPES, Allocation, MemRef, OutOfBounds
+from ..core.operations import IN_PARTS, Op, OperandOp, handles, located, type_name
+from ..core.regions import Region, region
+from ..core.spaces import BIAS_BYTES, BIAS_TABLE, L0A, L0B, L0C, NAMES, POISON
 from ..core.tiles import BLOCK_ROWS, columns_of, matrix, part, place, rows_of
 from ..trace.cube_costs import multiply_work, to_l0_work
 from ..trace.events import Barrier, FlagId, SetFlag, WaitFlag, issues
@@ -29,6 +29,8 @@ SMALL = 10
 """Blocks of C below which the library puts a barrier behind each multiplication."""
 
 NO_EVENT = -1
+OPERANDS = 7
+"""Operands before those of synchronisation: A, B, whether C begins, M, K, N, C."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Multiplication:
         self.op, self.core = op, translator.core
         self.slots = [translator.slot(value) for value in (a[0], b[0], init[0], m[0], k[0], n[0], c[0])]
         self.sync = [translator.slot(value) for value in sync]
+        self.by_operand = [OperandOp(op.raw, OPERANDS + number) for number in range(len(sync))]
         self.bias = translator.slot(bias[0]) if bias else None
         self.transposed = op.attribute("a_transpose") is not None, op.attribute("b_transpose") is not None
         self.wide = ELEMENT_TYPES[kinds[1]]
@@ -121,7 +124,7 @@ class Multiplication:
         rows, columns = rows_of(c), ceil_to(n, BLOCK_ROWS)
         if size == 1 and not self.transposed[1]:
             columns = ceil_to(n, BLOCK)
-        if min(a_rows, rows) < m or min(a_columns, b_rows) < k or b_columns < n or columns_of(c) < columns:
+        if min(a_rows, rows) < m or min(a_columns, b_rows) < k or min(b_columns, columns_of(c)) < n:
             raise self.op.unsupported(f"{a!r} times {b!r} into {c!r} of {m} x {k} x {n}")
         depth, halves = depth_of_parts(max(a_rows, b_columns), size)
         if not depth:
@@ -138,27 +141,30 @@ class Multiplication:
             self._wait(MULTIPLY, LOAD_L0, events[half])
             ends = number == count - 1
             loaded = []
-            for memory, tile, event, read, span in (
-                (L0A, a, sync.a_loaded, sync.a_read, (0, min(rows, a_rows))),
-                (L0B, b, sync.b_loaded, sync.b_read, (0, min(columns, b_columns))),
+            for operand, (memory, tile, event, read, span) in enumerate(
+                (
+                    (L0A, a, sync.a_loaded, sync.a_read, (0, min(rows, a_rows))),
+                    (L0B, b, sync.b_loaded, sync.b_read, (0, min(columns, b_columns))),
+                )
             ):
                 if not number:
-                    self._wait(LOAD, LOAD_L0, event)
+                    self._wait(LOAD, LOAD_L0, event, operand)
                 source = self._source(tile, memory, span, (first, last))
                 target = self._half(memory, half, halves, source)
                 self._load([source, target])
                 loaded.append(target)
                 if ends:
-                    self._set(LOAD_L0, LOAD, read)
+                    self._set(LOAD_L0, LOAD, read, operand + 2)
             bias = self._table(env[self.bias]) if self.bias is not None else None
             if bias is not None:
                 self._load([env[self.bias], bias])
             self._set(LOAD_L0, MULTIPLY, events[half])
             self._wait(LOAD_L0, MULTIPLY, events[half])
             begins = bool(init) and not number
-            whole = part(c, (0, rows), (0, columns))
+            whole = part(c, (0, rows), (0, min(columns, columns_of(c))))
             small = rows // BLOCK_ROWS * n // BLOCK_ROWS < SMALL
-            self._multiply([*loaded, whole, begins, last - first, bias if begins else None])
+            beyond = self._beyond(c, columns)
+            self._multiply([*loaded, whole, begins, last - first, bias if begins else None, beyond])
             if small:
                 self._flag([Barrier(MULTIPLY, self.op)])
             self._set(MULTIPLY, LOAD_L0, events[half])
@@ -167,18 +173,20 @@ class Multiplication:
 
     def _idle(self, sync: Sync) -> None:
         """A tile without elements: the flags alone."""
-        for event in (sync.a_loaded, sync.b_loaded):
-            self._wait(LOAD, LOAD_L0, event)
-        for event in (sync.a_read, sync.b_read):
-            self._set(LOAD_L0, LOAD, event)
+        for number, event in enumerate((sync.a_loaded, sync.b_loaded)):
+            self._wait(LOAD, LOAD_L0, event, number)
+        for number, event in enumerate((sync.a_read, sync.b_read), 2):
+            self._set(LOAD_L0, LOAD, event, number)
 
-    def _set(self, source: str, waiting: str, event: int) -> None:
+    def _set(self, source: str, waiting: str, event: int, operand: int | None = None) -> None:
         if event != NO_EVENT:
-            self._flag([SetFlag(FlagId(source, waiting, event), self.op)])
+            op = self.op if operand is None else self.by_operand[operand]
+            self._flag([SetFlag(FlagId(source, waiting, event), op)])
 
-    def _wait(self, source: str, waiting: str, event: int) -> None:
+    def _wait(self, source: str, waiting: str, event: int, operand: int | None = None) -> None:
         if event != NO_EVENT:
-            self._flag([WaitFlag(FlagId(source, waiting, event), self.op)])
+            op = self.op if operand is None else self.by_operand[operand]
+            self._flag([WaitFlag(FlagId(source, waiting, event), op)])
 
     def _source(self, tile: MemRef, memory: str, span: tuple, depth: tuple) -> MemRef:
         """The part of a tile that is loaded: its rows are the depth, or its columns."""
@@ -197,6 +205,17 @@ class Multiplication:
             held = Allocation(name, self.core.memories[memory], start, start + used, True)
             self._halves[key] = MemRef(held, 0, source.shape, (rows * width, width, 1), source.dtype)
         return self._halves[key]
+
+    def _beyond(self, c: MemRef, columns: int) -> Region | None:
+        """Bytes behind C that are written as well: of int8, whose blocks have 32 columns, where C has 16."""
+        if columns <= columns_of(c):
+            return None
+        block = c.strides[0] * c.dtype.itemsize
+        start, memory = c.address + c.shape[0] * block, c.allocation.data
+        size = (columns - columns_of(c)) // c.shape[3] * block
+        if start + size > len(memory):
+            raise OutOfBounds(f"{columns} columns of {c!r}, past the end of {NAMES[L0C]}")
+        return Region(Allocation("what lies behind C", memory, start, start + size, True), start, size)
 
     def _table(self, bias: MemRef) -> MemRef:
         """Where a bias goes on its way: the bias table, in the type of C."""
@@ -220,7 +239,7 @@ class Multiplication:
             target.check()
 
     def _multiplied(self, env: list) -> None:
-        a, b, c, begins, depth, bias = env
+        a, b, c, begins, depth, bias, beyond = env
         self.core.trace.append(self.issue(multiply_work(c.shape[1], depth, c.shape[0] * c.shape[2], a.dtype.itemsize)))
         if not self.core.values:
             return
@@ -238,6 +257,8 @@ class Multiplication:
         if self.wide == np.int32:
             total = np.nan_to_num(total, nan=-1.0).astype(np.int64)
         place(c, total.astype(self.wide))
+        if beyond is not None:
+            beyond.of(c.allocation.data)[...] = POISON
 
 
 def _extended(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -256,10 +277,10 @@ def _load_effects(env: list) -> Effects:
 
 
 def _multiply_effects(env: list) -> Effects:
-    a, b, c, begins, _, bias = env
+    a, b, c, begins, _, bias, beyond = env
     reads = [region(a), region(b)]
     if bias is not None:
         reads.append(region(bias))
     if not begins:
         reads.append(region(c))
-    return Effects(tuple(reads), (region(c),))
+    return Effects(tuple(reads), (region(c),) if beyond is None else (region(c), beyond))

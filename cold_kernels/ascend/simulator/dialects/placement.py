@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..core.memory import OutOfBounds
+from ..core.memory import MemRef, OutOfBounds, kept
 from ..core.operations import Op, handles, is_memref
 from ..core.spaces import L1, space_of
 from ..trace.broadcast_costs import broadcast_work, number_work
-from ..trace.events import issues
+from ..trace.events import Issue, issues
 from ..trace.movement_costs import arange_work, gather_work, transpose_work
 from ..trace.operands import operand as operand_of
 from .cube import fill
@@ -26,16 +26,17 @@ def broadcast(translator, op: Op):
         raise op.unsupported(f"a broadcast of the axes {axes}")
     issue = issues(op)
 
+    slots = [slot for slot in (source_slot, target_slot) if slot is not None]
+
+    @kept
+    def event(*refs: MemRef) -> Issue:
+        operands = tuple(map(operand_of, refs))
+        return issue(number_work(*operands) if source_slot is None else broadcast_work(operands, axes[0]))
+
     def step(env: list) -> None:
-        ref = env[target_slot]
-        if source_slot is None:
-            job = number_work(operand_of(ref))
-        else:
-            job = broadcast_work((operand_of(env[source_slot]), operand_of(ref)), axes[0])
-        core.trace.append(issue(job))
+        core.trace.append(event(*[env[slot] for slot in slots]))
         if core.values:
-            values = fetch(env)
-            ref.write(values)
+            env[target_slot].write(fetch(env))
 
     return step
 
@@ -66,9 +67,13 @@ def transpose(translator, op: Op):
     permutation, core = op.ints("permutation"), translator.core
     issue = issues(op)
 
+    @kept
+    def event(*refs: MemRef) -> Issue:
+        return issue(transpose_work(tuple(map(operand_of, refs)), permutation))
+
     def step(env: list) -> None:
         ref = env[target]
-        core.trace.append(issue(transpose_work((operand_of(env[source]), operand_of(ref)), permutation)))
+        core.trace.append(event(env[source], ref))
         if core.values:
             ref.assign(np.transpose(env[source].read(), permutation))
 

@@ -5,8 +5,9 @@ The order below HIVM, inside one 256-byte repeat, is the hardware's; it is taken
 
 import numpy as np
 
+from ..core.memory import MemRef, kept
 from ..core.operations import Op, handles, type_name
-from ..trace.events import issues
+from ..trace.events import Issue, issues
 from ..trace.operands import operand
 from ..trace.reduction_costs import reduce_work, running_work
 from ..trace.vector_costs import REPEAT
@@ -69,11 +70,14 @@ def reduce(translator, op: Op):
     core = translator.core
     issue = issues(op)
 
+    @kept
+    def event(source: MemRef, target: MemRef) -> Issue:
+        return issue(reduce_work(kind, dtype, operand(source), operand(target), axis))
+
     def step(env: list) -> None:
         ref = env[source_slot]
         size = ref.shape[axis]
-        job = reduce_work(kind, dtype, operand(ref), operand(env[target_slot]), axis)
-        core.trace.append(issue(job))
+        core.trace.append(event(ref, env[target_slot]))
         if not core.values:
             return
         if not size:

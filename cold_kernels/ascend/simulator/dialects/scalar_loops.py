@@ -16,8 +16,19 @@ import numpy as np
 from xdsl.ir import Block, SSAValue
 
 from ...errors import UnsupportedProgram
-from ..core.memory import BIT, MemRef
-from ..core.operations import FREE, HANDLERS, Op, divides, element_type, follows_unused, is_local, located, placed
+from ..core.memory import BIT, MemRef, OutOfBounds
+from ..core.operations import (
+    FREE,
+    HANDLERS,
+    Op,
+    divides,
+    element_type,
+    follows_unused,
+    is_local,
+    is_memref,
+    located,
+    placed,
+)
 from ..trace.events import ScalarAccess, ScalarWork
 
 LOOP_OVERHEAD = 2
@@ -33,6 +44,8 @@ ENDS = ("scf.yield", "scf.condition")
 FAMILIES = ("arith.", "math.", "memref.", "hivm.hir.pointer_cast")
 """Beginnings of the names of operations whose handlers leave everything to `Writer.pure`."""
 
+VIEWS = "memref.", "hivm.hir.bitcast"
+"""Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
 
 Totals = dict[str, int]
 """Scalar operations, and accesses to the unified buffer and to global memory, by the names of their counters."""
@@ -53,14 +66,36 @@ def _writable(op: Op) -> bool:
 def written(translator, op: Op) -> Callable[[list], None]:
     """The step of a loop for which `is_scalar` holds."""
     function, lines = Writer(translator).function(op)
+    core, stored = translator.core, [translator.slot(root) for root in roots(op, "memref.store") if not is_local(root)]
 
     def step(env: list) -> None:
+        if stored and core.before is not None:
+            for slot in stored:
+                core.before.keep_all(env[slot].allocation)
         try:
             function(env)
         except Exception as error:
             raise placed(error, lines[_line(error, function)])
 
     return step
+
+
+def roots(op: Op, kind: str) -> list[SSAValue]:
+    """The memrefs from outside a loop that its operations of a kind (of `ELEMENTS`) may access, or views of them."""
+    inside = set(op.raw.walk())
+    accesses = (inner for inner in map(Op, op.raw.walk()) if inner.name == kind)
+    return [root for access in accesses for root in _roots(access.operands[ELEMENTS.index(kind)], inside)]
+
+
+def _roots(value: SSAValue, inside: set) -> Iterator[SSAValue]:
+    owner = value.owner.parent_op() if isinstance(value.owner, Block) else value.owner
+    op = Op(owner)
+    memrefs = [operand for operand in op.operands if is_memref(operand)]
+    if owner not in inside or not memrefs:
+        yield value
+        return
+    for operand in memrefs[:1] if op.name.startswith(VIEWS) else memrefs:
+        yield from _roots(operand, inside)
 
 
 def _line(error: Exception, function: Callable) -> int:
@@ -109,6 +144,7 @@ class Writer:
         core = self.core
         self.space["waits"] = core.waits
         self.space |= dict(trace=lambda event: core.trace.append(event), op=op)
+        self.space["strayed"] = lambda ref, place, at: strayed(core, ref, place, at)
         self.space |= dict(ScalarWork=ScalarWork, ScalarAccess=ScalarAccess)
         text = "\n".join([*start, *(line for line, _ in self.lines), *end])
         exec(compile(text, f"<{op!r}>", "exec"), self.space)
@@ -180,8 +216,9 @@ class Writer:
             if number:
                 self.write(f"{name} += {number}{times}", op)
 
-    def place(self, op: Op, memref: SSAValue, indices: list[SSAValue]) -> str:
-        """Write where an element is, within bounds; what comes back is the memory to index with ``k``."""
+    def place(self, op: Op, memref: SSAValue, indices: list[SSAValue]) -> tuple[str, str]:
+        """Write where an element is; what comes back is the memory to index with ``k``, and the beginning of a line
+        for when that is out of bounds."""
         self.name(memref)
         if memref not in self.elements:
             self.elements[memref] = self._opened(memref, len(indices))
@@ -191,8 +228,7 @@ class Writer:
             self.write(f"{', '.join(parts)} = opened({self.names[memref]})", op)
         terms = [f"{self.name(i)} * {s}" if s != "1" else self.name(i) for i, s in zip(indices, strides, strict=True)]
         self.write(f"k = {' + '.join([*([offset] if offset != '0' else []), *terms]) or '0'}", op)
-        self.write(f"if not 0 <= k < {room}: outside({self.names[memref]}, k)", op)
-        return memory
+        return memory, f"if not 0 <= k < {room}:"
 
     def _opened(self, memref: SSAValue, rank: int) -> tuple:
         """``(memory, offset, room, strides)`` of a memref as expressions, opened once before the loop."""
@@ -243,6 +279,15 @@ def outside(ref: MemRef, place: int) -> None:
     MemRef(ref.allocation, place + ref.room[0], (1,), (1,), ref.dtype).check()
 
 
+def strayed(core, ref: MemRef, place: int, op: Op) -> int | float | bool:
+    """What an operation of a loop reads outside of every tensor."""
+    try:
+        outside(ref, place)
+    except OutOfBounds as error:
+        core.stray(op, error)
+    return core.strays.number(ref)
+
+
 def steps(lower: int, upper: int, step: int) -> range:
     if step <= 0:
         raise UnsupportedProgram(f"a loop with step {step} does not end")
@@ -256,19 +301,27 @@ def endless() -> None:
 def _load(writer: Writer, op: Op) -> None:
     memref, *indices = op.operands
     writer.translator.reads_local |= is_local(memref)
-    memory, dtype = writer.place(op, memref, indices), element_type(memref)
+    (memory, beyond), dtype = writer.place(op, memref, indices), element_type(memref)
     if not is_local(memref):
         place = f"id({writer.names[memref]}.allocation), k * {dtype.itemsize}"
         writer.write(f"w = waits({place}, {follows_unused(op)})", op)
         writer.write("if w: missed += 1; first += w - 1", op)
     read = f"{memory}[k]" if dtype is BIT or dtype.name in FORMATS else f"{memory}.item(k)"
-    writer.write(f"{writer.define(op.results[0])} = {read}", op)
+    result = writer.define(op.results[0])
+    if is_local(memref):
+        writer.write(f"{beyond} outside({writer.names[memref]}, k)", op)
+        writer.write(f"{result} = {read}", op)
+        return
+    writer.write(f"{beyond} {result} = strayed({writer.names[memref]}, k, {writer.constant(op)})", op)
+    writer.write(f"else: {result} = {read}", op)
 
 
 def _store(writer: Writer, op: Op) -> None:
     value, memref, *indices = op.operands
     writer.translator.writes_global |= not is_local(memref)
-    writer.write(f"{writer.place(op, memref, indices)}[k] = {writer.name(value)}", op)
+    memory, beyond = writer.place(op, memref, indices)
+    writer.write(f"{beyond} outside({writer.names[memref]}, k)", op)
+    writer.write(f"{memory}[k] = {writer.name(value)}", op)
 
 
 def _for(writer: Writer, op: Op) -> None:

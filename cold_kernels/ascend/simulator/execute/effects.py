@@ -1,11 +1,11 @@
 """Which bytes an operation reads and writes when it runs, for those who watch a program."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import SSAValue
 
 from ..core.effects import Effects
-from ..core.memory import BLOCK, MemRef
+from ..core.memory import BLOCK, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
@@ -13,11 +13,8 @@ from ..dialects.cube import out_effects, to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
 from ..dialects.ordering import filled_up
-from ..dialects.scalar_loops import ELEMENTS, is_scalar
+from ..dialects.scalar_loops import ELEMENTS, is_scalar, roots
 from ..trace.work import LOAD
-
-VIEWS = "memref.", "hivm.hir.bitcast"
-"""Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
 
 
 def effects(translator, op: Op) -> Callable[[list], Effects] | None:
@@ -48,15 +45,7 @@ def _roles(op: Op) -> tuple[list[SSAValue], list[SSAValue]]:
 
 def _regions(translator, values: list[SSAValue]) -> Callable[[list], tuple[Region, ...]]:
     slots = [translator.slot(value) for value in values]
-    known: dict[MemRef, Region | None] = {}
-
-    def of(ref: MemRef) -> Region | None:
-        if not ref.fixed:
-            return region(ref)
-        if ref not in known:
-            known[ref] = region(ref)
-        return known[ref]
-
+    of = kept(region)
     return lambda env: tuple(found for slot in slots if (found := of(env[slot])) is not None)
 
 
@@ -73,31 +62,13 @@ def _element(translator, op: Op) -> Callable[[list], Effects]:
 
 def _loop(translator, op: Op) -> Callable[[list], Effects]:
     """Of a loop of scalar work: all of the buffers and tensors that it touches, one element of them or more."""
-    touched: tuple[list[int], list[int]] = ([], [])
-    inside = set(op.raw.walk())
-    for inner in map(Op, op.raw.walk()):
-        if inner.name in ELEMENTS:
-            place = ELEMENTS.index(inner.name)
-            for root in _roots(inner.operands[place], inside):
-                touched[place].append(translator.slot(root))
+    touched = [[translator.slot(root) for root in roots(op, kind)] for kind in ELEMENTS]
 
     def at(env: list) -> Effects:
         reads, writes = (tuple({env[slot].allocation: None for slot in slots}) for slots in touched)
         return Effects(tuple(map(everything, reads)), tuple(map(everything, writes)))
 
     return at
-
-
-def _roots(value: SSAValue, inside: set) -> Iterator[SSAValue]:
-    """The memrefs from outside a loop that a memref in it may be a view of."""
-    owner = value.owner.parent_op() if isinstance(value.owner, Block) else value.owner
-    op = Op(owner)
-    memrefs = [operand for operand in op.operands if is_memref(operand)]
-    if owner not in inside or not memrefs:
-        yield value
-        return
-    for operand in memrefs[:1] if op.name.startswith(VIEWS) else memrefs:
-        yield from _roots(operand, inside)
 
 
 def _load(translator, op: Op) -> Callable[[list], Effects]:

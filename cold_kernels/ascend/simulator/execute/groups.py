@@ -56,13 +56,13 @@ class Group:
             yield wait
         self.counters.take(core, wait.flag)
 
-    def run(self, bodies: Sequence[Iterator[Wait] | None]) -> list[Event]:
+    def run(self, bodies: Sequence[Iterator[Wait]]) -> list[Event]:
         """Run the cores to their ends, and return the trace of all of them.
 
         Raises:
             Deadlock: every core that is left waits; names the flags and where they are waited for.
         """
-        left = {number: body for number, body in enumerate(bodies) if body is not None}
+        left = dict(enumerate(bodies))
         blocked: dict[int, Wait] = {}
         while left:
             ready = [n for n in left if n not in blocked or self.counters.value(n, blocked[n].flag)]

@@ -1,7 +1,7 @@
 """A compiled program on a grid, ready to run on arguments, any number of times."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,10 +10,11 @@ from ...chips import L2_BYTES
 from ...errors import UnsupportedProgram
 from ...program import Program
 from ..core.addresses import FindMemory, GlobalMemory
-from ..core.binding import Detached, bound, lock_variables
+from ..core.binding import Detached, bound, detached, lock_variables
 from ..core.memory import ELEMENT_TYPES, MemRef
 from ..core.operations import Op
 from ..core.spaces import L0C, L1, POISON, UB, Workspace
+from ..core.strays import OTHER_STRAY, STRAY
 from ..trace.events import Event, Issue, Trace, by_core
 from ..trace.execution import Execution
 from .concurrent import ConcurrentPrograms
@@ -79,6 +80,7 @@ class GridLaunch:
         *,
         values: bool = True,
         blocks: Iterable[int] | None = None,
+        order: Callable[[Group, Sequence], list] = Group.run,
     ) -> list[Trace]:
         """Execute every program of the grid, or those numbered ``blocks``, in order, and return their traces.
 
@@ -86,7 +88,31 @@ class GridLaunch:
             args: Tensors are written in place.
             observer: Told of every operation, and runs it; one for all cores, or one for each.
             values: Whether vector data counts, and not the scalar flow alone.
+            order: Runs the cores of a group.
+
+        Raises:
+            OutOfBounds: a write outside of a tensor's storage, or a read there on which something depends.
         """
+        blocks = None if blocks is None else list(blocks)
+        traces = self.run_once(args, observer, values=values, blocks=blocks, order=order)
+        if self.core.strays.found and observer is None:
+            if values:
+                self._settle(args, traces, blocks)
+            else:
+                self.run(detached(args), blocks=blocks)
+        return traces
+
+    def run_once(
+        self,
+        args: Sequence,
+        observer: OperationObserver | Sequence[OperationObserver] | None = None,
+        *,
+        values: bool = True,
+        blocks: Iterable[int] | None = None,
+        stray: int = STRAY,
+        order: Callable[[Group, Sequence], list] = Group.run,
+    ) -> list[Trace]:
+        """As `run`; what is read outside of every tensor is in ``core.strays``, and is the byte ``stray``."""
         memory = GlobalMemory(self.memory, args.originals if isinstance(args, Detached) else None)
         for each in self.cores:
             each.memory = memory
@@ -94,12 +120,13 @@ class GridLaunch:
         core, count, translator = self.core, math.prod(self.grid), self.translators[0]
         observers = observer if isinstance(observer, Sequence) else [observer] * len(self.cores)
         for each, watching in zip(self.cores, observers, strict=True):
-            each.begin(count, values)
             each.observe = watching
+            each.begin(count, values, stray)
+            each.strays, each.before = core.strays, core.before
         blocks = range(count) if blocks is None else blocks
         try:
             if self.group is not None:
-                return [tuple(self._together(arguments, block)) for block in blocks]
+                return [tuple(self._together(arguments, block, order)) for block in blocks]
             if not translator.meets:
                 return [tuple(translator.run(arguments, block)) for block in blocks]
             core.concurrent = ConcurrentPrograms(core, count)
@@ -109,13 +136,23 @@ class GridLaunch:
             for each in self.cores:
                 each.observe = each.memory = None
 
-    def _together(self, arguments: list, block: int) -> list:
+    def _together(self, arguments: list, block: int, order: Callable[[Group, Sequence], list]) -> list:
         """One program on all cores of a group."""
         if isinstance(self.workspace, MemRef):
             own = self.workspace.size // math.prod(self.grid)
             self.workspace.array()[block * own : (block + 1) * own] = POISON - 256  # as int8
         self.group.begin(block)
-        return self.group.run([translator.begun(arguments) for translator in self.translators])
+        return order(self.group, [translator.begun(arguments) for translator in self.translators])
+
+    def _settle(self, args: Sequence, traces: list[Trace], blocks: list[int] | None) -> None:
+        """Whether anything depends on what was read outside of every tensor: then that is an error."""
+        strays, before = self.core.strays, self.core.before
+        after = before.now()
+        before.back()
+        again = self.run_once(args, blocks=blocks, stray=OTHER_STRAY)
+        if again != traces or before.now() != after:
+            raise strays.error()
+        self.core.strays = strays
 
     def execution(self, traces: Sequence[Trace]) -> Execution:
         """What the launch did that has just been run, from the traces of its programs."""

@@ -18,6 +18,7 @@ from ..core.effects import Effects
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, IN_PARTS, Op, divides, located, placed
 from ..core.spaces import POISON, UB, memories
+from ..core.strays import STRAY, Before, Strays
 from ..core.waiting import Wait, driven, waiting, waits
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
@@ -53,17 +54,26 @@ class Core:
         self.tensors: set[int] = set()
         self.under_way = False
         self.memory: GlobalMemory | None = None
+        self.strays = Strays()
+        self.before: Before | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
         self.group: Group | None = None
         self.number = 0
         """Which core of its group it is."""
 
-    def begin(self, blocks: int, values: bool) -> None:
-        """Begin a launch of so many programs; without ``values`` only the scalar flow runs."""
+    def begin(self, blocks: int, values: bool, stray: int = STRAY) -> None:
+        """Begin a launch of so many programs; without ``values`` only the scalar flow runs. Reads outside of every
+        tensor give the byte ``stray``."""
         self.blocks, self.values = blocks, values
         self.bytes_read = self.bytes_written = self.late_reads = 0
         self.first_reads = {}
+        self.strays = Strays(stray)
+        self.before = Before() if values and self.observe is None else None
+
+    def stray(self, op: Op, error: Exception) -> None:
+        """An operation reads outside of every tensor."""
+        self.strays.note(op, error, self.block)
 
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
@@ -115,15 +125,19 @@ class Translator:
     def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
         self.core.start(block)
-        self.begun(arguments)
+        for wait in self.begun(arguments):
+            raise wait.op.unsupported("waiting for another core in a program that has one")
         return self.core.trace
 
-    def begun(self, arguments: list[Any]) -> Iterator[Wait] | None:
-        """Execute a program that has started; what may have to wait for other cores comes back as a generator."""
+    def begun(self, arguments: list[Any]) -> Iterator[Wait]:
+        """Execute a program that has started; yields where it waits for another core of its group."""
         environment = list(self.template)
         for slot, value in zip(self.parameters, arguments, strict=True):
             environment[slot] = value
-        return self.body(environment)
+        if waits(self.body):
+            yield from self.body(environment)
+        else:
+            self.body(environment)
 
     def slot(self, value: SSAValue) -> int:
         """Where the environment keeps a value."""

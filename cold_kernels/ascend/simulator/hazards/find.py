@@ -6,24 +6,31 @@ import numpy as np
 
 from ...chips import chip_named
 from ...program import Program
+from ..core.addresses import FindMemory
+from ..core.strays import OTHER_STRAY, STRAY, Strays
 from ..execute.launch import GridLaunch
 from ..trace.events import Meet, Trace
 from ..trace.pipes import labels, numbers
 from .buffer import Unwritten, races, unwritten
-from .hazard import BARRIER, UNWRITTEN, Found, Hazard
+from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
 from .poison import WAYS, Poisoner
 from .recorder import Recorder, turns
 from .tensors import conflicts
 
 
-def find_hazards(program: Program, args: Sequence, grid: Sequence[int]) -> tuple[Hazard, ...]:
+def find_hazards(
+    program: Program, args: Sequence, grid: Sequence[int], *, memory: FindMemory | None = None
+) -> tuple[Hazard, ...]:
     """What a device may do otherwise than the program means, on these arguments; they are left alone.
+
+    Args:
+        memory: As `simulate`'s.
 
     Raises:
         UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
     """
-    launch = GridLaunch(program, grid)
+    launch = GridLaunch(program, grid, memory)
     with launch.held():
         return find(launch, args, values=False)[1]
 
@@ -60,8 +67,8 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
     _barriers(launch, traces, found)
     conflicts(recorder.globals, [order for *order, _ in programs], found)
 
-    reads = [reads for *_, reads in programs]
-    if any(reads):
+    reads, strays = [reads for *_, reads in programs], launch.core.strays
+    if any(reads) or strays.found:
         outcome = traces, recorder.undo.contents()
 
         def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
@@ -69,7 +76,12 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
             return any(_again(launch, args, Poisoner(launch.core, reads, *way)) != outcome for way in WAYS)
 
         recorder.undo.back()
-        _report(reads, matters, found)
+        if strays.found:
+            if _again(launch, args, Poisoner(launch.core, (), 0, False), stray=OTHER_STRAY) != outcome:
+                raise strays.error()
+            _outside(strays, found)
+        if any(reads):
+            _report(reads, matters, found)
         if values:
             launch.run(args)
     elif not values:
@@ -85,10 +97,16 @@ def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None
             found.add(BARRIER, message + "programs do not fill them: it hangs", event.op)
 
 
-def _again(launch: GridLaunch, args: Sequence, observer: Poisoner) -> tuple:
+def _outside(strays: Strays, found: Found) -> None:
+    for op, message, program in strays.found.values():
+        text = f"{message}: a device reads what is there, or stops where nothing is; nothing depends on it here"
+        found.add(OUTSIDE, text, op, program=program)
+
+
+def _again(launch: GridLaunch, args: Sequence, observer: Poisoner, stray: int = STRAY) -> tuple:
     """What comes of a launch, which is then taken back."""
     try:
-        return launch.run(args, observer), observer.undo.contents()
+        return launch.run_once(args, observer, stray=stray), observer.undo.contents()
     finally:
         observer.undo.back()
 

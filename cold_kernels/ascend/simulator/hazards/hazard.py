@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from ..core.operations import Op
 
 RACE, UNWRITTEN, FLAG, PROGRAMS, STALE, BARRIER = "race", "unwritten", "flag", "programs", "stale", "barrier"
+OUTSIDE = "outside"
+
+ERROR, WARNING = "error", "warning"
+"""How bad a hazard is: the program may come out wrong, or does something that a device does not forgive everywhere."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Hazard:
             waited for, or set twice. ``programs``: two programs of a launch touch the same bytes of a tensor, at least
             one writing, without atomics or a lock. ``stale``: a scalar load of what a copy of this launch wrote, which
             the scalar unit's cache does not see. ``barrier``: one of all cores, with another number of programs.
+            ``outside``: a read of global memory outside of every tensor, on which nothing depends.
         message: What happens, with operations and lines of the Triton source.
         operations: The operations, each as ``name at file:line``.
         program: The first program of the grid that does it.
@@ -27,6 +32,11 @@ class Hazard:
     message: str
     operations: tuple[str, ...]
     program: int = 0
+
+    @property
+    def severity(self) -> str:
+        """`WARNING` of what makes no result wrong (``outside``), else `ERROR`."""
+        return WARNING if self.kind == OUTSIDE else ERROR
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message} (program {self.program})"
