@@ -64,6 +64,7 @@ RULES = (
     (RELEASE, r"is in no module of the installed triton-ascend"),
     (RELEASE, r"(No module named|cannot import name .* from) '(triton[.']|triton\b)"),
     (RELEASE, r"module 'triton\S*' has no attribute"),
+    (RELEASE, r"Callable constexpr at index|'constexpr' object has no attribute 'dtype'"),
     (CHIP, r"is for Ascend 950|CUDA|cuda"),
     (COMPILER, r"^(MLIRCompilationError|CompilationError|CompilationFailed|CompilerDied|UnifiedBufferOverflow)\b"),
     (COMPILER, r"^(UnsupportedLanguageConstruct|CompileTimeAssertionFailure): "),
