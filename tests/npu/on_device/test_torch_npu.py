@@ -60,3 +60,12 @@ def test_torch_npu_is_a_stand_in():
         torch_npu.no_such_name
     with pytest.raises(ImportError):
         import torch_npu.no_such_module  # noqa: F401
+
+
+def test_sizes_of_the_chip_as_cann_tells_them():
+    from tbe.common.platform import get_soc_spec, set_current_compile_soc_info
+
+    set_current_compile_soc_info(torch.npu.get_device_name())
+    assert (get_soc_spec("UB_SIZE"), get_soc_spec("VECTOR_CORE_CNT")) == (196608, 40)
+    with pytest.raises(ValueError, match="no_such_size"):
+        get_soc_spec("no_such_size")
