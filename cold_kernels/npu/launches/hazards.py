@@ -3,6 +3,7 @@
 import warnings
 
 from ...ascend.errors import AscendError
+from ...ascend.simulator.hazards.hazard import ERROR
 from ..session import Launch
 
 
@@ -18,12 +19,12 @@ def judge(launch: Launch, way: str) -> None:
     """Raise, warn, or pass over the hazards of a launch that has run.
 
     Raises:
-        HazardFound: there are some, and ``way`` is ``error``.
+        HazardFound: there are some that may make a result wrong, and ``way`` is ``error``.
     """
     found = launch.simulation.hazards
     if not found or way == "off":
         return
     text = f"{launch.program.name} on the grid {launch.grid}: " + "\n  ".join(map(str, found))
-    if way == "error":
+    if way == "error" and any(hazard.severity == ERROR for hazard in found):
         raise HazardFound(text)
     warnings.warn(text, HazardWarning, stacklevel=6)
