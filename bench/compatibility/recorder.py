@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 KEPT = 1500
 """Characters of a message."""
@@ -71,10 +72,13 @@ def pytest_runtest_call(item: pytest.Item):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item):
-    """Take the time of a test."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None):
+    """Take the time of a test; a default device that a file's tests have set ends with the file."""
     item.started = time.perf_counter()
-    return (yield)
+    done = yield
+    if nextitem is not None and nextitem.path != item.path:
+        torch.set_default_device(None)
+    return done
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

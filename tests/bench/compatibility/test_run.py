@@ -9,8 +9,8 @@ from bench.compatibility.run import Options, rows
 pytest.importorskip("triton.backends.ascend")
 
 TESTS = """
-import time
 import pytest
+import torch
 from mine._built import kind
 from mine.part import two
 import importlib.metadata
@@ -25,6 +25,9 @@ def test_wrong():
 def test_slow():
     while True:
         pass
+
+def test_default_device_of_another_file_is_gone():
+    assert torch.empty(1).device.type == "cpu"
 
 def test_announced():
     assert [point.name for point in importlib.metadata.entry_points(group="some.group")] == ["mine"]
@@ -42,6 +45,7 @@ def recorded(tmp_path_factory):
     (checkout / "mine" / "__init__.py").write_text("raise OSError('a library that is not built')\n")
     (checkout / "mine" / "part.py").write_text("def two():\n    return 2\n")
     (checkout / "test_some.py").write_text(TESTS)
+    (checkout / "test_default.py").write_text("import torch\n\ndef test_it():\n    torch.set_default_device('npu')\n")
     (checkout / "test_not_here.py").write_text("import a_package_that_nobody_has\n")
     repository = Repository(
         "mine",
@@ -60,6 +64,13 @@ def test_cases_are_sampled_evenly(recorded):
     passed = [row["test"] for row in recorded if row["outcome"] == "passed"]
     assert [test for test in passed if "cases" in test] == [f"test_some.py::test_cases[{n}]" for n in (0, 4, 8)]
     assert "test_some.py::test_announced" in passed
+
+
+def test_a_default_device_ends_with_its_file(recorded):
+    passed = [row["test"] for row in recorded if row["outcome"] == "passed"]
+    assert (
+        "test_default.py::test_it" in passed and "test_some.py::test_default_device_of_another_file_is_gone" in passed
+    )
 
 
 def test_an_error_is_recorded_with_its_cause(recorded):
