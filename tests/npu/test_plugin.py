@@ -61,6 +61,26 @@ def test_hazards(write, way, outcome):
         assert "HazardFound: meet on the grid (4, 1, 1): programs: " in said and "test_it.py:11" in said
 
 
+def test_lanes_that_are_read_outside_and_masked_off_are_a_warning(write):
+    masked = """
+    @triton.jit
+    def gather(x_ptr, places_ptr, out_ptr, count, BLOCK: tl.constexpr):
+        offsets = tl.arange(0, BLOCK)
+        places = tl.load(places_ptr + offsets)
+        mask = places < count
+        tl.store(out_ptr + offsets, tl.load(x_ptr + places, mask=mask, other=0.0))
+
+    def test_gather():
+        x = torch.arange(8, dtype=torch.float32, device="npu")
+        places = torch.arange(0, 32000, 1000, dtype=torch.int32, device="npu") // 500
+        out = torch.empty(32, device="npu")
+        gather[(1,)](x, places, out, 8, BLOCK=32)
+        assert torch.equal(out, torch.where(places < 8, x[places.clamp(max=7)], 0))
+    """
+    code, said = run_pytest("-q", "-n", "0", folder=write(masked))
+    assert code == 0 and "HazardWarning: gather on the grid (1, 1, 1): outside: " in said, said
+
+
 def test_the_report_as_a_page(write):
     folder = write(GOOD, HAZARD)
     run_pytest("-q", "-n", "0", "--npu-report", "report.html", folder=folder)

@@ -34,14 +34,6 @@ def _bindings(module: types.ModuleType) -> None:
 
 
 def _platform(module: types.ModuleType) -> None:
-    sizes = {
-        "UB_SIZE": UB_BYTES,
-        "L1_SIZE": L1_BYTES,
-        "L0A_SIZE": L0_BYTES,
-        "L0B_SIZE": L0_BYTES,
-        "L0C_SIZE": L0C_BYTES,
-    }
-
     def get_soc_spec(name: str) -> int | str:
         properties = torch.npu.get_device_properties()
         known = {

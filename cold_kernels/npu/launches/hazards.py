@@ -3,7 +3,7 @@
 import warnings
 
 from ...ascend.errors import AscendError
-from ...ascend.simulator.hazards.hazard import ERROR
+from ...ascend.simulator.hazards.hazard import ERROR, WARNING
 from ..session import Launch
 
 
@@ -16,15 +16,18 @@ class HazardWarning(UserWarning):
 
 
 def judge(launch: Launch, way: str) -> None:
-    """Raise, warn, or pass over the hazards of a launch that has run.
+    """Raise, warn, or pass over the hazards of a launch that has run. Those that are warnings by themselves only warn.
 
     Raises:
-        HazardFound: there are some that may make a result wrong, and ``way`` is ``error``.
+        HazardFound: there are others, and ``way`` is ``error``.
     """
-    found = launch.simulation.hazards
-    if not found or way == "off":
+    if way == "off":
         return
-    text = f"{launch.program.name} on the grid {launch.grid}: " + "\n  ".join(map(str, found))
-    if way == "error" and any(hazard.severity == ERROR for hazard in found):
-        raise HazardFound(text)
-    warnings.warn(text, HazardWarning, stacklevel=6)
+    for severity in (WARNING, ERROR):
+        found = [hazard for hazard in launch.simulation.hazards or () if hazard.severity == severity]
+        if not found:
+            continue
+        text = f"{launch.program.name} on the grid {launch.grid}: " + "\n  ".join(map(str, found))
+        if way == "error" and severity == ERROR:
+            raise HazardFound(text)
+        warnings.warn(text, HazardWarning, stacklevel=6)
