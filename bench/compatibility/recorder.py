@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import time
 from collections import defaultdict
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 KEPT = 1500
 """Characters of a message."""
@@ -72,10 +72,13 @@ def pytest_runtest_call(item: pytest.Item):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item):
-    """Take the time of a test."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None):
+    """Take the time of a test; a default device that a file's tests have set ends with the file."""
     item.started = time.perf_counter()
-    return (yield)
+    done = yield
+    if nextitem is not None and nextitem.path != item.path:
+        torch.set_default_device(None)
+    return done
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -110,9 +113,17 @@ _to: list[Path] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note where to; of the workers of pytest-xdist the first one alone speaks of what all of them collect."""
-    if config.option.record_to and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+    """Note where to; pytest-xdist tells its controller what its workers could not collect."""
+    if config.option.record_to and not hasattr(config, "workerinput"):
         _to[:] = [config.option.record_to]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched) -> None:
+    """Write which test took a process of pytest-xdist with it."""
+    function = crashitem.partition("[")[0]
+    row = {"test": crashitem, "function": function, "when": "call", "outcome": "failed", "expected_to_fail": False}
+    append(_to[0], {**row, "seconds": 0.0, "errors": ["Crash: the process that ran the test died"]})
 
 
 def errors(error: BaseException | None) -> list[str]:

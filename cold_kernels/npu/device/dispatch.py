@@ -128,7 +128,7 @@ def _view(cpu: torch.Tensor, tensors: list[torch.Tensor]) -> torch.Tensor:
 
 def strided(tensor: torch.Tensor, size, stride, offset=None) -> torch.Tensor:
     """`torch.as_strided` of a tensor of the device, which shares its storage."""
-    made = torch.ops.aten.alias.default(tensor)
+    made = tensor.data  # on the same storage without an operator, which others may have replaced
     return torch.ops.aten.as_strided_.default(made, size, stride, tensor.storage_offset() if offset is None else offset)
 
 

@@ -40,7 +40,7 @@ def _relabelled(tensor: torch.Tensor, kind: int) -> torch.Tensor:
 def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     """A CPU tensor, without a gradient, on the memory of a tensor of the device."""
     with torch.no_grad():
-        return _relabelled(tensor.detach(), CPU)
+        return _relabelled(tensor.data, CPU)
 
 
 def on_npu(tensor: torch.Tensor) -> torch.Tensor:
@@ -93,8 +93,8 @@ def whole_on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     if not storage.nbytes():
         return on_cpu(tensor)
     with torch.no_grad():
-        everything = torch.ops.aten.alias.default(tensor.data).as_strided_((0,), (1,), 0).view(torch.uint8)
+        everything = tensor.data.as_strided_((0,), (1,), 0).view(torch.uint8)
         everything.as_strided_((storage.nbytes(),), (1,), 0)
         memory = _relabelled(everything, CPU).untyped_storage()
-        empty = torch.empty(0, dtype=tensor.dtype, device="cpu")
+        empty = torch.empty(0, dtype=tensor.dtype)
         return empty.set_(memory, tensor.storage_offset(), tensor.shape, tensor.stride())

@@ -45,7 +45,8 @@ class SimulatedLauncher:
             enter_hook(launch_metadata)
         grid = tuple(int(size) for size in (x, y, z))
         if 0 not in grid:
-            self._run(hivm, grid, args)
+            with torch.device("cpu"):  # else the default device is what the simulator's own tensors are made on
+                self._run(hivm, grid, args)
         if exit_hook is not None:
             exit_hook(launch_metadata)
 
