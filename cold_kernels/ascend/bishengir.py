@@ -37,6 +37,8 @@ _GENERIC_FLAGS = [
     "--mlir-print-debuginfo",
 ]
 _DUMP = "// -----// IR Dump Before "
+_UNIT_FLAG = re.compile(r"unit_flag\[(\[[^\]]*\])(?:, ([^\]]*))?\]")
+"""How the last dump has unit flags of a fixpipe: in words of an older release, which bishengir-opt does not read."""
 _CLOSED_BACK_END = "External hivmc run fails"
 _RETRY = "retrying compilation"
 _ERROR = re.compile(r"^(?:loc\(.*\): |\S+:\d+:\d+: )?error: .*", re.MULTILINE)
@@ -83,13 +85,13 @@ class Compiler:
         raise CompilationFailed("hivm", errors or [said.strip()[-2000:] or describe_exit(code)], self.kernel)
 
     def _generic(self, dump: str, folder: Path) -> str:
-        (folder / "dump.mlir").write_text(dump, encoding="utf-8")
+        (folder / "dump.mlir").write_text(_UNIT_FLAG.sub(_unit_flag, dump), encoding="utf-8")
         command = [self.toolchain.bishengir_opt, "dump.mlir", *_GENERIC_FLAGS]
         code, printed, said = self._run("generic", command, folder)
         if code != 0 or not printed:
             raise CompilationFailed("generic", _errors(said) or [said.strip()[-2000:]], self.kernel)
-        # What had no location of its own got its place in the dump.
-        return re.sub(r'loc\("dump\.mlir":\d+:\d+\)', "loc(unknown)", printed)
+        # What had no location of its own got its place in one of the two files.
+        return re.sub(r'loc\("(?:dump|[^"]*/cold-kernels-[^"/]*/kernel)\.mlir":\d+:\d+\)', "loc(unknown)", printed)
 
     def _run(self, stage: str, command: list, folder: Path) -> tuple[int, str, str]:
         # An empty PATH: with CANN installed, hivmc would run, and its version would change the module. The tool leaves
@@ -125,6 +127,11 @@ class Compiler:
 def driver_flags(chip: str, options: CompileOptions) -> list[str]:
     """What triton-ascend's driver passes to bishengir-compile on such a device."""
     return [f"--target={chip}", *options.flags(), *_DRIVER_FLAGS]
+
+
+def _unit_flag(found: re.Match) -> str:
+    modes, conditions = found.groups()
+    return f"unit_flag_mode({modes})" + (f" unit_flag_cond({conditions})" if conditions else "")
 
 
 def _errors(said: str) -> list[str]:

@@ -259,3 +259,21 @@ def test_the_page_shows_what_is_printed(capsys, monkeypatch):
     assert main(shlex.split(command.replace("\\\n", ""))) == 3
     said = capsys.readouterr()
     assert shown == f"findings: {said.out.partition('findings: ')[2]}{said.err}"
+
+
+MATRICES = "a_ptr=*fp16[64,64] b_ptr=*fp16[64,64] c_ptr=*{}[64,64] N=64"
+
+
+@compiled
+def test_an_operand_that_a_vector_core_turns(capsys):
+    both = found(capsys, "turned", MATRICES.format("fp32"))
+    (one,) = [finding for finding in both if finding["code"] == "turned-operand"]
+    assert one["text"] == "b = tl.load(b_ptr + p * N + o)" and one["share"] > 0.5 and "tl.trans" in one["help"]
+
+
+@compiled
+def test_a_cube_core_that_waits_for_its_vector_cores(capsys):
+    several = found(capsys, "between_products", MATRICES.format("fp16") + " TIMES=4")
+    (one,) = [finding for finding in several if finding["code"] == "waiting-cube"]
+    assert one["share"] > 0.05 and "waits" in one["reason"] and one["file"].endswith("finding_kernels.py")
+    assert not any(finding["code"] == "turned-operand" for finding in several)

@@ -9,6 +9,8 @@ from ..simulator.profile.buffers import Buffer, buffers
 from ..simulator.profile.profile import Profile, profile
 from ..simulator.timing.cores import Simulation
 
+CORES = {("AIV",): "vector cores", ("AIC",): "cube cores"}
+
 
 @dataclass(frozen=True)
 class ProfiledLaunch:
@@ -39,6 +41,13 @@ class ProfiledLaunch:
         return profile(self.simulation)
 
     def buffers(self, found: Profile, number: int) -> tuple[Buffer, ...]:
-        """The unified buffer's map of a program of a core, from its profile."""
-        cores = self.simulation.chip.vector_cores
-        return buffers(self.program, self.arguments, self.grid, cores, found, number)
+        """The unified buffer's map of a program of a vector core that is in no group, from its profile."""
+        if self.simulation.execution.kinds != ("AIV",):
+            return ()
+        return buffers(self.program, self.arguments, self.grid, self.simulation.places, found, number)
+
+    @property
+    def cores(self) -> str:
+        """What its programs run on, in words."""
+        kinds = self.simulation.execution.kinds
+        return CORES[kinds] if kinds in CORES else "groups of a cube core and two vector cores"

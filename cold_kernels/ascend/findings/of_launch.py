@@ -10,8 +10,12 @@ from .masked_branches import masked_branches
 from .place import place, source
 from .scalar_fallback import scalar_fallback
 from .short_copies import short_copies
+from .turned_operand import turned_operand
+from .waiting_cube import waiting_cube
 
-OF_A_LAUNCH = (scalar_fallback, short_copies, grid_beyond_cores, masked_branches, exposed_latency)
+OF_A_LAUNCH = (
+    scalar_fallback, short_copies, grid_beyond_cores, masked_branches, exposed_latency, turned_operand, waiting_cube
+)  # fmt: skip
 
 
 def of_launch(launch: ProfiledLaunch) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.simulator import OutOfBounds, find_hazards
+from cold_kernels.ascend.simulator.dialects.multiply import to_hf32
 from cold_kernels.ascend.simulator.trace.events import Issue
 from tests.ascend.simulator.programs import buffer, constants, hand_written, tensor
 
@@ -54,7 +56,7 @@ def to_l1(name, source, source_kind, kind):
 def product(m, n, k, element, *, turned=("", ""), init="true", out="f32", fixpipe="", tiles=None, synced=True, times=1):
     """A program that multiplies ``[m, k]`` by ``[k, n]``, or by their transposes, on one core."""
     wide = "i32" if element == "i8" else "f32"
-    shapes = {"a": (k, m) if turned[0] else (m, k), "b": (n, k) if turned[1] else (k, n)}
+    shapes = {"a": (k, m) if turned[0] == "a_transpose" else (m, k), "b": (n, k) if turned[1] else (k, n)}
     kinds = {name: tile(*(tiles or shapes)[name], element) for name in shapes}
     c_kind = out_tile(m, n, wide)
     body, address = "", 0
@@ -162,7 +164,7 @@ def test_a_bias_begins_the_sum():
         (dict(fixpipe="pre_relu = #hivm.fixpipe_pre_relu_mode<LEAKY_RELU>,"), "LEAKY_RELU"),
         (dict(fixpipe="channel_split = true,"), "channels apart"),
         (dict(out="f16"), "f32 to f16 by NO_QUANT"),
-        (dict(turned=("enable_HF32", "")), "enable_HF32"),
+        (dict(turned=("enable_I4", "")), "a product of int4"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -183,7 +185,19 @@ def test_a_buffer_past_the_end_of_l1():
 def test_rows_outside_a_tensor():
     a, b, *_ = operands(32, 32, 32, "f16")
     with pytest.raises(OutOfBounds, match="nd2nz"):
-        simulate(product(32, 32, 32, "f16"), [a[:-1].contiguous(), b, torch.zeros(32, 32)], (1,))
+        simulate(product(32, 32, 32, "f16"), [a[:-1].clone(), b, torch.zeros(32, 32)], (1,))
+
+
+def test_hf32_keeps_ten_bits_of_mantissa():
+    a, b, *_ = operands(32, 32, 32, "f32")
+    c = torch.zeros(32, 32)
+    simulate(product(32, 32, 32, "f32", turned=("enable_HF32", "")), [a, b, c], (1,))
+    assert to_hf32(np.float32([1 + 2**-11, 1 + 3 * 2**-11, -1 - 2**-10, np.inf])).tolist() == [
+        1.0, 1 + 2**-9, -1 - 2**-10, np.inf
+    ]  # fmt: skip
+    narrow = torch.from_numpy(to_hf32(a.numpy())).double() @ torch.from_numpy(to_hf32(b.numpy())).double()
+    assert torch.allclose(c.double(), narrow, atol=1e-5)
+    assert (c - (a @ b)).abs().max() > 1e-4
 
 
 def test_a_multiplication_that_does_not_wait_for_its_loads():

@@ -11,7 +11,7 @@ from cold_kernels.ascend.installation import toolchain_problem
 if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
-from cold_kernels.ascend import UnsupportedProgram, find_hazards, simulate
+from cold_kernels.ascend import CompileOptions, UnsupportedProgram, compile_kernel, find_hazards, simulate
 from cold_kernels.ascend.simulator import Deadlock
 from cold_kernels.ascend.simulator.core.binding import detached
 from cold_kernels.ascend.simulator.core.counters import MOST, Counters
@@ -151,3 +151,23 @@ def test_time_goes_from_core_to_core(epilogue):
     assert run.on(slow).cycles > run.cycles + 4000
     faster = dataclasses.replace(run.chip, cube=run.chip.cube | {"fix_rate": 10_000.0, "multiply_block": 0.01})
     assert run.on(faster).cycles < run.cycles
+
+
+def test_unit_flags_in_place_of_flags(epilogue):
+    plain, args, grid = epilogue
+    options = CompileOptions(unit_flag=True)
+    program = compile_kernel(
+        matmul.matmul_bias_relu, plain.signature, plain.constants, chip=plain.chip, options=options
+    )
+    assert "unit_flag" in program.hivm and "unit_flag" not in plain.hivm
+    both = []
+    for one in (plain, program):
+        own = detached(args)
+        assert simulate(one, own, grid, hazards=True).hazards == ()
+        both.append(own[3])
+    assert torch.equal(*both)
+    flags = "[#hivm.unit_flag<DISABLED>, #hivm.unit_flag<%s>]"
+    alone = program.hivm.replace(flags % "ENABLED_WITH_UPDATE", flags % "DISABLED")
+    assert alone != program.hivm
+    found = find_hazards(dataclasses.replace(program, hivm=alone), args, grid)
+    assert any("waits for the unit flag of byte 0 of M for FIX" in hazard.message for hazard in found)

@@ -178,3 +178,10 @@ def test_torch_compile_runs_what_it_has_traced():
     same(found.detach(), torch.nn.functional.gelu(layer(x)).detach().cpu())
     found.sum().backward()
     assert x.grad.is_npu
+
+
+def test_pinned_memory_is_any_memory():
+    x = torch.ones(3, pin_memory=True).pin_memory()
+    same(torch.empty_like(x, device=DEVICE, pin_memory=True).copy_(x, non_blocking=True), torch.ones(3))
+    assert torch.full((2,), 3, pin_memory=True, dtype=torch.int8).tolist() == [3, 3]
+    torch.accelerator.synchronize()

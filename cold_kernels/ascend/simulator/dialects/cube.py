@@ -3,13 +3,14 @@
 import numpy as np
 
 from ..core.effects import Effects
-from ..core.memory import MemRef
-from ..core.operations import Op, handles
+from ..core.memory import MemRef, OutOfBounds
+from ..core.operations import IN_PARTS, Op, handles, located
 from ..core.regions import region
 from ..core.tiles import matrix, part, place
 from ..trace.cube_costs import fill_work, out_work, to_l1_work
 from ..trace.events import issues
 from .copies import Reads, beyond_lines
+from .unit_flags import WITHOUT_UPDATE, Units, unit_mode
 
 
 def _rows(op: Op, memory: MemRef) -> tuple[int, int]:
@@ -38,10 +39,14 @@ def to_l1(translator, op: Op):
         job = to_l1_work(rows, columns, size, memory.strides[0], beyond_lines(memory, rows, columns))
         core.trace.append(issue(job))
         reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
+        try:
+            values = memory.read() if core.values else memory.check()
+        except OutOfBounds as error:
+            core.stray(op, error)
+            values = core.strays.elements(memory) if core.values else None
         if core.values:
-            place(written, memory.array())
+            place(written, values)
         else:
-            memory.check()
             written.check()
 
     return step
@@ -91,7 +96,7 @@ QUANTIZED = {
 @handles("hivm.hir.fixpipe")
 def out(translator, op: Op):
     """A tile of L0C to rows of global memory, rounded to nearest on its way, and below 0 to 0 where it says so."""
-    (source,), (target,), scale, _ = _segments(op)
+    (source,), (target,), conditions, scale = op.groups()
     mode, relu = op.word("pre_quant", "NO_QUANT"), op.word("pre_relu", "NO_RELU")
     if op.word("dma_mode") != "nz2nd" or op.number("channel_split") or op.word("dual_dst_mode", "NO_DUAL") != "NO_DUAL":
         raise op.unsupported(f"the layout {op.word('dma_mode')}, or channels apart,")
@@ -102,16 +107,18 @@ def out(translator, op: Op):
         raise op.unsupported(f"{kinds[0]} to {kinds[1]} by {mode}")
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core, issue = translator.core, issues(op)
+    unit = unit_mode(translator, op, conditions)
+    units = Units(op, core, translator.observed(op, None, lambda env: core.trace.append(env[0])))
 
-    def step(env: list) -> None:
+    def copy(env: list) -> None:
         tile, memory = env[source_slot], env[target_slot]
         rows, columns = _rows(op, memory)
-        if not memory.size:
-            return
         read = part(tile, (0, rows), (0, columns))
         job = out_work(rows, columns, memory.dtype.itemsize)
         core.trace.append(issue(job))
         core.bytes_written += job.global_bytes
+        if core.before is not None:
+            core.before.keep(memory)
         if core.values:
             values = matrix(read)[:, :columns]
             memory.array()[...] = np.maximum(values, 0) if relu == "NORMAL_RELU" else values
@@ -119,13 +126,22 @@ def out(translator, op: Op):
             memory.check()
             read.check()
 
+    copied = translator.observed(op, out_effects(translator, op), copy)
+
+    def step(env: list) -> None:
+        with located(op):
+            mode = unit(env)
+            if mode == WITHOUT_UPDATE:
+                raise op.unsupported("a unit flag that is looked at and left")
+            if mode:
+                units.before_way_out(env[source_slot].address)
+            if env[target_slot].size:
+                copied(env)
+
     return step
 
 
-def _segments(op: Op) -> tuple:
-    """Source, target, scale and unit-flag conditions: the scale is the last operand, the conditions stand before it."""
-    source, target, conditions, scale = op.groups()
-    return source, target, scale, conditions
+IN_PARTS.add(out)
 
 
 def out_effects(translator, op: Op):
@@ -134,8 +150,6 @@ def out_effects(translator, op: Op):
 
     def at(env: list) -> Effects:
         tile, memory = env[source], env[target]
-        if not memory.size:
-            return Effects((), ())
         return Effects((region(part(tile, (0, memory.shape[0]), (0, memory.shape[1]))),), (region(memory),))
 
     return at

@@ -20,6 +20,7 @@ from ..trace.cube_costs import multiply_work, to_l0_work
 from ..trace.events import Barrier, FlagId, SetFlag, WaitFlag, issues
 from ..trace.work import LOAD, LOAD_L0, MULTIPLY
 from .memref import dense
+from .unit_flags import WITH_UPDATE, Units, unit_mode
 
 TYPES = {("f16", "f32"), ("bf16", "f32"), ("f32", "f32"), ("i8", "i32")}
 """Of the operands and of C: what the library has."""
@@ -94,21 +95,20 @@ class Multiplication:
         kinds = type_name(a[0]), type_name(c[0])
         if kinds not in TYPES or type_name(b[0]) != kinds[0]:
             raise op.unsupported(f"{kinds[0]} times {type_name(b[0])} into {kinds[1]}")
-        if conditions or op.attribute("unit_flag_mode") is not None:
-            raise op.unsupported("synchronisation by unit flags")
-        for name in ("enable_HF32", "enable_I4"):
-            if op.attribute(name) is not None:
-                raise op.unsupported(name)
+        if op.attribute("enable_I4") is not None:
+            raise op.unsupported("a product of int4")
         self.op, self.core = op, translator.core
         self.slots = [translator.slot(value) for value in (a[0], b[0], init[0], m[0], k[0], n[0], c[0])]
         self.sync = [translator.slot(value) for value in sync]
         self.by_operand = [OperandOp(op.raw, OPERANDS + number) for number in range(len(sync))]
         self.bias = translator.slot(bias[0]) if bias else None
         self.transposed = op.attribute("a_transpose") is not None, op.attribute("b_transpose") is not None
+        self.narrow = op.attribute("enable_HF32") is not None
         self.wide = ELEMENT_TYPES[kinds[1]]
         self.issue = issues(op)
         self._halves: dict[tuple, MemRef] = {}
         self._flag = translator.observed(op, None, lambda env: self.core.trace.append(env[0]))
+        self.unit, self.units = unit_mode(translator, op, conditions), Units(op, self.core, self._flag)
         self._load = translator.observed(op, _load_effects, self._loaded)
         self._multiply = translator.observed(op, _multiply_effects, self._multiplied)
 
@@ -134,7 +134,7 @@ class Multiplication:
         events = [number if event == NO_EVENT else event for number, event in enumerate(given)]
         for number in own:
             self._set(MULTIPLY, LOAD_L0, events[number])
-        count = math.ceil(k / depth)
+        count, unit = math.ceil(k / depth), self.unit(env)
         for number in range(count):
             first, last = number * depth, min(k, (number + 1) * depth)
             half = (number + count * max(0, sync.turn)) % 2 if halves else 0
@@ -164,9 +164,13 @@ class Multiplication:
             whole = part(c, (0, rows), (0, min(columns, columns_of(c))))
             small = rows // BLOCK_ROWS * n // BLOCK_ROWS < SMALL
             beyond = self._beyond(c, columns)
+            if unit and not number:
+                self.units.before_product(c.address)
             self._multiply([*loaded, whole, begins, last - first, bias if begins else None, beyond])
             if small:
                 self._flag([Barrier(MULTIPLY, self.op)])
+            if unit == WITH_UPDATE and ends:
+                self.units.after_product(c.address)
             self._set(MULTIPLY, LOAD_L0, events[half])
         for number in own:
             self._wait(MULTIPLY, LOAD_L0, events[number])
@@ -246,6 +250,8 @@ class Multiplication:
         left, right = (
             values.T if turned else values for values, turned in zip(map(matrix, (a, b)), self.transposed, strict=True)
         )
+        if self.narrow:
+            left, right = map(to_hf32, (left, right))
         exact = np.float64 if self.wide == np.int32 else np.float32  # int8: products and sums are whole below 2**53
         product = left[:, :depth].astype(exact) @ right[:depth].astype(exact)
         shape = c.shape[1], c.shape[0] * c.shape[2]
@@ -259,6 +265,19 @@ class Multiplication:
         place(c, total.astype(self.wide))
         if beyond is not None:
             beyond.of(c.allocation.data)[...] = POISON
+
+
+def to_hf32(values: np.ndarray) -> np.ndarray:
+    """fp32 rounded to the 10 bits of mantissa that HF32 keeps, to nearest, ties to even.
+
+    AscendC, SetHF32TransMode, has the rounding; how many bits are kept is vllm-ascend's
+    (tests/e2e/nightly/single_node/ops/singlecard_ops/test_npu_hc_pre.py).
+    """
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    dropped = 13
+    half = np.uint32((1 << (dropped - 1)) - 1) + ((bits >> np.uint32(dropped)) & np.uint32(1))
+    rounded = ((bits + half) >> np.uint32(dropped)) << np.uint32(dropped)
+    return np.where(np.isfinite(values), rounded.view(np.float32), values)
 
 
 def _extended(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

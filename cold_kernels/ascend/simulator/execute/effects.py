@@ -9,7 +9,7 @@ from ..core.memory import BLOCK, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
-from ..dialects.cube import out_effects, to_l1_effects
+from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
 from ..dialects.ordering import filled_up
@@ -145,7 +145,6 @@ SPECIAL = {
     "hivm.hir.load": _load,
     "hivm.hir.store": _store,
     "hivm.hir.nd2nz": to_l1_effects,
-    "hivm.hir.fixpipe": out_effects,
     "hivm.hir.vcmp": _compare,
     "hivm.hir.vgather": _gather,
     "hivm.hir.varange": _arange,

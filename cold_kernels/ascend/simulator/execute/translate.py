@@ -61,6 +61,8 @@ class Core:
         self.group: Group | None = None
         self.number = 0
         """Which core of its group it is."""
+        self.units: dict[int, str] = {}
+        """Tiles of L0C by address: the pipe that has done with each last, where unit flags order them."""
 
     def begin(self, blocks: int, values: bool, stray: int = STRAY) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs. Reads outside of every
@@ -80,6 +82,7 @@ class Core:
         self.block = block
         self.trace = []
         self.lines, self.tensors, self.under_way = set(), set(), False
+        self.units = {}
         if self.values:
             for memory in self.memories.values():
                 memory.fill(POISON)

@@ -49,6 +49,11 @@ class Simulation:
         return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip, self.hazards)
 
     @property
+    def places(self) -> int:
+        """How many programs the chip runs at once."""
+        return places(self.execution.kinds, self.chip)
+
+    @property
     def bound(self) -> str:
         """The busiest pipe of the core that finishes last."""
         return max(self.pipes, key=lambda pipe: self.pipes[pipe])
@@ -70,6 +75,11 @@ class Run(NamedTuple):
     @property
     def end(self) -> float:
         return self.start + self.timeline.cycles
+
+
+def places(kinds: tuple[str, ...], chip: Chip) -> int:
+    """How many programs that run on cores of these kinds a chip runs at once."""
+    return chip.vector_cores if kinds == ("AIV",) else chip.cube_cores
 
 
 def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
@@ -116,13 +126,13 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
         return Run(trace, costs(sharers), spent(trace, sharers))
 
     waits = [any(isinstance(event, Lock | Meet) for event in trace) for trace in execution.traces]
-    places = chip.vector_cores if kinds == ("AIV",) else chip.cube_cores
-    count = min(places, len(execution.programs))
+    width = places(kinds, chip)
+    count = min(width, len(execution.programs))
     cores: list[list[Run]] = [[] for _ in range(count)]
     free = [(-math.inf, core) for core in range(count)]
     start = -interval
-    for first in range(0, len(execution.programs), places):
-        wave = execution.programs[first : first + places]
+    for first in range(0, len(execution.programs), width):
+        wave = execution.programs[first : first + width]
         sharers = _sharers([execution.moved[trace] for trace in wave], max(largest[trace] for trace in wave))
         if sharers > 1 and len(kinds) == 1 and not any(waits[trace] for trace in wave):
             sharers = _at_once(max(wave, key=lambda trace: execution.moved[trace]), sharers, interval, alone)

@@ -16,6 +16,10 @@ ALL = "ALL"
 """In a pipe's place: a barrier of all pipes."""
 
 
+UNIT = 1 << 20
+"""From here on the number of an event is that of a unit flag, after it the byte of L0C."""
+
+
 class FlagId(NamedTuple):
     """Which flag of a core: the pipe that sets it, the one that waits for it, and the number of the event."""
 
@@ -24,7 +28,8 @@ class FlagId(NamedTuple):
     event: int
 
     def __str__(self) -> str:
-        return f"event {self.event} of {self.source} for {self.waiting}"
+        event = f"event {self.event}" if self.event < UNIT else f"the unit flag of byte {self.event - UNIT}"
+        return f"{event} of {self.source} for {self.waiting}"
 
 
 @dataclass(frozen=True, slots=True)

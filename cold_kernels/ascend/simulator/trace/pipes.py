@@ -27,3 +27,8 @@ def numbers(kinds: tuple[str, ...]) -> tuple[dict[str, int], ...]:
         found.append({pipe: first + place for place, pipe in enumerate(pipes_of(kind))})
         first += len(found[-1])
     return tuple(found)
+
+
+def is_pipe(label: str, pipe: str) -> bool:
+    """Whether what `labels` calls so is such a pipe, of any core."""
+    return label.rpartition(" ")[2] == pipe
