@@ -9,10 +9,12 @@ from cold_kernels.ascend.simulator.core.binding import detached
 from tests.ascend.simulator.kernels import build
 from tests.gallery import (
     argmax,
+    atomics,
     cross_entropy,
     elementwise,
     embedding,
     normalization,
+    pointers,
     quantization,
     reduction,
     rotary,
@@ -21,7 +23,8 @@ from tests.gallery import (
 )
 
 MODULES = (
-    argmax, cross_entropy, elementwise, embedding, normalization, quantization, reduction, rotary, sampling, softmax
+    argmax, atomics, cross_entropy, elementwise, embedding, normalization, pointers, quantization, reduction, rotary,
+    sampling, softmax,
 )  # fmt: skip
 CASES = {
     f"{module.__name__.split('.')[-1]}/{name}": make for module in MODULES for name, make in module.EXAMPLES.items()

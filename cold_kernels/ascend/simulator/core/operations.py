@@ -19,7 +19,18 @@ UNKNOWN_PLACE = "unknown place"
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
 
-FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
+REFUSED = {"llvm.inline_asm": "inline assembly"}
+"""Operation name -> what it is, of some that nobody can simulate."""
+
+FREE = (
+    "arith.constant",
+    "arith.index_cast",
+    "arith.extsi",
+    "arith.extui",
+    "arith.trunci",
+    "hivm.hir.pointer_cast",
+    "llvm.intr.assume",
+)
 """Operations that leave no instruction of their own behind."""
 
 

@@ -7,7 +7,8 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
 from ..core.addresses import GlobalMemory
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, Op, divides, located, placed
+from ..core.operations import FREE, HANDLERS, REFUSED, Op, divides, located, placed
 from ..core.strays import STRAY, Before, Strays
 from ..trace.events import Event, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
+from .straight import FEWEST, Pure, straight
 
 Closure = Callable[[list], None]
 OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
@@ -138,7 +140,7 @@ class Translator:
         self.known[value] = constant
         self.template[self.slot(value)] = constant
 
-    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Closure | None:
+    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Pure | None:
         """The step that applies ``function`` to the operands, or None if it could be applied already.
 
         A function for several results returns a tuple. ``text`` is for `scalar_loops.Writer`, which says what it is.
@@ -170,7 +172,7 @@ class Translator:
             def step(env: list) -> None:
                 env[result] = function(*(env[slot] for slot in slots))
 
-        return step
+        return Pure(op, function, text, step)
 
     def fold(self, op: Op, function: Callable[..., Any]) -> bool:
         """Apply ``function`` now if every operand is known."""
@@ -183,13 +185,13 @@ class Translator:
 
     def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Closure:
         """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
-        steps: list[Closure] = []
+        steps: list[Closure | Pure] = []
         pending = Counter({owner: overhead} if overhead else {})
         for raw in block.ops:
             op = Op(raw)
             handler = HANDLERS.get(op.name)
             if handler is None:
-                raise op.unsupported("this operation")
+                raise op.unsupported(REFUSED.get(op.name, "this operation"))
             with located(op):
                 step = handler(self, op)
             if step is None:
@@ -205,7 +207,16 @@ class Translator:
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
-        return _sequence(steps)
+        return _sequence(list(self._joined(steps)))
+
+    def _joined(self, steps: list[Closure | Pure]) -> Iterator[Closure]:
+        """The steps, with those that are functions of their operands and follow each other as one."""
+        for joins, group in groupby(steps, lambda step: isinstance(step, Pure)):
+            together = list(group)
+            if joins and len(together) >= FEWEST:
+                yield straight(together, self.slot, self.known)
+            else:
+                yield from (step.step if joins else step for step in together)
 
     def _observable(self, op: Op, step: Closure) -> Closure:
         """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
@@ -233,6 +244,9 @@ class Translator:
 
 
 def _sequence(steps: list[Closure]) -> Closure:
+    if len(steps) == 1:
+        return steps[0]
+
     def run(env: list) -> None:
         for step in steps:
             step(env)
