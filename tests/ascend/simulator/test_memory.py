@@ -162,5 +162,9 @@ def test_operands_in_one_place(memory):
     assert _overwritten(half, whole)
     assert _overwritten(whole, view(memory, (16,), (1,), F32, offset=1))
     assert not _overwritten(whole, view(memory, (16,), (1,), F32, offset=16))
+    apart, dense = view(memory, (2, 8), (16, 1), F32), view(memory, (2, 8), (8, 1), F32)
+    assert not _overwritten(apart, dense)  # the second row goes where nothing is read
+    assert _overwritten(dense, view(memory, (2, 8), (8, 1), F32, offset=8))
+    assert _overwritten(view(memory, (3, 8), (16, 1), F32), view(memory, (3, 8), (8, 1), F32))
     left, right = (view(memory, (4, 8), (16, 1), F32, offset=column) for column in (0, 8))
     assert not _overwritten(left, right)
