@@ -31,5 +31,13 @@ def transposed_part(x_ptr, y_ptr, rows, M: tl.constexpr, N: tl.constexpr):
     tl.store(y_ptr + at, x, mask=(at < rows))
 
 
+@triton.jit
+def printed(x_ptr, y_ptr, N: tl.constexpr):
+    o_n = tl.arange(0, N)
+    x = tl.load(x_ptr + o_n) + 1
+    tl.device_print("x", x)
+    tl.store(y_ptr + o_n, x)
+
+
 def numbers(*shape: int) -> torch.Tensor:
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)

@@ -1,5 +1,6 @@
 """Reads outside of every tensor: an error where something depends on them, else a warning."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,8 +16,6 @@ from cold_kernels.ascend.simulator.core.strays import PAGE, Before
 from tests.ascend.simulator import kernels
 from tests.ascend.simulator.kernels import build
 from tests.gallery import masks
-
-import numpy as np  # isort: skip
 
 
 def part():
@@ -87,6 +86,17 @@ def test_writing_outside_is_an_error():
     args = [torch.randn(64), torch.tensor([64] * 64), torch.zeros(64)]
     with pytest.raises(OutOfBounds, match="which has 64"):
         simulate(build(kernels.gather, args, N=64), args, (1,))
+
+
+def test_a_print_reads_what_is_done():
+    args = [torch.arange(64.0), torch.zeros(64)]
+    assert find_hazards(build(masks.printed, args, N=64), args, (1,)) == ()
+
+
+def test_a_part_of_columns():
+    x, y = masks.numbers(4, 32), torch.zeros(4, 32)
+    simulate(build(masks.transposed_part, [x, y, 128], M=4, N=32), [x, y, 128], (1,))
+    assert torch.equal(y, x)
 
 
 def test_what_was_written_goes_back():

@@ -7,6 +7,7 @@ unit where they are not.
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,11 +26,15 @@ LINE = 512
 """Bytes of a line of the second-level cache: what global memory is asked for."""
 
 
-def transfer(pipe: str, memory: MemRef, buffer: MemRef) -> Work:
+def _layout(buffer: MemRef) -> tuple[int, int, bool]:
+    """Rows, columns, and whether the copy engine can place them."""
+    return (*buffer.rows(), _whole_blocks(buffer))
+
+
+def transfer(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = _layout) -> Work:
     """The work of a copy between ``memory`` (global) and ``buffer`` (local)."""
-    rows, columns = buffer.rows()
+    rows, columns, placeable = layout(buffer)
     contiguous = columns == 1 or memory.strides[-1:] in ((), (1,))
-    placeable = _whole_blocks(buffer)
     if not contiguous and buffer.strides[-1] == 1:  # only a store of one row takes a burst for each element
         placeable = pipe == STORE and rows == 1
     beyond = _beyond_lines(memory, rows, columns) if contiguous else 0
@@ -126,13 +131,14 @@ def load(translator, op: Op):
     reads = _Reads(core)
     issue = issues(op)
     right = kept(lambda buffer: _padding(buffer, 0, True))
+    layout = kept(_layout)
 
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
         _same_shape(op, memory, buffer)
         if not buffer.size:
             return
-        job = transfer(LOAD, memory, buffer)
+        job = transfer(LOAD, memory, buffer, layout)
         core.trace.append(issue(job))
         reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
         try:
@@ -203,13 +209,14 @@ def store(translator, op: Op):
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core = translator.core
     issue = issues(op)
+    layout = kept(_layout)
 
     def step(env: list) -> None:
         buffer, memory = env[source_slot], env[target_slot]
         _same_shape(op, buffer, memory)
         if not buffer.size:
             return
-        job = transfer(STORE, memory, buffer)
+        job = transfer(STORE, memory, buffer, layout)
         core.trace.append(issue(job))
         core.bytes_written += job.global_bytes
         if not core.values:

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from xdsl.ir import Block, SSAValue
@@ -32,6 +32,14 @@ CACHE_LINE = 64
 """Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
 POISON = 0xFF
 """Byte that fills the unified buffer before a program runs: NaN in every float type."""
+
+
+class Watched(NamedTuple):
+    """A step that leaves events, with its operation and what that touches; neither of what only computes."""
+
+    op: Op | None
+    touches: Callable[[list], Effects] | None
+    step: Closure
 
 
 class Core:
@@ -117,7 +125,7 @@ class Translator:
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]
-        self.body = self._observable(function, self.block(block))
+        self.body = _sequence(self.core, [Watched(function, None, self.block(block))])
 
     def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
@@ -185,7 +193,7 @@ class Translator:
 
     def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Closure:
         """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
-        steps: list[Closure | Pure] = []
+        steps: list[Closure | Pure | Watched] = []
         pending = Counter({owner: overhead} if overhead else {})
         for raw in block.ops:
             op = Op(raw)
@@ -200,16 +208,16 @@ class Translator:
                 if pending:
                     steps.append(self._scalar_work(pending))
                     pending = Counter()
-                steps.append(self._observable(op, step))
+                steps.append(Watched(op, effects(self, op), step))
             else:
                 if op.name not in FREE:
                     pending[op] += 1
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
-        return _sequence(list(self._joined(steps)))
+        return _sequence(self.core, list(self._joined(steps)))
 
-    def _joined(self, steps: list[Closure | Pure]) -> Iterator[Closure]:
+    def _joined(self, steps: list[Closure | Pure | Watched]) -> Iterator[Closure | Watched]:
         """The steps, with those that are functions of their operands and follow each other as one."""
         for joins, group in groupby(steps, lambda step: isinstance(step, Pure)):
             together = list(group)
@@ -217,21 +225,6 @@ class Translator:
                 yield straight(together, self.slot, self.known)
             else:
                 yield from (step.step if joins else step for step in together)
-
-    def _observable(self, op: Op, step: Closure) -> Closure:
-        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
-        core, touches = self.core, effects(self, op)
-
-        def run(env: list) -> None:
-            try:
-                if core.observe is None:
-                    step(env)
-                else:
-                    core.observe(op, touches, step, env)
-            except Exception as error:
-                raise placed(error, op)
-
-        return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
         divisions = sum(count for op, count in operations.items() if divides(op, self.known))
@@ -243,12 +236,25 @@ class Translator:
         return step
 
 
-def _sequence(steps: list[Closure]) -> Closure:
-    if len(steps) == 1:
-        return steps[0]
+def _sequence(core: Core, steps: list[Closure | Watched]) -> Closure:
+    """One step for several: errors are placed, and whoever observes the core may run the watched ones in our stead."""
+    parts = [step if isinstance(step, Watched) else Watched(None, None, step) for step in steps]
 
     def run(env: list) -> None:
-        for step in steps:
-            step(env)
+        op, observe = None, core.observe
+        try:
+            if observe is None:
+                for op, _, step in parts:
+                    step(env)
+            else:
+                for op, touches, step in parts:
+                    if op is None:
+                        step(env)
+                    else:
+                        observe(op, touches, step, env)
+        except Exception as error:
+            if op is None:
+                raise
+            raise placed(error, op)
 
     return run

@@ -14,9 +14,10 @@ class Undo:
         self._before: list[tuple[np.ndarray, np.ndarray]] = []
 
     def keep(self, written: Iterable[Region]) -> None:
-        """Copy the global ones of these regions, which are about to be written."""
+        """Copy the global ones of these regions, which are about to be written; what lies outside is an error then."""
         for region in written:
-            if not region.allocation.local:
+            inside = region.start >= 0 and region.end <= len(region.allocation.data)
+            if inside and not region.allocation.local:
                 place = region.of(region.allocation.data)
                 self._before.append((place, place.copy()))
 
