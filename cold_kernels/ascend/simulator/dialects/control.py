@@ -1,6 +1,7 @@
 """Loops and branches."""
 
 from ..core.operations import Op, handles
+from .row_loops import all_at_once
 from .scalar_loops import LOOP_OVERHEAD, MAX_ITERATIONS, endless, is_scalar, steps, written
 
 
@@ -11,7 +12,8 @@ def _assign(env: list, slots: list[int], values: list) -> None:
 
 @handles("scf.for")
 def loop(translator, op: Op):
-    """Bounds and carried values as the data say; loops of scalar work alone run as one Python function."""
+    """Bounds and carried values as the data say; loops of scalar work alone, or of loads of rows, run as one Python
+    function."""
     if is_scalar(op):
         return written(translator, op)
     lower, upper, step_size = (translator.slot(operand) for operand in op.operands[:3])
@@ -31,7 +33,7 @@ def loop(translator, op: Op):
             values = [env[slot] for slot in yielded]
         _assign(env, results, values)
 
-    return step
+    return all_at_once(translator, op, body, step)
 
 
 @handles("scf.while")

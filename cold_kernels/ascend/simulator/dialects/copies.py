@@ -133,14 +133,22 @@ def load(translator, op: Op):
     right = kept(lambda buffer: _padding(buffer, 0, True))
     layout = kept(_layout)
 
+    def priced(memory: MemRef, buffer: MemRef) -> Issue:
+        return issue(transfer(LOAD, memory, buffer, layout))
+
+    def noted(memory: MemRef, event: Issue) -> None:
+        reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), event.work.global_bytes)
+
+    translator.loads[op.raw] = priced, noted
+
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
         _same_shape(op, memory, buffer)
         if not buffer.size:
             return
-        job = transfer(LOAD, memory, buffer, layout)
-        core.trace.append(issue(job))
-        reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
+        event = priced(memory, buffer)
+        core.trace.append(event)
+        noted(memory, event)
         try:
             values = memory.read() if core.values else memory.check()
         except OutOfBounds as error:
@@ -151,8 +159,9 @@ def load(translator, op: Op):
             return
         buffer.write(values)
         value, before = env[pad_slot] if pad else 0, env[left_slot] if left else 0
-        if before or job.blocks:
-            _pad(buffer, value, before, right=not job.blocks)
+        blocks = event.work.blocks
+        if before or blocks:
+            _pad(buffer, value, before, right=not blocks)
         else:
             for place in right(buffer):
                 place[...] = value

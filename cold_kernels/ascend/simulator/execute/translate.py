@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
@@ -20,7 +20,7 @@ from ..core.addresses import GlobalMemory
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, REFUSED, Op, divides, located, placed
 from ..core.strays import STRAY, Before, Strays
-from ..trace.events import Event, ScalarWork
+from ..trace.events import Event, Issue, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import Effects, effects
 from .straight import FEWEST, Pure, straight
@@ -121,6 +121,8 @@ class Translator:
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
         self.buffers: list[Allocation] = []
+        self.loads: dict[Operation, tuple[Callable[..., Issue], Callable[..., None]]] = {}
+        """Of each load from global memory, what gives its event, and what notes that it was read."""
         self.reads_local = self.writes_global = self.meets = False
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
