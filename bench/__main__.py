@@ -6,6 +6,7 @@ from cold_kernels import command
 
 COMMANDS = {
     "accept": "bench.accept",
+    "compatibility": "bench.compatibility.command",
     "device": "tuner.commands.device",
     "engines": "bench.engines.compare",
     "generation": "bench.timing.generation",

@@ -129,7 +129,8 @@ def test_only_kernels_import_triton_at_the_top():
         nodes = [node for node in TREES[file].body if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes}
         if module.startswith("cold_kernels") and any(str(name).split(".")[0] == "triton" for name in names):
-            assert file.parent.parent == ROOT / "cold_kernels" or file.parent.name == "published", module
+            kernels = file.parent.parent == ROOT / "cold_kernels" or file.parent.name == "published"
+            assert kernels or file.parent == ROOT / "cold_kernels" / "npu" / "launches", module
 
 
 def test_every_folder_is_on_the_page():

@@ -15,8 +15,9 @@ from .installation import Toolchain
 from .options import CompileOptions
 
 # What triton-ascend's driver passes for every Triton kernel, whatever the options.
+_BIND = "--enable-auto-bind-sub-block=True"
 _DRIVER_FLAGS = [
-    "--enable-auto-bind-sub-block=True",
+    _BIND,
     "--enable-hfusion-compile=true",
     "--enable-hivm-compile=true",
     "--enable-triton-kernel-compile=true",
@@ -36,6 +37,8 @@ _GENERIC_FLAGS = [
     "--mlir-print-debuginfo",
 ]
 _DUMP = "// -----// IR Dump Before "
+_UNIT_FLAG = re.compile(r"unit_flag\[(\[[^\]]*\])(?:, ([^\]]*))?\]")
+"""How the last dump has unit flags of a fixpipe: in words of an older release, which bishengir-opt does not read."""
 _CLOSED_BACK_END = "External hivmc run fails"
 _RETRY = "retrying compilation"
 _ERROR = re.compile(r"^(?:loc\(.*\): |\S+:\d+:\d+: )?error: .*", re.MULTILINE)
@@ -50,19 +53,24 @@ class Compiler:
     kernel: str
     timeout: float
 
-    def compile(self, linalg: str, chip: str, options: CompileOptions) -> str:
+    def compile(self, linalg: str, chip: str, options: CompileOptions, bind_sub_blocks: bool = True) -> str:
         """The last HIVM module before the closed back end, in generic form with source locations.
+
+        Args:
+            bind_sub_blocks: Whether the two vector cores of a cube core share the work of a mixed kernel.
 
         Raises:
             CompilationFailed: With the tool's diagnostics; may be `UnifiedBufferOverflow` or `CompilerDied`.
         """
+        flags = [*driver_flags(chip, options), *_DUMP_FLAGS, "-o", "kernel"]
+        if not bind_sub_blocks:
+            flags[flags.index(_BIND)] = _BIND.replace("True", "False")
         with tempfile.TemporaryDirectory(prefix="cold-kernels-") as folder:
-            return self._generic(self._dump(linalg, chip, options, Path(folder)), Path(folder))
+            return self._generic(self._dump(linalg, flags, Path(folder)), Path(folder))
 
-    def _dump(self, linalg: str, chip: str, options: CompileOptions, folder: Path) -> str:
+    def _dump(self, linalg: str, flags: list[str], folder: Path) -> str:
         # triton-ascend's driver removes the same attribute: the compiler finds out by itself.
         (folder / "kernel.mlir").write_text(re.sub(r', mix_mode\s*=\s*"[^"]*"', "", linalg), encoding="utf-8")
-        flags = [*driver_flags(chip, options), *_DUMP_FLAGS, "-o", "kernel"]
         command = [self.toolchain.bishengir_compile, "kernel.mlir", *flags]
         code, _, said = self._run("hivm", command, folder)
         last_attempt = said[said.rfind(_RETRY) + 1 :]
@@ -77,13 +85,13 @@ class Compiler:
         raise CompilationFailed("hivm", errors or [said.strip()[-2000:] or describe_exit(code)], self.kernel)
 
     def _generic(self, dump: str, folder: Path) -> str:
-        (folder / "dump.mlir").write_text(dump, encoding="utf-8")
+        (folder / "dump.mlir").write_text(_UNIT_FLAG.sub(_unit_flag, dump), encoding="utf-8")
         command = [self.toolchain.bishengir_opt, "dump.mlir", *_GENERIC_FLAGS]
         code, printed, said = self._run("generic", command, folder)
         if code != 0 or not printed:
             raise CompilationFailed("generic", _errors(said) or [said.strip()[-2000:]], self.kernel)
-        # What had no location of its own got its place in the dump.
-        return re.sub(r'loc\("dump\.mlir":\d+:\d+\)', "loc(unknown)", printed)
+        # What had no location of its own got its place in one of the two files.
+        return re.sub(r'loc\("(?:dump|[^"]*/cold-kernels-[^"/]*/kernel)\.mlir":\d+:\d+\)', "loc(unknown)", printed)
 
     def _run(self, stage: str, command: list, folder: Path) -> tuple[int, str, str]:
         # An empty PATH: with CANN installed, hivmc would run, and its version would change the module. The tool leaves
@@ -119,6 +127,11 @@ class Compiler:
 def driver_flags(chip: str, options: CompileOptions) -> list[str]:
     """What triton-ascend's driver passes to bishengir-compile on such a device."""
     return [f"--target={chip}", *options.flags(), *_DRIVER_FLAGS]
+
+
+def _unit_flag(found: re.Match) -> str:
+    modes, conditions = found.groups()
+    return f"unit_flag_mode({modes})" + (f" unit_flag_cond({conditions})" if conditions else "")
 
 
 def _errors(said: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..files import write_whole
 from .errors import CompilationFailed, UnifiedBufferOverflow
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is stored, or how the compiler is called, changes."""
 
 

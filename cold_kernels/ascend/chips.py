@@ -16,6 +16,8 @@ from ..files import write_whole
 
 KIB = 1024
 UB_BYTES = 192 * KIB
+L1_BYTES, L0_BYTES, L0C_BYTES = 512 * KIB, 64 * KIB, 128 * KIB
+"""Of a cube core (``dlti.target_system_spec``); L0A and L0B have the same size."""
 L2_BYTES, MAX_CORES = 192 * KIB * KIB, 48
 """Of most chips: what decides, once for all of them, whether data is still in the second-level cache."""
 
@@ -27,6 +29,7 @@ BANKS = "AscendC sample bank_conflict_ub"
 NONE = "no public figure; the interval is a judgement"
 REFIT = f"{MSKPP}, by python -m tuner refit"
 ROWS = "published times of kernels, by python -m tuner refit"
+TTIR = "triton-ascend, cost model of TTIR (costmodel/configs/ascend_910b.json)"
 CANN = "CANN, model of fused kernels (hicann/ge, perf_param_v1.cpp)"
 
 
@@ -99,6 +102,33 @@ CONSTANTS = {
     ),
 }
 
+CUBE_CONSTANTS = {
+    # Copies of the cube core.
+    "l1_rate": Constant(80, 60, 128, "B/cycle", f"{TTIR}: HBM to L1 135 GB/s on one core; {ROWS}"),
+    "l1_rate_l2": Constant(174, 110, 256, "B/cycle", f"{REFIT}: 910B3, error 9 %; {TTIR}: 221 GB/s; {INI}: 110"),
+    "l1_latency": Constant(190, 150, 500, "cycle", f"{REFIT}: 206 a copy, less issue; misses add"),
+    "l1_issue": Constant(15, 10, 30, "cycle", "as load_issue"),
+    "l1_row": Constant(2, 1, 8.3, "cycle", f"{NONE}: a row of nd2nz; at most a burst of a vector core's copy"),
+    "l1_fill_rate": Constant(128, 32, 256, "B/cycle", f"{NONE}; {INI}: ub to l1 128"),
+    "fix_rate": Constant(118, 70, 128, "B/cycle", f"{REFIT}: 910B1, 64 KB; {TTIR}: 70 GB/s; {INI}: l2_write 86"),
+    "fix_issue": Constant(15, 10, 60, "cycle", "as store_issue"),
+    "fix_row": Constant(1, 0.5, 8.3, "cycle", f"{NONE}: a row of nz2nd"),
+    "fix_latency": Constant(75, 50, 300, "cycle", f"{REFIT}: 80 to 85 a copy of 1 to 8 KB"),
+    # Within the core.
+    "l0_issue": Constant(4, 2, 15, "cycle", f"{REFIT}: L1 to L0A 4, L1 to L0B 2, both of 910B1"),
+    "l0a_rate": Constant(256, 245, 512, "B/cycle", f"{REFIT}: 262; {TTIR}: 441 GB/s; {INI}: 512"),
+    "l0b_rate": Constant(131, 122, 256, "B/cycle", f"{REFIT}: 131; {TTIR}: 220 GB/s; {INI}: 256"),
+    "l0_latency": Constant(20, 5, 60, "cycle", NONE),
+    "multiply_issue": Constant(2.5, 2, 5, "cycle", f"{REFIT}: MMAD, 910B1, back to back, 2.0 to 2.9"),
+    "multiply_block": Constant(1.0, 1.0, 1.05, "cycle", f"{INI}: 16 x 16 x 16 of fp16; {REFIT}: MMAD, error 2 %"),
+    "multiply_block_f32": Constant(2.0, 2.0, 4.2, "cycle", f"{NONE}: fp32 at a quarter of the rate of fp16"),
+    "multiply_latency": Constant(21, 18, 28, "cycle", f"{REFIT}: MMAD, 910B3, 23 + 1 a block, less issue"),
+    # Between cores.
+    "counter": Constant(120, 30, 600, "cycle", f"{NONE}: a flag from one core of a group to the others"),
+    "mixed_us": Constant(0.5, 0.1, 3, "us", f"{NONE}: more for a launch that starts cube and vector cores"),
+}
+"""What the cube core adds; drawn apart, so that chips of the constants above stay what they are."""
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -111,6 +141,7 @@ class Chip:
         hbm_peak: Quoted bandwidth of global memory, bytes per second.
         l2_bytes: Size of the second-level cache.
         constants: What is known only within an interval, by the names of `CONSTANTS`.
+        cube: The same of the cube core, by the names of `CUBE_CONSTANTS`.
     """
 
     name: str
@@ -120,6 +151,9 @@ class Chip:
     l2_bytes: int = L2_BYTES
     constants: dict[str, float] = field(
         default_factory=lambda: {name: constant.nominal for name, constant in CONSTANTS.items()}, compare=False
+    )
+    cube: dict[str, float] = field(
+        default_factory=lambda: {name: constant.nominal for name, constant in CUBE_CONSTANTS.items()}, compare=False
     )
 
     @property
@@ -145,18 +179,20 @@ class Chip:
 
         Each constant's interval is cut into ``count`` strata, one for each chip, so that few chips cover it.
         """
-        draw = random.Random(f"{self.name}/{count}/{seed}")
-        strata = {name: draw.sample(range(count), count) for name in CONSTANTS}
-        return [
-            replace(
-                self,
-                constants={
-                    name: constant.at((strata[name][chip] + draw.random()) / count)
-                    for name, constant in CONSTANTS.items()
-                },
-            )
-            for chip in range(count)
+        drawn = [
+            _drawn(known, count, random.Random(f"{self.name}/{count}/{seed}{own}"))
+            for known, own in ((CONSTANTS, ""), (CUBE_CONSTANTS, "/cube"))
         ]
+        return [replace(self, constants=constants, cube=cube) for constants, cube in zip(*drawn, strict=True)]
+
+
+def _drawn(known: dict[str, Constant], count: int, draw: random.Random) -> list[dict[str, float]]:
+    """``count`` times every constant, one of each stratum."""
+    strata = {name: draw.sample(range(count), count) for name in known}
+    return [
+        {name: constant.at((strata[name][chip] + draw.random()) / count) for name, constant in known.items()}
+        for chip in range(count)
+    ]
 
 
 A2_B1 = dict(cube_cores=24, frequency=1.85e9, hbm_peak=1.8e12)

@@ -11,7 +11,7 @@ if problem := toolchain_problem():
 from cold_kernels.ascend import CompileOptions, compile_kernel, simulate
 from cold_kernels.fidelity import one_core_per_token
 from cold_kernels.fidelity.anchor import EXPAND, MODULES, SHRINK
-from cold_kernels.fidelity.published import LEFT_OUT, ROWS, Clock, ascendc
+from cold_kernels.fidelity.published import LEFT_OUT, ROWS, Clock, ascendc, matmul
 
 BY_NAME = {row.name: row for row in ROWS}
 QUICK = (
@@ -135,3 +135,25 @@ def test_one_core_per_token(hidden, tile):
 
 def test_the_anchor_has_seven_modules():
     assert len(MODULES) == 7 and MODULES[-1] == (18944, 3584)
+
+
+CUBE = [row for row in ROWS if row.cube]
+
+
+@pytest.mark.parametrize("row", [row for row in CUBE if row.programs <= 64], ids=lambda row: row.name)
+def test_a_matrix_product_is_near(row):
+    assert not row.comparable and 1 / 1.3 < row.predicted_us(row.simulated()) / row.published_us < 1.3
+
+
+def test_the_tile_of_a_matrix_product_is_the_one_whose_launch_is_shortest():
+    tiles = {(128, 64, 2048): (matmul.SMALL, matmul.LARGE), (128, 256, 2048): (matmul.LARGE, matmul.SMALL)}
+    for shape, (chosen, other) in tiles.items():
+        (row,) = [row for row in CUBE if tuple(row.constants[name] for name in "MNK") == shape]
+        assert {name: row.constants[name] for name in chosen} == chosen
+        slower = matmul._row(matmul.MM, *shape, other, 1.0, 2, name="", clock=Clock.GRAPH, chip=row.chip, source="")
+        assert slower.simulated().cycles > row.simulated().cycles
+
+
+def test_no_compiled_product_is_faster_than_one_written_by_hand():
+    row = BY_NAME["bound 1536 cubed"]
+    assert row.predicted_us(row.simulated()) > 0.95 * row.published_us and not row.comparable

@@ -10,9 +10,12 @@ from tests.ascend.simulator.kernels import build
 from tests.gallery import (
     argmax,
     atomics,
+    attention,
     cross_entropy,
     elementwise,
     embedding,
+    linear_attention,
+    matmul,
     normalization,
     pointers,
     quantization,
@@ -23,8 +26,8 @@ from tests.gallery import (
 )
 
 MODULES = (
-    argmax, atomics, cross_entropy, elementwise, embedding, normalization, pointers, quantization, reduction, rotary,
-    sampling, softmax,
+    argmax, atomics, attention, cross_entropy, elementwise, embedding, linear_attention, matmul, normalization,
+    pointers, quantization, reduction, rotary, sampling, softmax,
 )  # fmt: skip
 CASES = {
     f"{module.__name__.split('.')[-1]}/{name}": make for module in MODULES for name, make in module.EXAMPLES.items()

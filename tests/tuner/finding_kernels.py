@@ -167,3 +167,20 @@ def _spec(name, kernel, bucket=("T",), group=("N",)):
 twice_fixed = _spec("twice_fixed", _twice_fixed)
 twice = _spec("twice", _twice)
 twice_somewhere = _spec("twice_somewhere", _twice_fixed, bucket=(), group=("T", "N"))
+
+
+@triton.jit
+def turned(a_ptr, b_ptr, c_ptr, N: tl.constexpr):
+    o, p = tl.arange(0, N)[:, None], tl.arange(0, N)[None, :]
+    a = tl.load(a_ptr + o * N + p)
+    b = tl.load(b_ptr + p * N + o)
+    tl.store(c_ptr + o * N + p, tl.dot(a, b))
+
+
+@triton.jit
+def between_products(a_ptr, b_ptr, c_ptr, N: tl.constexpr, TIMES: tl.constexpr):
+    o, p = tl.arange(0, N)[:, None], tl.arange(0, N)[None, :]
+    a, b = tl.load(a_ptr + o * N + p), tl.load(b_ptr + o * N + p)
+    for _ in range(TIMES):
+        a = tl.exp(0.1 * tl.dot(a, b)).to(tl.float16)
+    tl.store(c_ptr + o * N + p, a)

@@ -11,15 +11,15 @@ import pytest
 
 for needed in ("triton", "xdsl", "ml_dtypes", "rich"):
     pytest.importorskip(needed)
+from cold_kernels.ascend.findings.codes import CODES
+from cold_kernels.ascend.findings.scalar_fallback import scalar_fallback
 from cold_kernels.ascend.simulator.trace.events import Issue
 from cold_kernels.ascend.simulator.trace.fallbacks import UNALIGNED_ROWS
 from cold_kernels.ascend.simulator.trace.work import VECTOR, work
 from cold_kernels.ascend.toolchain import toolchain_problem
 from cold_kernels.specs import KERNELS
 from tuner.__main__ import main
-from tuner.profile.findings.codes import CODES
 from tuner.profile.findings.fail_on import broken, rules
-from tuner.profile.findings.scalar_fallback import scalar_fallback
 
 KERNELS_FILE = Path(__file__).parent / "finding_kernels.py"
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
@@ -259,3 +259,21 @@ def test_the_page_shows_what_is_printed(capsys, monkeypatch):
     assert main(shlex.split(command.replace("\\\n", ""))) == 3
     said = capsys.readouterr()
     assert shown == f"findings: {said.out.partition('findings: ')[2]}{said.err}"
+
+
+MATRICES = "a_ptr=*fp16[64,64] b_ptr=*fp16[64,64] c_ptr=*{}[64,64] N=64"
+
+
+@compiled
+def test_an_operand_that_a_vector_core_turns(capsys):
+    both = found(capsys, "turned", MATRICES.format("fp32"))
+    (one,) = [finding for finding in both if finding["code"] == "turned-operand"]
+    assert one["text"] == "b = tl.load(b_ptr + p * N + o)" and one["share"] > 0.5 and "tl.trans" in one["help"]
+
+
+@compiled
+def test_a_cube_core_that_waits_for_its_vector_cores(capsys):
+    several = found(capsys, "between_products", MATRICES.format("fp16") + " TIMES=4")
+    (one,) = [finding for finding in several if finding["code"] == "waiting-cube"]
+    assert one["share"] > 0.05 and "waits" in one["reason"] and one["file"].endswith("finding_kernels.py")
+    assert not any(finding["code"] == "turned-operand" for finding in several)

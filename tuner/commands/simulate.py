@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.ascend.findings.codes import CODES
 from cold_kernels.command import FOUND
 from cold_kernels.specs import KERNELS
-
-from ..profile.findings.codes import CODES
 
 CORES = 8
 

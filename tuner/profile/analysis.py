@@ -1,18 +1,17 @@
 """Why a kernel takes the time that it takes, as plain values: what ``simulate`` prints, or gives as JSON."""
 
-import functools
-import linecache
 import math
-import os
 from collections import Counter
 from typing import Any
 
+from cold_kernels.ascend import Simulation
 from cold_kernels.ascend.chips import UB_BYTES
+from cold_kernels.ascend.findings.place import place, source
+from cold_kernels.ascend.simulator.core.spaces import CUBE_CORE, NAMES
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.critical import STEPS
 from cold_kernels.ascend.simulator.profile.profile import Profile
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES, Cause
-from cold_kernels.ascend.simulator.trace.work import PIPES
 
 from .profiled import ProfiledKernel, ProfiledLaunch
 
@@ -58,11 +57,12 @@ def _launch(launch: ProfiledLaunch) -> dict[str, Any]:
         "critical_path": _critical_path(found),
         "bytes_read": simulation.bytes_read,
         "bytes_written": simulation.bytes_written,
-        "warnings": _warnings(math.prod(launch.grid), found, simulation.chip.vector_cores),
+        "warnings": _warnings(math.prod(launch.grid), found, simulation.places, launch.cores),
         "core": found.core,
-        "pipes": {pipe: _pipe(found, pipe) for pipe in PIPES},
+        "pipes": {pipe: _pipe(found, pipe) for pipe in found.pipes},
         "lines": _lines(found),
         "unified_buffer": _unified_buffer(launch, found),
+        "cube_memories": _cube_memories(simulation),
         "hazards": None if hazards is None else [str(hazard) for hazard in hazards],
     }
 
@@ -113,8 +113,8 @@ def _lines(found: Profile) -> list[dict[str, Any]]:
             "line": place(line),
             "text": source(line),
             "critical": critical[line],
-            "busy": {pipe: found.lines[line][pipe][0] for pipe in PIPES},
-            "stalled": {pipe: found.lines[line][pipe][1] for pipe in PIPES},
+            "busy": {pipe: found.lines[line][pipe][0] for pipe in found.pipes},
+            "stalled": {pipe: found.lines[line][pipe][1] for pipe in found.pipes},
         }
         for line in sorted(found.lines, key=cost, reverse=True)[:COSTLIEST]
     ]
@@ -137,23 +137,31 @@ def _verdict(found: Profile, bound: str) -> str:
     return words
 
 
-def _warnings(programs: int, found: Profile, cores: int) -> list[str]:
+def _warnings(programs: int, found: Profile, cores: int, name: str) -> list[str]:
     waves = math.ceil(programs / cores)
     last = programs - (waves - 1) * cores
     said = []
     if waves > 1:
         said.append(
-            f"{programs} programs on {cores} vector cores run in {waves} waves: each core runs up to {waves} one by one"
+            f"{programs} programs on {cores} {name} run in {waves} waves: each core runs up to {waves} one by one"
         )
         if last < NEARLY_EMPTY * cores:
             said.append(f"the last wave is nearly empty: {last} programs on {cores} cores")
     elif programs < cores:
-        said.append(f"{programs} programs: {cores - programs} of {cores} vector cores have nothing to do")
+        said.append(f"{programs} programs: {cores - programs} of {cores} {name} have nothing to do")
     least, most = min(found.worked), max(found.worked)
     if least < 0.5 * most:
         mean = math.fsum(found.worked) / len(found.worked)
         said.append(f"cores are not even: they work {least:.0f} to {most:.0f} cycles, {mean:.0f} on average")
     return said
+
+
+def _cube_memories(simulation: Simulation) -> list[dict[str, Any]]:
+    """What is planned of the cube core's memories; nothing where it does not work."""
+    return [
+        {"name": NAMES[space], "capacity_bytes": CUBE_CORE[space], "peak_bytes": peak}
+        for space, peak in simulation.execution.peak_bytes.items()
+    ]
 
 
 def _unified_buffer(launch: ProfiledLaunch, found: Profile) -> dict[str, Any]:
@@ -174,24 +182,3 @@ def _unified_buffer(launch: ProfiledLaunch, found: Profile) -> dict[str, Any]:
             for buffer in planned
         ],
     }
-
-
-def place(line: str) -> str:
-    """``file:line`` with the file as somebody in this folder would call it."""
-    file, colon, number = line.rpartition(":")
-    return f"{_relative(file)}:{number}" if colon else line
-
-
-@functools.cache
-def _relative(file: str) -> str:
-    near = os.path.relpath(file)
-    return file if near.startswith("..") else near
-
-
-def source(line: str) -> str:
-    """The text of ``file:line``; empty if it is out of reach."""
-    file, _, number = line.rpartition(":")
-    try:
-        return linecache.getline(file, int(number)).strip() if number.isdecimal() else ""
-    except UnicodeEncodeError:  # of a locale that has no such file name
-        return ""

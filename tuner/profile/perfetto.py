@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cold_kernels.ascend.findings.place import place, source
 from cold_kernels.ascend.simulator.profile.buffers import live_bytes
 from cold_kernels.ascend.simulator.profile.profile import Profile, alike, profile
 from cold_kernels.ascend.simulator.profile.recording import Recording
 from cold_kernels.ascend.simulator.profile.stalls import Flag, Slice, Stall
-from cold_kernels.ascend.simulator.trace.work import PIPES, SCALAR
+from cold_kernels.ascend.simulator.trace.work import SCALAR
 from cold_kernels.files import write_whole
 
-from .analysis import SIMULATED, place, source
+from .analysis import SIMULATED
 from .profiled import ProfiledKernel, ProfiledLaunch
 
 MOST_EVENTS = 400_000
@@ -55,7 +56,7 @@ def core_events(launch: ProfiledLaunch, group: list[int], pid: int, begin: int, 
     found = profile(launch.simulation, group[0])
     others = f" and {len(group) - 1} cores alike" if len(group) > 1 else ""
     events = [_named("process_name", pid, 0, f"{title}, core {group[0]}{others} (simulated)")]
-    for tid, pipe in enumerate(PIPES, 1):
+    for tid, pipe in enumerate(found.pipes, 1):
         events += [_named("thread_name", pid, tid, pipe), _sorted(pid, tid)]
     return events + list(_Core(launch, found, pid, begin).events())
 
@@ -70,7 +71,7 @@ class _Core:
 
     def events(self) -> Iterator[dict[str, Any]]:
         for number, (start, recording) in enumerate(self.found.programs):
-            spans = {pipe: [part for part in recording.slices if part.pipe == pipe] for pipe in PIPES}
+            spans = {pipe: [part for part in recording.slices if part.pipe == pipe] for pipe in self.found.pipes}
             spans = {pipe: [part for part in parts if self._long(start, part)] for pipe, parts in spans.items()}
             for parts in spans.values():
                 for part in parts:
@@ -90,7 +91,7 @@ class _Core:
         return self._at(start + part.end) > self._at(start + part.start)
 
     def _event(self, phase: str, at: int, pipe: str, **fields: Any) -> dict[str, Any]:
-        return {"ph": phase, "ts": at / 1000, "pid": self.pid, "tid": PIPES.index(pipe) + 1, **fields}
+        return {"ph": phase, "ts": at / 1000, "pid": self.pid, "tid": self.found.pipes.index(pipe) + 1, **fields}
 
     def _span(self, start: float, part: Slice | Stall, **fields: Any) -> dict[str, Any]:
         first, last = self._at(start + part.start), self._at(start + part.end)
@@ -118,7 +119,7 @@ class _Core:
         """From the last slice before a flag was set to the first one after its wait, where there are both."""
         sources, targets = spans[flag.source], spans[flag.waiting]
         # The scalar unit is in the slice that sets the flag; another pipe is done with one before.
-        begin = flag.issued if flag.source == SCALAR else flag.up
+        begin = flag.issued if flag.source.endswith(SCALAR) else flag.up
         before = bisect_right(sources, begin, key=lambda part: part.start) - 1
         after = bisect_left(targets, flag.passed, key=lambda part: part.start)
         if before < 0 or after == len(targets):
@@ -145,7 +146,7 @@ class _Core:
             self.levels[id(recording)] = live_bytes(self.launch.buffers(self.found, number))
         for at, level in self.levels[id(recording)]:
             counter = {"name": "unified buffer, live bytes", "args": {"bytes": level}}
-            yield self._event("C", self._at(start + at), PIPES[0], **counter)
+            yield self._event("C", self._at(start + at), self.found.pipes[0], **counter)
 
 
 def _named(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:

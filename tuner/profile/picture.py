@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cold_kernels.ascend.findings.place import source
 from cold_kernels.ascend.simulator.profile.critical import critical_path
 from cold_kernels.ascend.simulator.profile.stalls import Slice, Stall
-from cold_kernels.ascend.simulator.trace.work import PIPES
 
-from .analysis import source
 from .profiled import ProfiledKernel
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ HATCHES = {
     "draining": "\\\\\\\\",
     "lock": "**",
     "cores": "||--",
+    "group": "..--",
     "completion": "--",
     "program": "OO",
 }
@@ -41,10 +41,11 @@ SHORT = {
     "draining": "the scalar unit waits for an idle vector pipe",
     "lock": "waits for other programs",
     "cores": "barrier of all cores",
+    "group": "waits for its group's other cores",
     "completion": "last accesses under way",
     "program": "the program's other pipes",
 }
-HEIGHT, PATH, WIDTH, DPI = 0.8, 0.09, 12.0, 110
+HEIGHT, PATH, WIDTH, ROW, DPI = 0.8, 0.09, 12.0, 0.525, 110
 TEXT = 70
 """Characters of a source line in the legend."""
 
@@ -54,13 +55,14 @@ def draw(kernels: Sequence[ProfiledKernel], path: Path) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 2.1 * len(kernels) + 2.4), layout="constrained")
-    panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False)[:, 0]
+    rows = [len(_pipes(profiled)) for profiled in kernels]
+    figure = Figure(figsize=(WIDTH, ROW * sum(rows) + 2.4), layout="constrained")
+    panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
     timelines = [_timeline(profiled) for profiled in kernels]
     colours = _colours([part for parts, _ in timelines for part in parts if isinstance(part, Slice)])
     kinds: dict[str, None] = {}
     for axes, profiled, (parts, total) in zip(panels, kernels, timelines, strict=True):
-        _panel(axes, parts, colours, kinds)
+        _panel(axes, _pipes(profiled), parts, colours, kinds)
         _path(axes, profiled)
         axes.axvline(total, color="black", linewidth=1)
         axes.set_title(_title(profiled, total), loc="left", fontsize=9)
@@ -103,9 +105,16 @@ def _colours(slices: Sequence[Slice]) -> dict[str, str]:
     return dict(zip(chosen, map(_hex, colormaps["tab10"].colors), strict=False))
 
 
-def _panel(axes: "Axes", parts: Sequence[Slice | Stall], colours: dict[str, str], kinds: dict[str, None]) -> None:
-    for row, pipe in enumerate(PIPES):
-        base = len(PIPES) - 1 - row - HEIGHT / 2
+def _pipes(profiled: ProfiledKernel) -> tuple[str, ...]:
+    """The rows of a panel: the pipes of all its launches."""
+    return tuple(dict.fromkeys(pipe for launch in profiled.launches for pipe in launch.profile.pipes))
+
+
+def _panel(
+    axes: "Axes", pipes: Sequence[str], parts: Sequence[Slice | Stall], colours: dict[str, str], kinds: dict[str, None]
+) -> None:
+    for row, pipe in enumerate(pipes):
+        base = len(pipes) - 1 - row - HEIGHT / 2
         spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for part in parts:
             if part.pipe == pipe:
@@ -118,22 +127,22 @@ def _panel(axes: "Axes", parts: Sequence[Slice | Stall], colours: dict[str, str]
                 kinds[name] = None
                 style = dict(facecolors="none", edgecolors="#a0a0a0", linewidth=0, hatch=HATCHES[name])
                 axes.broken_barh(_merged(ranges), (base, HEIGHT), **style)
-    axes.set_yticks(range(len(PIPES)), reversed(PIPES))
-    axes.set_ylim(-0.6, len(PIPES) - 0.4)
+    axes.set_yticks(range(len(pipes)), reversed(pipes))
+    axes.set_ylim(-0.6, len(pipes) - 0.4)
     axes.margins(x=0.01)
     axes.tick_params(labelsize=8)
 
 
 def _path(axes: "Axes", profiled: ProfiledKernel) -> None:
     """A black line under what the time is made of."""
-    begin = 0.0
+    begin, pipes = 0.0, _pipes(profiled)
     for launch in profiled.launches:
         scale = 1e6 / launch.simulation.chip.frequency
         found = launch.profile
         for start, recording in found.programs:
             for step in critical_path(recording):
                 first, last = ((start + at) * scale + begin for at in (step.start, step.end))
-                base = len(PIPES) - 1 - PIPES.index(step.pipe) - HEIGHT / 2 - PATH
+                base = len(pipes) - 1 - pipes.index(step.pipe) - HEIGHT / 2 - PATH
                 axes.broken_barh([(first, last - first)], (base, PATH), facecolors="black", linewidth=0)
         begin += found.cycles * scale
 

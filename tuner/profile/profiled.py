@@ -7,10 +7,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from cold_kernels.ascend import Program, Simulation, simulate
+from cold_kernels.ascend import simulate
+from cold_kernels.ascend.findings.launch import ProfiledLaunch
 from cold_kernels.ascend.machine import Machine
-from cold_kernels.ascend.simulator.profile.buffers import Buffer, buffers
-from cold_kernels.ascend.simulator.profile.profile import Profile, profile
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
 from cold_kernels.source import python_function
@@ -20,40 +19,6 @@ from cold_kernels.stage import StageCall
 from cold_kernels.tables import select
 
 from ..parsing import config_of
-
-
-@dataclass(frozen=True)
-class ProfiledLaunch:
-    """One simulated launch.
-
-    Args:
-        kernel: The Triton function.
-        grid: Programs along each axis.
-        program: As compiled.
-        arguments: At run time, in order.
-        simulation: Time, and hazards where they are looked for.
-    """
-
-    kernel: Any
-    grid: tuple[int, ...]
-    program: Program
-    arguments: list
-    simulation: Simulation
-
-    @property
-    def function(self) -> str:
-        """The Triton function's name."""
-        return self.kernel.__name__
-
-    @cached_property
-    def profile(self) -> Profile:
-        """Where the cycles of the core go that finishes last."""
-        return profile(self.simulation)
-
-    def buffers(self, found: Profile, number: int) -> tuple[Buffer, ...]:
-        """The unified buffer's map of a program of a core, from its profile."""
-        cores = self.simulation.chip.vector_cores
-        return buffers(self.program, self.arguments, self.grid, cores, found, number)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from cold_kernels.ascend.simulator.trace.work import PIPES
-
 from ..search.display import Report
 
 CAUSES_SHOWN = 4
@@ -65,7 +63,7 @@ def _pipes(report: Report, launch: dict[str, Any]) -> None:
     table = _table(
         report, "cycles by pipe (busy + stalled + idle = all)", "pipe", "busy", "stalled", "idle", "", words=1
     )
-    for pipe in PIPES:
+    for pipe in launch["pipes"]:
         spent = launch["pipes"][pipe]
         parts = [spent[name] for name in ("busy", "stalled", "idle_at_end")]
         cells = [f"{part:.0f} {part / total:4.0%}" for part in parts]
@@ -86,7 +84,7 @@ def _causes(report: Report, launch: dict[str, Any]) -> None:
     total = launch["cycles"] or 1.0
     table = _table(report, "what they wait for", "pipe", "stalled", "of all", "cause", "where", words=2)
     kinds = {}
-    for pipe in PIPES:
+    for pipe in launch["pipes"]:
         causes = launch["pipes"][pipe]["causes"]
         for cause in causes[:CAUSES_SHOWN]:
             kinds[cause["kind"]] = cause["means"]
@@ -118,13 +116,13 @@ def _lines(report: Report, launch: dict[str, Any]) -> None:
         "costliest source lines (cycles on the critical path; busy + stalled)",
         "line",
         "critical",
-        *PIPES,
+        *launch["pipes"],
         "source",
         words=1,
     )
     for line in launch["lines"]:
         cells = []
-        for pipe in PIPES:
+        for pipe in launch["pipes"]:
             busy, stalled = line["busy"][pipe], line["stalled"][pipe]
             cells.append(f"{busy:.0f}+{stalled:.0f}" if round(busy) or round(stalled) else "-")
         table.add_row(line["line"], f"{line['critical']:.0f}", *cells, _short(line["text"]))

@@ -57,8 +57,7 @@ def simulate(
 
 def traced(launch: GridLaunch, args: Sequence, values: bool, blocks: Iterable[int] | None = None) -> list[Trace]:
     """The traces of a launch's programs, or of those numbered ``blocks``; without ``values`` as `simulate` says."""
-    translator = launch.translator
-    flow = values or translator.reads_local
-    if not values and (flow or translator.writes_global):
+    flow = values or launch.reads_local
+    if not values and (flow or launch.writes_global):
         args = detached(args)
     return launch.run(args, values=flow, blocks=blocks)

@@ -1,4 +1,4 @@
-"""Device times that others published for vector kernels, a family a file: the kernels in Triton, and their rows.
+"""Device times that others published, a family of kernels a file: the kernels in Triton, and their rows.
 
 `ROWS` are all rows, `LEFT_OUT` says which published times are none, and why. Every kernel is written again from what
 the published one does, with its loads, stores, masks, loops, tiles and grid; none of them ships.
@@ -10,6 +10,7 @@ from . import (
     drafting,
     gating,
     gemma_norm,
+    matmul,
     post_update,
     rejection,
     rms_norm,
@@ -36,5 +37,6 @@ FAMILIES = (
     distance,
     silu,
     swiglu_step,
+    matmul,
 )
 ROWS: tuple[PublishedRow, ...] = tuple(row for family in FAMILIES for row in family.ROWS)

@@ -75,6 +75,8 @@ class PublishedRow:
             same source alone would take longer, or less long by a factor that no constant has. Such a row is shown, and
             neither fitted to nor judged.
         alike: Programs that tell the time of all: by number, in order, how many from it on do the same as it.
+        read_once: Bytes that it reads if each counts once, where programs that stand for others read what others read.
+        cube: Whether it is judged with the rows of the cube core, which have a goal of their own.
         cold: Whether other work comes between two launches, so that the second-level cache keeps nothing of the one
             for the other; repeated alone, it keeps `WARM_BYTES`.
         options: What the compiler was told.
@@ -96,6 +98,8 @@ class PublishedRow:
     same_program: bool = True
     other_compiler: bool = False
     alike: Mapping[int, int] | None = None
+    read_once: int | None = None
+    cube: bool = False
     cold: bool = False
     options: CompileOptions = CompileOptions()
 
@@ -146,6 +150,8 @@ class PublishedRow:
                 return launch.execution(traced(launch, arguments, False, blocks))
 
         execution = standing_for(lambda number: run([number]), self.alike) if self.alike else run(None)
+        if self.read_once is not None:
+            execution = replace(execution, unique_bytes=self.read_once)
         if not self.cold and execution.unique_bytes + execution.bytes_written <= WARM_BYTES:
             execution = replace(execution, unique_bytes=0)
         return timed(execution, chip or chip_named(self.chip))

@@ -50,13 +50,21 @@ def test_order_of_a_sum():
 
     terms = np.array(list("012345"), object)
     assert fold(plus, terms, 0)[0] == "(((02)4)((13)5))"
-    assert fold(plus, terms, 0, lanes=4)[0] == "(((04)2)((15)3))"
+    assert fold(plus, terms, 0, lanes=4)[0] == "(((04)(15))(23))"
 
 
-@pytest.mark.parametrize(("axis", "total"), [(0, 0), (1, 1)])
-def test_only_the_last_axis_folds_lane_by_lane(axis, total):
-    """Three terms: (0 + 1) + 2 of rows, (0 + 2) + 1 of lanes of one repeat, which float32 tells apart."""
-    shape, result = ((3, 8), (1, 8)) if axis == 0 else ((8, 3), (8, 1))
+def test_lanes_of_a_repeat_go_in_pairs():
+    def plus(a, b):
+        return np.array([f"({x}{y})" for x, y in zip(a, b, strict=True)], object)
+
+    terms = np.array(list("0123456"), object)
+    assert fold(plus, terms, 0, lanes=8)[0] == "(((01)(23))((45)6))"
+
+
+@pytest.mark.parametrize(("axis", "total"), [(0, 2), (1, 0)])
+def test_only_lanes_of_the_last_axis_go_in_pairs(axis, total):
+    """Four terms: (0 + 2) + (1 + 3) of rows, (0 + 1) + (2 + 3) of lanes of one repeat, which float32 tells apart."""
+    shape, result = ((4, 8), (1, 8)) if axis == 0 else ((8, 4), (8, 1))
     source, source_kind = tensor("x", "%x0", shape, "f32")
     target, target_kind = tensor("y", "%x1", result, "f32")
     many, few = (f"{rows}x{columns}xf32" for rows, columns in (shape, result))
@@ -67,8 +75,8 @@ def test_only_the_last_axis_folds_lane_by_lane(axis, total):
         reduce_dims = array<i64: {axis}>}}> : (memref<{many}, <ub>>, memref<{few}, <ub>>) -> ()
     "hivm.hir.store"(%b, %y) : (memref<{few}, <ub>>, {target_kind}) -> ()
     """
-    terms = torch.tensor([1e8, 1.0, -1e8])  # 1e8 + 1 is 1e8
-    x = terms[:, None].expand(3, 8) if axis == 0 else terms.expand(8, 3)
+    terms = torch.tensor([1e8, 1.0, -1e8, 1.0])  # 1e8 + 1 is 1e8
+    x = terms[:, None].expand(4, 8) if axis == 0 else terms.expand(8, 4)
     y = torch.full(result, torch.nan)
     simulate(hand_written(body, "memref<?xf32, <gm>>", "memref<?xf32, <gm>>"), [x.contiguous(), y], (1,))
     assert y.flatten().tolist() == [total] * 8

@@ -279,10 +279,11 @@ def test_every_second(dtype):
     assert torch.equal(y, x[:128:2])
 
 
-def test_the_cube_core_is_refused():
+def test_a_product_runs_on_the_cube_core():
     square = [torch.randn(32, 32).half(), torch.randn(32, 32).half(), blank(32, 32)]
-    with pytest.raises(UnsupportedProgram, match="product uses the cube core .tl.dot.*only programs of vector cores"):
-        run(kernels.product, square, N=32)
+    simulation = run(kernels.product, square, N=32)
+    assert torch.allclose(square[2], square[0].float() @ square[1].float(), atol=1e-4)
+    assert simulation.pipes["M"] and simulation.execution.kinds == ("AIC",)
 
 
 @pytest.mark.parametrize("kernel", ["add", "running_sum", "collatz", "argmax"])

@@ -9,7 +9,8 @@ pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import L2_BYTES, chip_named
 from cold_kernels.ascend.simulator.core.memory import Allocation, MemRef
-from cold_kernels.ascend.simulator.dialects.copies import _beyond, _Reads
+from cold_kernels.ascend.simulator.dialects.copies import Reads, _beyond
+from cold_kernels.ascend.simulator.execute.launch import unique_bytes
 from cold_kernels.ascend.simulator.execute.translate import Core
 from cold_kernels.ascend.simulator.timing.cores import placed, traffic
 from cold_kernels.ascend.simulator.timing.timeline import Share
@@ -63,7 +64,7 @@ def test_what_is_written_is_kept_while_it_fits():
 def test_cores_share_global_memory_by_what_they_copy():
     def share(*moved):
         execution = replace(launch(10**6, 0, 10**6), traces=((),) * len(moved), programs=tuple(range(len(moved))))
-        return HBM / CHIP.frequency / placed(replace(execution, moved=moved), CHIP)[0][0].costs.memory_rate
+        return HBM / CHIP.frequency / placed(replace(execution, moved=moved), CHIP)[0][0].costs[0].memory_rate
 
     assert share(1000, 1000, 1000, 1000) == pytest.approx(4)
     assert share(1000, 250, 0, 0) == pytest.approx(1.25)
@@ -76,13 +77,13 @@ def test_cores_share_global_memory_by_what_they_copy():
 def test_reading_again_what_the_cache_cannot_hold(programs, own, times):
     core, size = Core(), L2_BYTES // 72
     core.begin(programs, False)
-    reads = _Reads(core)
+    reads = Reads(core)
     for program in range(programs):
         core.start(program)
         for place in "abcabc":
             reads.note((place, program * own), size)
     assert core.bytes_read == programs * 6 * size
-    assert core.unique_bytes == times * 3 * size * (programs if own else 1)
+    assert unique_bytes([core]) == times * 3 * size * (programs if own else 1)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What people suffer from in a kernel, by name: a file for each finding, `named` for all of them."""
+"""What people suffer from in a kernel: the findings of its launches, and what only a kernel as a whole shows."""

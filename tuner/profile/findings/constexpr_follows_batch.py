@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cold_kernels.ascend.findings.codes import CONSTEXPR_FOLLOWS_BATCH
+from cold_kernels.ascend.findings.finding import Finding, head_of
 from cold_kernels.source import python_function
 from cold_kernels.stage import StageCall
 
 from ..profiled import ProfiledKernel
-from .codes import CONSTEXPR_FOLLOWS_BATCH
-from .finding import Finding, head_of
 
 
 def constexpr_follows_batch(kernel: ProfiledKernel) -> Iterator[Finding]:

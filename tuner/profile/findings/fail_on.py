@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cold_kernels.ascend.findings.codes import CODES, CONSTEXPR_FOLLOWS_BATCH
+
 from ..profiled import ProfiledKernel
-from .codes import CODES, CONSTEXPR_FOLLOWS_BATCH
 from .constexpr_follows_batch import unchecked
 
 ANY = "any"

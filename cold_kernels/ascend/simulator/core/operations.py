@@ -19,6 +19,9 @@ UNKNOWN_PLACE = "unknown place"
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """Operation name -> ``handler(translator, operation)``, which returns a step or None if nothing is left to do."""
 
+IN_PARTS: set[Callable[..., Any]] = set()
+"""Handlers whose steps run several observed ones."""
+
 REFUSED = {"llvm.inline_asm": "inline assembly"}
 """Operation name -> what it is, of some that nobody can simulate."""
 
@@ -102,6 +105,21 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.name} at {self.location}"
+
+
+class OperandOp(Op):
+    """What an operation does because of one of its operands, such as a flag that it sets within itself.
+
+    Args:
+        raw: The operation.
+        operand: The operand's place.
+    """
+
+    __slots__ = ("operand",)
+
+    def __init__(self, raw: Operation, operand: int) -> None:
+        super().__init__(raw)
+        self.operand = operand
 
 
 def _places(location: Attribute | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .memory import BIT, Allocation, MemRef, OutOfBounds
 from .operations import Op, placed
+from .spaces import Workspace
 
 STRAY = 0xFF
 """Byte that such reads give: NaN in every float type, -1 in every integer."""
@@ -72,8 +73,8 @@ class Before:
         self._pages: dict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = {}
 
     def keep(self, ref: MemRef) -> None:
-        """A memref is about to be written."""
-        if ref.size:
+        """A memref is about to be written; what the workspace holds means nothing."""
+        if ref.size and not isinstance(ref.allocation, Workspace):
             steps = [(size - 1) * stride for size, stride in zip(ref.shape, ref.strides, strict=True)]
             low, high = (ref.address + int(sum(pick(step, 0) for step in steps) * ref.itemsize) for pick in (min, max))
             self._keep(ref.allocation, low, high + 1)

@@ -1,6 +1,9 @@
 """Loops and branches."""
 
+from collections.abc import Iterator
+
 from ..core.operations import Op, handles
+from ..core.waiting import driven, waits
 from .row_loops import all_at_once
 from .scalar_loops import LOOP_OVERHEAD, MAX_ITERATIONS, endless, is_scalar, steps, written
 
@@ -24,16 +27,17 @@ def loop(translator, op: Op):
     yielded = [translator.slot(operand) for operand in block.last_op.operands]
     results = [translator.slot(result) for result in op.results]
 
-    def step(env: list) -> None:
+    def parts(env: list) -> Iterator:
         values = [env[slot] for slot in initial]
         for index in steps(env[lower], env[upper], env[step_size]):
             env[induction] = index
             _assign(env, carried, values)
-            body(env)
+            yield body
             values = [env[slot] for slot in yielded]
         _assign(env, results, values)
 
-    return all_at_once(translator, op, body, step)
+    step = driven(parts, body)
+    return step if waits(step) else all_at_once(translator, op, body, step)
 
 
 @handles("scf.while")
@@ -51,22 +55,22 @@ def while_loop(translator, op: Op):
     yielded = [translator.slot(operand) for operand in after.last_op.operands]
     results = [translator.slot(result) for result in op.results]
 
-    def step(env: list) -> None:
+    def parts(env: list) -> Iterator:
         values = [env[slot] for slot in initial]
         for _ in range(MAX_ITERATIONS):
             _assign(env, tested, values)
-            test(env)
+            yield test
             values = [env[slot] for slot in forwarded]
             if not env[condition]:
                 break
             _assign(env, passed, values)
-            body(env)
+            yield body
             values = [env[slot] for slot in yielded]
         else:
             endless()
         _assign(env, results, values)
 
-    return step
+    return driven(parts, test, body)
 
 
 @handles("scf.if")
@@ -84,14 +88,14 @@ def branch(translator, op: Op):
             branches.append((body, [translator.slot(operand) for operand in block.last_op.operands]))
     (then, then_values), (otherwise, otherwise_values) = branches
 
-    def step(env: list) -> None:
+    def parts(env: list) -> Iterator:
         body, values = (then, then_values) if env[condition] else (otherwise, otherwise_values)
         if body is not None:
-            body(env)
+            yield body
             for slot, value in zip(results, values, strict=True):
                 env[slot] = env[value]
 
-    return step
+    return driven(parts, then, otherwise)
 
 
 @handles("scf.yield", "scf.condition", "func.return")

@@ -14,6 +14,7 @@ import numpy as np
 from ...chips import L2_BYTES, MAX_CORES
 from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds, kept
 from ..core.operations import Op, handles, type_name
+from ..core.spaces import Workspace
 from ..trace.copy_costs import copy_work
 from ..trace.events import Issue, issues
 from ..trace.fallbacks import STRIDED, UNALIGNED_ROWS
@@ -37,11 +38,11 @@ def transfer(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = _layo
     contiguous = columns == 1 or memory.strides[-1:] in ((), (1,))
     if not contiguous and buffer.strides[-1] == 1:  # only a store of one row takes a burst for each element
         placeable = pipe == STORE and rows == 1
-    beyond = _beyond_lines(memory, rows, columns) if contiguous else 0
+    beyond = beyond_lines(memory, rows, columns) if contiguous else 0
     return _transfer(pipe, rows, columns, int(buffer.itemsize), contiguous, placeable, beyond)
 
 
-def _beyond_lines(memory: MemRef, rows: int, columns: int) -> int:
+def beyond_lines(memory: MemRef, rows: int, columns: int) -> int:
     """Bytes that the bursts of a copy move beyond what they ask for, as they do not start with a line.
 
     A burst across a line's end moves every line that it touches whole, or as much of each as it is long (AscendC sample
@@ -90,7 +91,7 @@ def _transfer(pipe: str, rows: int, columns: int, size: int, contiguous: bool, p
     )
 
 
-class _Reads:
+class Reads:
     """What one load reads for the first time, and what it reads again after all programs together, at the same pace,
     have read more than the second-level cache holds.
 
@@ -110,7 +111,8 @@ class _Reads:
         program, then = self._last.get(place, (-1, 0))
         self._last[place] = core.block, core.bytes_read
         since = core.bytes_read - then if program == core.block else 0
-        core.first_reads[place] = size
+        if not isinstance(place[0], Workspace):  # what is there has just been written
+            core.first_reads[place] = size
         if since * min(core.blocks, MAX_CORES) > L2_BYTES:
             core.late_reads += size
         core.bytes_read += size
@@ -128,7 +130,7 @@ def load(translator, op: Op):
     pad_slot = translator.slot(pad[0]) if pad else None
     left_slot = translator.slot(left[0]) if left else None
     core = translator.core
-    reads = _Reads(core)
+    reads = Reads(core)
     issue = issues(op)
     right = kept(lambda buffer: _padding(buffer, 0, True))
     layout = kept(_layout)

@@ -9,10 +9,10 @@ from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, MOST_KEPT, Allocation, MemRef, OutOfBounds
 from ..core.operations import DYNAMIC, Op, element_type, follows_unused, handles, is_local, located
+from ..core.spaces import GM, NAMES, UB, space_of
 from ..trace.events import ScalarAccess
 from .arithmetic import silent
 
-GLOBAL = "<gm>"
 """Part of the name of global memory's address space."""
 
 
@@ -41,18 +41,18 @@ def pointer_cast(translator, op: Op):
     """A buffer at one planned address, or the tensor or other known memory that an integer points into."""
     addresses, _ = op.groups()
     kind, dtype = op.results[0].type, element_type(op.results[0])
-    local, space = is_local(op.results[0]), str(kind.memory_space)
-    if len(addresses) != 1 or not (local or GLOBAL in space):
-        raise op.unsupported(f"a buffer with {len(addresses)} addresses in {space}")
+    where = space_of(op.results[0])
+    core, memory = translator.core, translator.core.memories.get(where)
+    if len(addresses) != 1 or (memory is None and where != GM):
+        raise op.unsupported(f"a buffer with {len(addresses)} addresses in {where}")
     static = kind.get_shape()
-    core = translator.core
 
     def pointed(address: int, *dynamic: int) -> MemRef:
         shape = _filled(static, dynamic)
         with located(op):
             return MemRef(core.memory.at(address), 0, shape, _strides(kind, shape), dtype)
 
-    if not local:
+    if where == GM:
         return translator.pure(op, pointed)
 
     def buffer(address: int, *dynamic: int) -> MemRef:
@@ -60,10 +60,10 @@ def pointer_cast(translator, op: Op):
         strides = _strides(kind, shape)
         reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         size = math.ceil(reach * (0.125 if dtype is BIT else dtype.itemsize))
-        name = f"the buffer at {address}"
-        if address < 0 or address + size > len(core.buffer):
-            raise op.unsupported(f"{name} of {size} bytes, past the end of the unified buffer,")
-        allocation = Allocation(name, core.buffer, address, address + size, True)
+        name = f"the buffer at {address}" if where == UB else f"the buffer at {address} of {NAMES[where]}"
+        if address < 0 or address + size > len(memory):
+            raise op.unsupported(f"{name} of {size} bytes, past the end of {NAMES[where]},")
+        allocation = Allocation(name, memory, address, address + size, True)
         translator.buffers.append(allocation)
         return MemRef(allocation, 0, shape, strides, dtype, fixed=not dynamic)
 

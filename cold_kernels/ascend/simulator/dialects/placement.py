@@ -4,10 +4,12 @@ import numpy as np
 
 from ..core.memory import MemRef, OutOfBounds, kept
 from ..core.operations import Op, handles, is_memref
+from ..core.spaces import L1, space_of
 from ..trace.broadcast_costs import broadcast_work, number_work
 from ..trace.events import Issue, issues
 from ..trace.movement_costs import arange_work, gather_work, transpose_work
 from ..trace.operands import operand as operand_of
+from .cube import fill
 from .elementwise import operand
 
 
@@ -15,6 +17,8 @@ from .elementwise import operand
 def broadcast(translator, op: Op):
     """A number, or an axis of size 1."""
     source, target = op.operands[:2]
+    if space_of(target) == L1:
+        return fill(translator, op)
     axes = op.ints("broadcast_dims")
     fetch, target_slot, core = operand(translator, source), translator.slot(target), translator.core
     source_slot = translator.slot(source) if is_memref(source) else None

@@ -1,6 +1,7 @@
 """Reductions and running sums: sums fold halves onto each other as the library does, in the elements' type.
 
-The order below HIVM, inside one 256-byte repeat, is the hardware's; it is taken as a binary tree.
+The order inside one 256-byte repeat is the hardware's: neighbours in pairs, then neighbouring pairs, and so on (CANN's
+documentation of ReduceSum and WholeReduceSum).
 """
 
 import numpy as np
@@ -24,25 +25,29 @@ FOLDS = {
 
 
 def fold(function: np.ufunc, values: np.ndarray, axis: int, lanes: int = 1) -> np.ndarray:
-    """Reduce ``axis`` to size 1: halves of the largest power of two onto each other, then what is beyond it.
+    """Reduce ``axis`` to size 1: halves of the largest power of two onto each other, and the last ``lanes`` in pairs.
 
-    What is beyond comes onto the first folding, or where that power is not above ``lanes`` onto the values.
+    What is beyond that power comes onto the first folding, or where it is not above ``lanes`` onto the values.
     """
     values = np.moveaxis(values, axis, -1)
     size = values.shape[-1]
     half = 1 << (size.bit_length() - 1)
-    beyond = values[..., half:]
-    if half > lanes:
-        half //= 2
-        values = function(values[..., :half], values[..., half : 2 * half])
-    if beyond.shape[-1]:
-        values = values[..., :half].copy()
-        for start in range(0, beyond.shape[-1], half):
-            some = beyond[..., start : start + half]
-            values[..., : some.shape[-1]] = function(values[..., : some.shape[-1]], some)
-    while half > 1:
-        half //= 2
-        values = function(values[..., :half], values[..., half : 2 * half])
+    if size > lanes:
+        beyond = values[..., half:]
+        if half > lanes:
+            half //= 2
+            values = function(values[..., :half], values[..., half : 2 * half])
+        if beyond.shape[-1]:
+            values = values[..., :half].copy()
+            for start in range(0, beyond.shape[-1], half):
+                some = beyond[..., start : start + half]
+                values[..., : some.shape[-1]] = function(values[..., : some.shape[-1]], some)
+        while half > lanes:
+            half //= 2
+            values = function(values[..., :half], values[..., half : 2 * half])
+    while values.shape[-1] > 1:
+        pairs = function(values[..., :-1:2], values[..., 1::2])
+        values = np.concatenate([pairs, values[..., -1:]], axis=-1) if values.shape[-1] % 2 else pairs
     return np.moveaxis(values, -1, axis)
 
 

@@ -5,12 +5,13 @@ from functools import cache
 from ...errors import Deadlock
 from ..core.operations import Op, handles
 from ..trace.events import ALL, Arrive, Barrier, FlagId, Lock, Meet, SetFlag, Unlock, WaitFlag
-from ..trace.work import PIPES
+from ..trace.work import ALL_PIPES
+from .groups import group_flag
 
 
 def _pipe(op: Op, attribute: str) -> str:
     name = op.word(attribute).removeprefix("PIPE_")
-    if name not in PIPES and not (name == ALL and op.name.endswith("barrier")):
+    if name not in ALL_PIPES and not (name == ALL and op.name.endswith("barrier")):
         raise op.unsupported(f"the pipe {name}")
     return name
 
@@ -58,6 +59,8 @@ def lock(translator, op: Op):
 
     The compiler puts it around an atomic operation whose old value is used, or that the copy engine lacks.
     """
+    if op.attribute("sync_block_lock_with_subblock") is not None:
+        raise op.unsupported("a lock that the vector cores of a group take one after the other")
     variable, core, entering = translator.slot(op.operands[0]), translator.core, not op.name.endswith("unlock")
 
     def step(env: list) -> None:
@@ -76,8 +79,11 @@ def lock(translator, op: Op):
 
 @handles("hivm.hir.sync_block_set", "hivm.hir.sync_block_wait")
 def meeting(translator, op: Op):
-    """A barrier of the vector cores, with a known flag; what is issued behind it waits on every pipe."""
+    """Flags between a cube core and its vector cores, known or computed, or a barrier of all vector cores, with a known
+    flag; what is issued behind a wait waits on every pipe."""
     arriving, core = op.name.endswith("set"), translator.core
+    if translator.mixed:
+        return group_flag(translator, op, _pipe(op, "tpipe") if arriving else "")
     if op.word("tcore_type") != "VECTOR" or op.attribute("static_flag_id") is None:
         raise op.unsupported("synchronisation with cube cores, or by a computed flag,")
     if arriving and op.word("tsync_instr_mode") != "INTER_BLOCK_SYNCHRONIZATION":

@@ -1,32 +1,20 @@
 """Which bytes an operation reads and writes when it runs, for those who watch a program."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from xdsl.ir import SSAValue
 
+from ..core.effects import Effects
 from ..core.memory import BLOCK, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
 from ..dialects.copies import transfer
+from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
 from ..dialects.ordering import filled_up
 from ..dialects.scalar_loops import ELEMENTS, is_scalar, roots
 from ..trace.work import LOAD
-
-
-class Effects(NamedTuple):
-    """What an operation reads and writes.
-
-    Args:
-        reads, writes: Bytes; of a loop of scalar work all that it might touch.
-        atomic: Whether the writes are atomic additions, maxima or minima.
-    """
-
-    reads: tuple[Region, ...]
-    writes: tuple[Region, ...]
-    atomic: bool = False
 
 
 def effects(translator, op: Op) -> Callable[[list], Effects] | None:
@@ -156,6 +144,7 @@ def _sort(translator, op: Op) -> Callable[[list], Effects]:
 SPECIAL = {
     "hivm.hir.load": _load,
     "hivm.hir.store": _store,
+    "hivm.hir.nd2nz": to_l1_effects,
     "hivm.hir.vcmp": _compare,
     "hivm.hir.vgather": _gather,
     "hivm.hir.varange": _arange,

@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
 
-from ...chips import L2_BYTES, UB_BYTES
 from .. import dialects  # noqa: F401
 from ..core.addresses import GlobalMemory
+from ..core.effects import Effects
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, REFUSED, Op, divides, located, placed
+from ..core.operations import FREE, HANDLERS, IN_PARTS, REFUSED, Op, divides, located, placed
+from ..core.spaces import POISON, UB, memories
 from ..core.strays import STRAY, Before, Strays
+from ..core.waiting import Wait, driven, waiting, waits
 from ..trace.events import Event, Issue, ScalarWork
 from .concurrent import ConcurrentPrograms
-from .effects import Effects, effects
+from .effects import effects
+from .groups import Group
 from .straight import FEWEST, Pure, straight
 
 Closure = Callable[[list], None]
@@ -30,8 +32,6 @@ OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, lis
 """Called with an operation, what it touches, its step and the environment; runs the step."""
 CACHE_LINE = 64
 """Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
-POISON = 0xFF
-"""Byte that fills the unified buffer before a program runs: NaN in every float type."""
 
 
 class Watched(NamedTuple):
@@ -43,10 +43,15 @@ class Watched(NamedTuple):
 
 
 class Core:
-    """The state that steps share while one program runs: its place in the grid, its buffer, its trace."""
+    """The state that steps share while one program runs: its place in the grid, its memories, its trace.
 
-    def __init__(self) -> None:
-        self.buffer = np.full(UB_BYTES, POISON, np.uint8)
+    Args:
+        cube: Whether it is a cube core.
+    """
+
+    def __init__(self, cube: bool = False) -> None:
+        self.cube, self.memories = cube, memories(cube)
+        self.buffer = self.memories.get(UB)
         self.block = 0
         self.blocks = 1
         self.values = True
@@ -63,6 +68,11 @@ class Core:
         self.before: Before | None = None
         self.observe: OperationObserver | None = None
         self.concurrent: ConcurrentPrograms | None = None
+        self.group: Group | None = None
+        self.number = 0
+        """Which core of its group it is."""
+        self.units: dict[int, str] = {}
+        """Tiles of L0C by address: the pipe that has done with each last, where unit flags order them."""
 
     def begin(self, blocks: int, values: bool, stray: int = STRAY) -> None:
         """Begin a launch of so many programs; without ``values`` only the scalar flow runs. Reads outside of every
@@ -77,19 +87,15 @@ class Core:
         """An operation reads outside of every tensor."""
         self.strays.note(op, error, self.block)
 
-    @property
-    def unique_bytes(self) -> int:
-        """Bytes that a launch reads from global memory; what it reads again, only if all of it is too much to keep."""
-        first = sum(self.first_reads.values())
-        return first + self.late_reads if first > L2_BYTES else first
-
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""
         self.block = block
         self.trace = []
         self.lines, self.tensors, self.under_way = set(), set(), False
+        self.units = {}
         if self.values:
-            self.buffer.fill(POISON)
+            for memory in self.memories.values():
+                memory.fill(POISON)
 
     def waits(self, memory: int, place: int, overlaps: bool) -> int:
         """Whether this program's scalar unit waits for byte ``place`` of a memory, by its identity: it is in a line
@@ -116,7 +122,8 @@ class Translator:
 
     def __init__(self, function: Op) -> None:
         self.lock = threading.Lock()
-        self.core = Core()
+        self.core = Core("<AIC>" in str(function.attribute("hivm.func_core_type")))
+        self.mixed = function.attribute("hivm.part_of_mix") is not None
         self.template: list[Any] = []
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
@@ -127,16 +134,25 @@ class Translator:
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
         self.parameter_types = [argument.type for argument in block.args]
-        self.body = _sequence(self.core, [Watched(function, None, self.block(block))])
+        body = self.block(block)
+        self.body = self.observed(function, effects(self, function), body)
 
     def run(self, arguments: list[Any], block: int) -> list[Event]:
         """Execute one program and return its trace."""
         self.core.start(block)
+        for wait in self.begun(arguments):
+            raise wait.op.unsupported("waiting for another core in a program that has one")
+        return self.core.trace
+
+    def begun(self, arguments: list[Any]) -> Iterator[Wait]:
+        """Execute a program that has started; yields where it waits for another core of its group."""
         environment = list(self.template)
         for slot, value in zip(self.parameters, arguments, strict=True):
             environment[slot] = value
-        self.body(environment)
-        return self.core.trace
+        if waits(self.body):
+            yield from self.body(environment)
+        else:
+            self.body(environment)
 
     def slot(self, value: SSAValue) -> int:
         """Where the environment keeps a value."""
@@ -210,14 +226,14 @@ class Translator:
                 if pending:
                     steps.append(self._scalar_work(pending))
                     pending = Counter()
-                steps.append(Watched(op, effects(self, op), step))
+                steps.append(step if handler in IN_PARTS else Watched(op, effects(self, op), step))
             else:
                 if op.name not in FREE:
                     pending[op] += 1
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
-        return _sequence(self.core, list(self._joined(steps)))
+        return _sequence(self, list(self._joined(steps)))
 
     def _joined(self, steps: list[Closure | Pure | Watched]) -> Iterator[Closure | Watched]:
         """The steps, with those that are functions of their operands and follow each other as one."""
@@ -227,6 +243,31 @@ class Translator:
                 yield straight(together, self.slot, self.known)
             else:
                 yield from (step.step if joins else step for step in together)
+
+    def observed(self, op: Op, touches: Callable[[list], Effects] | None, step: Closure) -> Closure:
+        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
+        core = self.core
+        if waits(step):
+
+            @waiting
+            def wait(env: list) -> Iterator[Wait]:
+                try:
+                    yield from step(env)
+                except Exception as error:
+                    raise placed(error, op)
+
+            return wait
+
+        def run(env: list) -> None:
+            try:
+                if core.observe is None:
+                    step(env)
+                else:
+                    core.observe(op, touches, step, env)
+            except Exception as error:
+                raise placed(error, op)
+
+        return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
         divisions = sum(count for op, count in operations.items() if divides(op, self.known))
@@ -238,9 +279,13 @@ class Translator:
         return step
 
 
-def _sequence(core: Core, steps: list[Closure | Watched]) -> Closure:
+def _sequence(translator: Translator, steps: list[Closure | Watched]) -> Closure:
     """One step for several: errors are placed, and whoever observes the core may run the watched ones in our stead."""
     parts = [step if isinstance(step, Watched) else Watched(None, None, step) for step in steps]
+    if any(waits(part.step) for part in parts):
+        alone = [part.step if part.op is None else translator.observed(*part) for part in parts]
+        return driven(lambda env: iter(alone), *alone)
+    core = translator.core
 
     def run(env: list) -> None:
         op, observe = None, core.observe

@@ -1,4 +1,4 @@
-"""Hazards of the unified buffer, within one program."""
+"""Hazards of a core's own memories, within one program."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...chips import UB_BYTES
 from ..core.regions import Region
-from ..trace.work import PIPES
 from .hazard import RACE, Found
 from .order import Moment
 from .recorder import Local
@@ -16,38 +14,48 @@ from .recorder import Local
 NO_OWNER = -1
 
 
-def races(accesses: Sequence[Local], moments: Mapping[int, Moment], found: Found, program: int) -> None:
-    """Report pairs of instructions that touch the same bytes in no certain order."""
-    pending: list[deque] = [deque() for _ in PIPES]
-    reached = [[0] * len(PIPES) for _ in PIPES]
+def races(
+    accesses: Sequence[Local], moments: Mapping[int, Moment], found: Found, program: int, pipes: Mapping[int, str]
+) -> None:
+    """Report pairs of instructions of one core that touch the same bytes of its memories in no certain order.
+
+    ``pipes`` are the core's pipes, by their numbers.
+    """
+    pending: dict[int, deque] = {pipe: deque() for pipe in pipes}
+    reached = {pipe: (0,) * (max(pipes) + 1) for pipe in pipes}
     for access in accesses:
         moment = moments[access.place]
-        for pipe, others in enumerate(pending):
+        if moment.pipe not in pipes:
+            continue
+        for pipe, others in pending.items():
             complete = moment.complete[pipe]
             for other, theirs in others:
                 if theirs.index >= complete:
-                    _compare(other, theirs, access, moment, found, program)
+                    _compare(other, theirs, access, moment, found, program, pipes)
         pending[moment.pipe].append((access, moment))
         reached[moment.pipe] = moment.complete
-        for pipe, others in enumerate(pending):
-            retired = min(known[pipe] for known in reached)
+        for pipe, others in pending.items():
+            retired = min(known[pipe] for known in reached.values())
             while others and others[0][1].index < retired:
                 others.popleft()
 
 
-def _compare(first: Local, then: Moment, second: Local, now: Moment, found: Found, program: int) -> None:
+def _compare(
+    first: Local, then: Moment, second: Local, now: Moment, found: Found, program: int, pipes: Mapping[int, str]
+) -> None:
     pairs = [(second.reads, "read", first.writes, "writing"), (second.writes, "written", first.writes, "writing")]
     if then.pipe != now.pipe:  # one pipe starts in order: what started first has read before what follows writes
         pairs.append((second.writes, "written", first.reads, "reading"))
     for mine, done, theirs, doing in pairs:
         for region in mine:
             for other in theirs:
-                if region.meets(other):
+                if region.allocation.local and region.meets(other):
+                    memory = region.allocation.name.partition(" of ")[2] or "the buffer"
                     low, high = max(region.start, other.start), min(region.end, other.end)
                     found.add(
                         RACE,
-                        f"{second.op!r} ({PIPES[now.pipe]}): bytes {low} to {high - 1} of the buffer are {done} "
-                        f"while {first.op!r} ({PIPES[then.pipe]}) may still be {doing} them",
+                        f"{second.op!r} ({pipes[now.pipe]}): bytes {low} to {high - 1} of {memory} are {done} "
+                        f"while {first.op!r} ({pipes[then.pipe]}) may still be {doing} them",
                         second.op,
                         first.op,
                         program=program,
@@ -69,14 +77,22 @@ def unwritten(accesses: Sequence[Local]) -> list[Unwritten]:
     The planner gives the bytes of a buffer whose life is over to another one; whoever still reads the first one reads
     what was never meant for it.
     """
-    owner = np.full(UB_BYTES, NO_OWNER, np.int32)
+    owners: dict[int, np.ndarray] = {}
     names: dict[int, int] = {}
     reads = []
     for access in accesses:
         for region in access.reads:
-            mask = region.of(owner) != names.setdefault(id(region.allocation), len(names))
+            mask = region.of(_owner(owners, region)) != names.setdefault(id(region.allocation), len(names))
             if mask.any():
                 reads.append(Unwritten(access, region, mask))
         for region in access.writes:
-            region.of(owner)[...] = names.setdefault(id(region.allocation), len(names))
+            region.of(_owner(owners, region))[...] = names.setdefault(id(region.allocation), len(names))
     return reads
+
+
+def _owner(owners: dict[int, np.ndarray], region: Region) -> np.ndarray:
+    """For each byte of the memory that a region lies in, the number of the buffer that was last written there."""
+    memory = region.allocation.data
+    if id(memory) not in owners:
+        owners[id(memory)] = np.full(len(memory), NO_OWNER, np.int32)
+    return owners[id(memory)]

@@ -10,6 +10,7 @@ from ..core.addresses import FindMemory
 from ..core.strays import OTHER_STRAY, STRAY, Strays
 from ..execute.launch import GridLaunch
 from ..trace.events import Meet, Trace
+from ..trace.pipes import labels, numbers
 from .buffer import Unwritten, races, unwritten
 from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
@@ -49,13 +50,18 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
             recorder.undo.back()
         raise
     known: dict[tuple, tuple] = {}
+    pipes = [
+        dict(zip(numbered.values(), names, strict=True))
+        for numbered, names in zip(numbers(launch.kinds), labels(launch.kinds), strict=True)
+    ]
     programs = []
     for number, trace in enumerate(traces):
         accesses = recorder.locals[number]
         key = trace, tuple(accesses)
         if key not in known:
-            when = moments(trace, found, number)
-            races(accesses, when, found, number)
+            when = moments(trace, found, number, launch.kinds)
+            for core in pipes:
+                races(accesses, when, found, number, core)
             known[key] = when, turns(trace), unwritten(accesses)
         programs.append(known[key])
     _barriers(launch, traces, found)

@@ -7,6 +7,7 @@ that was set behind it, a barrier, or the scalar unit's own waiting (AscendC, Se
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..core.counters import CUBE
 from ..trace.events import (
     ALL,
     Arrive,
@@ -16,21 +17,24 @@ from ..trace.events import (
     Issue,
     ScalarAccess,
     ScalarWork,
+    SetCounter,
     SetFlag,
+    Turn,
     Unlock,
+    WaitCounter,
     WaitFlag,
 )
-from ..trace.work import PIPES, SCALAR, VECTOR
+from ..trace.pipes import numbers
+from ..trace.work import MULTIPLY, SCALAR, VECTOR
+from .group_order import GroupOrder
 from .hazard import FLAG, Found
-
-NUMBER = {pipe: place for place, pipe in enumerate(PIPES)}
 
 
 class Moment(NamedTuple):
     """When an instruction starts.
 
     Args:
-        pipe: Its pipe's place in `PIPES`.
+        pipe: The number of its pipe (`pipes.numbers`).
         index: How many instructions the pipe was given before it.
         complete: For each pipe, how many of its instructions are complete by then.
     """
@@ -44,17 +48,20 @@ class Moment(NamedTuple):
         return self.complete[other.pipe] > other.index
 
 
-def moments(trace: Iterable[Event], found: Found, program: int) -> dict[int, Moment]:
+def moments(trace: Iterable[Event], found: Found, program: int, kinds: tuple[str, ...] = ("AIV",)) -> dict[int, Moment]:
     """The moment of each instruction, scalar access and arrival at a barrier of all cores, by its place in the trace.
 
-    Flags that do not pair are reported to ``found``.
+    Flags that do not pair are reported to ``found``. ``kinds`` are those of the cores that the program runs on.
     """
-    pipes = range(len(PIPES))
-    given = [0 for _ in pipes]
-    complete = [[0 for _ in pipes] for _ in pipes]
-    flags: dict[FlagId, tuple[list[int], object]] = {}
+    of_cores = numbers(kinds)
+    every = range(sum(map(len, of_cores)))
+    given = [0 for _ in every]
+    complete = [[0 for _ in every] for _ in every]
+    flags: dict[tuple[int, FlagId], tuple[list[int], object]] = {}
     result: dict[int, Moment] = {}
-    scalar, vector = NUMBER[SCALAR], NUMBER[VECTOR]
+    group = GroupOrder(len(kinds), found, program)
+    core, number = CUBE, of_cores[CUBE]
+    pipes, scalar, vector = number.values(), number[SCALAR], number.get(VECTOR)
 
     def learn(pipe: int, *others: list[int]) -> list[int]:
         complete[pipe] = [max(counts) for counts in zip(complete[pipe], *others, strict=True)]
@@ -64,11 +71,13 @@ def moments(trace: Iterable[Event], found: Found, program: int) -> dict[int, Mom
         kind = type(event)
         if kind is Issue:
             work = event.work
-            pipe = NUMBER[work.pipe]
+            pipe = number[work.pipe]
             if work.drains:
                 learn(scalar, complete[vector])[vector] = given[vector]
             known = learn(pipe, complete[scalar])
-            if work.blocks:  # by the scalar unit itself, behind what its pipe was given before
+            if work.blocks or work.pipe == MULTIPLY:
+                # By the scalar unit itself, behind what its pipe was given before; multiplications take turns, since
+                # the library has a barrier behind each of so few blocks that they could meet (Cube/LocalMmad.cpp).
                 known[pipe] = given[pipe]
             result[place] = Moment(pipe, given[pipe], tuple(known))
             given[pipe] += 1
@@ -84,32 +93,43 @@ def moments(trace: Iterable[Event], found: Found, program: int) -> dict[int, Mom
             complete[scalar][scalar] = given[scalar]
         elif kind is SetFlag:
             flag, operation = event.flag, event.op
-            if flag in flags:
+            if (core, flag) in flags:
                 found.add(FLAG, f"{operation!r} sets {flag} twice with no wait between", operation, program=program)
-            source = NUMBER[flag.source]
+            source = number[flag.source]
             known = list(learn(source, complete[scalar]))
             known[source] = given[source]
-            flags[flag] = known, operation
+            flags[core, flag] = known, operation
         elif kind is WaitFlag:
             flag, operation = event.flag, event.op
-            if flag not in flags:
+            if (core, flag) not in flags:
                 message = f"{operation!r} waits for {flag}, which nothing has set: it hangs"
                 found.add(FLAG, message, operation, program=program)
                 continue
-            known, _ = flags.pop(flag)
-            learn(NUMBER[flag.waiting], known)
+            known, _ = flags.pop((core, flag))
+            learn(number[flag.waiting], known)
         elif kind is Arrive:
-            pipe = NUMBER[event.pipe]
+            pipe = number[event.pipe]
             known = learn(pipe, complete[scalar])
             result[place] = Moment(pipe, given[pipe], tuple(known[:pipe] + [given[pipe]] + known[pipe + 1 :]))
         elif kind is Unlock or (kind is Barrier and event.pipe == ALL):
             for pipe in pipes:
                 learn(scalar, complete[pipe])
-            complete[scalar] = list(given)
+            complete[scalar] = [given[pipe] if pipe in pipes else seen for pipe, seen in enumerate(complete[scalar])]
         elif kind is Barrier:
-            pipe = NUMBER[event.pipe]
+            pipe = number[event.pipe]
             learn(pipe, complete[scalar])[pipe] = given[pipe]
-    for flag, (_, operation) in flags.items():
+        elif kind is Turn:
+            core, number = event.core, of_cores[event.core]
+            pipes, scalar, vector = number.values(), number[SCALAR], number.get(VECTOR)
+        elif kind is SetCounter:
+            pipe = number[event.pipe]
+            known = list(learn(pipe, complete[scalar]))
+            known[pipe] = given[pipe]
+            group.set(core, event, known)
+        elif kind is WaitCounter:
+            learn(scalar, *group.wait(core, event))  # what is issued behind it waits on every pipe
+    group.end()
+    for (_, flag), (_, operation) in flags.items():
         message = f"nothing waits for {flag}, which {operation!r} sets: the next launch hangs"
         found.add(FLAG, message, operation, program=program)
     return result

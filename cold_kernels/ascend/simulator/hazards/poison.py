@@ -20,7 +20,7 @@ class Poisoner:
         core: Observed.
         reads: Of each program.
         pattern: A byte.
-        apart: Put it into a copy of the buffer that was read, so that another operand in the same place stays what it
+        apart: Put it into a copy of the memory that was read, so that another operand in the same place stays what it
             is. Loops of scalar work do not look there.
     """
 
@@ -46,7 +46,7 @@ class Poisoner:
         seen = list(env)
         for read in reads:
             own = read.region.allocation
-            memory = self.core.buffer.copy()
+            memory = own.data.copy()
             read.region.of(memory)[read.mask] = self.pattern
             copy = Allocation(own.name, memory, own.start, own.end, own.local)
             for slot, ref in enumerate(env):
@@ -59,13 +59,17 @@ class Poisoner:
                 env[slot] = value
 
     def _in_place(self, reads: Sequence[Unwritten], written: Sequence, step, env: list) -> None:
-        buffer = self.core.buffer
-        before, spoilt = buffer.copy(), np.zeros(len(buffer), np.bool_)
+        spoilt: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         for read in reads:
-            read.region.of(spoilt)[read.mask] = True
-        buffer[spoilt] = self.pattern
+            memory = read.region.allocation.data
+            if id(memory) not in spoilt:
+                spoilt[id(memory)] = memory, memory.copy(), np.zeros(len(memory), np.bool_)
+            read.region.of(spoilt[id(memory)][2])[read.mask] = True
+        for memory, _, places in spoilt.values():
+            memory[places] = self.pattern
         step(env)
         for region in written:
-            if region.allocation.local:
-                region.of(spoilt)[...] = False
-        buffer[spoilt] = before[spoilt]
+            if id(region.allocation.data) in spoilt:
+                region.of(spoilt[id(region.allocation.data)][2])[...] = False
+        for memory, before, places in spoilt.values():
+            memory[places] = before[places]

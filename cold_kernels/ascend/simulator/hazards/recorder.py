@@ -3,15 +3,17 @@
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
+from ..core.effects import Effects
 from ..core.operations import Op
 from ..core.regions import Region
-from ..execute.effects import Effects
+from ..core.spaces import Workspace
 from ..trace.events import Arrive, Lock, Meet, Trace, Unlock
 from .undo import Undo
 
 
 class Local(NamedTuple):
-    """An instruction's reads and writes of the unified buffer; ``place`` is its event's in the trace."""
+    """An instruction's reads and writes of its core's memories, and of the workspace; ``place`` is its event's in the
+    trace."""
 
     place: int
     op: Op
@@ -29,6 +31,11 @@ class Global(NamedTuple):
     writes: bool
     atomic: bool
     scalar: bool
+
+
+def is_own(region: Region) -> bool:
+    """Whether what is there means nothing before a program and after it: a core's memory, or the workspace."""
+    return region.allocation.local or isinstance(region.allocation, Workspace)
 
 
 class Recorder:
@@ -60,7 +67,7 @@ class Recorder:
         scalar = not op.name.startswith("hivm.")
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
-            local.append(self._interned(tuple(region for region in regions if region.allocation.local)))
+            local.append(self._interned(tuple(region for region in regions if is_own(region))))
             for region in regions:
                 if not region.allocation.local:
                     self.globals.append(

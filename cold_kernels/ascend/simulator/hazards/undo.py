@@ -5,13 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..core.regions import Region
+from ..core.spaces import Workspace
 
 
 class Undo:
     """Copies of bytes from before they were written: no more memory than what is written."""
 
     def __init__(self) -> None:
-        self._before: list[tuple[np.ndarray, np.ndarray]] = []
+        self._before: list[tuple[np.ndarray, np.ndarray, bool]] = []
 
     def keep(self, written: Iterable[Region]) -> None:
         """Copy the global ones of these regions, which are about to be written; what lies outside is an error then."""
@@ -19,13 +20,14 @@ class Undo:
             inside = region.start >= 0 and region.end <= len(region.allocation.data)
             if inside and not region.allocation.local:
                 place = region.of(region.allocation.data)
-                self._before.append((place, place.copy()))
+                counts = not isinstance(region.allocation, Workspace)
+                self._before.append((place, place.copy(), counts))
 
     def contents(self) -> list[bytes]:
-        """What is there now, by place in the order of the writes."""
-        return [place.tobytes() for place, _ in self._before]
+        """What is there now, by place in the order of the writes; what the workspace holds means nothing."""
+        return [place.tobytes() for place, _, counts in self._before if counts]
 
     def back(self) -> None:
         """Put everything back as it was."""
-        for place, before in reversed(self._before):
+        for place, before, _ in reversed(self._before):
             place[...] = before

@@ -43,7 +43,7 @@ def buffers(
     launch, block = GridLaunch(program, grid), number * cores + found.core
     recorder = Recorder(launch.core)
     with launch.held():
-        trace = launch.run(detached(args), recorder, values=launch.translator.reads_local)[block]
+        trace = launch.run(detached(args), recorder, values=launch.reads_local)[block]
     places = [place for place, event in enumerate(trace) if isinstance(event, Issue | ScalarAccess)]
     times = found.programs[number][1].times
     spans: dict[tuple[int, int], _Life] = {}

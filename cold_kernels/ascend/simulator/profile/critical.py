@@ -4,9 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..timing.timeline import QUEUES
-from ..trace.work import PIPES, SCALAR
-from .recording import Recording
+from .recording import GroupRecording, Recording
 from .stalls import Cause, Flag, Slice, Stall
 
 STEPS = {
@@ -31,9 +29,19 @@ class PathStep(NamedTuple):
     end: float
 
 
-def critical_path(recording: Recording) -> list[PathStep]:
-    """The steps that a program's time is made of, last one first; they follow each other without a gap."""
-    return list(_Walk(recording).steps())
+def critical_path(recording: Recording | GroupRecording) -> list[PathStep]:
+    """The steps that a program's time is made of, last one first; they follow each other without a gap.
+
+    Of a group the path goes from a core that waits for a flag to the core that set it last.
+    """
+    cores = recording.cores if isinstance(recording, GroupRecording) else (recording,)
+    walks = [_Walk(core) for core in cores]
+    core, at = max(range(len(cores)), key=lambda number: cores[number].total), recording.total
+    steps: list[PathStep] = []
+    while at > 0:
+        steps += walks[core].steps(at)
+        core, at = walks[core].waits_for or (core, 0.0)
+    return steps
 
 
 class _Walk:
@@ -44,21 +52,26 @@ class _Walk:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        self.scalar, self.queues = recording.scalar_pipe, recording.pipes[1:]
+        self.waits_for: tuple[int, float] | None = None
+        """The core that the last step waited for, and when it set its flag."""
         outside = [stall for stall in recording.stalls if not stall.within]
         self.parts: dict[str, list[Slice | Stall]] = {
-            SCALAR: [part for part in recording.scalar if part.end > part.start]
+            self.scalar: [part for part in recording.scalar if part.end > part.start]
         }
-        for pipe in QUEUES:
+        for pipe in self.queues:
             own = [part for part in (*recording.slices, *outside) if part.pipe == pipe and part.end > part.start]
             self.parts[pipe] = sorted(own, key=lambda part: part.end)
         self.ends = {pipe: [part.end for part in parts] for pipe, parts in self.parts.items()}
-        self.own = {(pipe, part.end) for pipe in QUEUES for part in self.parts[pipe] if _is_own(part)}
+        self.own = {(pipe, part.end) for pipe in self.queues for part in self.parts[pipe] if _is_own(part)}
         self.flags = {(flag.source, flag.waiting, flag.event, flag.passed): flag for flag in recording.flags}
         self.lines = {(part.pipe, part.end): part.line for part in recording.slices}
 
-    def steps(self) -> Iterator[PathStep]:
-        at = self.recording.total
-        pipe, at, latency = self._whose(at, PIPES)
+    def steps(self, at: float) -> Iterator[PathStep]:
+        """From ``at``, at which something of this core ended, back to its start, or to where it waited for another
+        core (`waits_for`)."""
+        self.waits_for = None
+        pipe, at, latency = self._whose(at, self.recording.pipes)
         yield from latency
         while at > 0:
             part = self.parts[pipe][bisect_left(self.ends[pipe], at)]
@@ -66,6 +79,11 @@ class _Walk:
                 yield from _spent(part)
                 at = part.start
                 continue
+            if part.cause.kind == "group" and pipe == self.scalar:
+                core, set_at, line = self.recording.counted_by[part.end]
+                yield PathStep("flag", pipe, line, set_at, part.end)
+                self.waits_for = core, set_at
+                return
             pipe, at, between = self._before(pipe, part)
             yield from between
 
@@ -74,18 +92,18 @@ class _Walk:
         cause, at = stall.cause, stall.end
         if cause.kind == "flag" and cause.waiting == pipe:
             return self._setter(self.flags[cause.source, cause.waiting, cause.event, at], cause)
-        if pipe == SCALAR:
-            if not self._ends(at, QUEUES):
-                return SCALAR, stall.start, [PathStep("others", SCALAR, cause.line, stall.start, at)]
-            return self._whose(at, QUEUES)
+        if pipe == self.scalar:
+            if not self._ends(at, self.queues):
+                return self.scalar, stall.start, [PathStep("others", self.scalar, cause.line, stall.start, at)]
+            return self._whose(at, self.queues)
         if cause.kind == "completion" or (cause.kind == "barrier" and cause.pipe == pipe):
             return self._whose(at, (pipe,))
-        return SCALAR, at, []
+        return self.scalar, at, []
 
     def _setter(self, flag: Flag, cause: Cause) -> tuple[str, float, list[PathStep]]:
         step = PathStep("flag", flag.source, flag.set_line, flag.set, flag.up)
-        if flag.source == SCALAR or not self._ends(flag.set, (flag.source,)):
-            return SCALAR, flag.set, [step]
+        if flag.source == self.scalar or not self._ends(flag.set, (flag.source,)):
+            return self.scalar, flag.set, [step]
         pipe, at, latency = self._whose(flag.set, (flag.source,))
         return pipe, at, [step, *latency]
 
@@ -101,7 +119,7 @@ class _Walk:
         for pipe in pipes:
             if (pipe, at) in self.own:
                 return pipe, at, []
-        return SCALAR, at, []
+        return self.scalar, at, []
 
 
 def _is_own(part: Slice | Stall) -> bool:

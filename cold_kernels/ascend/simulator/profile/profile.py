@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from ..core.operations import UNKNOWN_PLACE
 from ..timing.cores import Run, Simulation, ends, placed
-from ..timing.timeline import schedule
-from ..trace.work import PIPES, SCALAR
 from .critical import critical_path
-from .recording import Recording
+from .recording import GroupRecording, Recording, recorded
 from .stalls import Cause
 
 NEXT_PROGRAM = Cause("program")
@@ -16,10 +14,11 @@ NEXT_PROGRAM = Cause("program")
 
 @dataclass(frozen=True)
 class Profile:
-    """One core's cycles: for each pipe, ``busy + sum of stalled + idle == cycles``.
+    """The cycles of one core, or of a group's cores: for each pipe, ``busy + sum of stalled + idle == cycles``.
 
     Args:
-        core: Its number.
+        core: Its number, or the group's.
+        pipes: What its pipes are called.
         cycles: From the start of the launch's first program to the end of the core's last one.
         busy: Cycles of work by pipe. In `Simulation.pipes` a copy that waits for bandwidth is busy; here it stalls.
         stalled: Cycles by pipe and cause.
@@ -32,6 +31,7 @@ class Profile:
     """
 
     core: int
+    pipes: tuple[str, ...]
     cycles: float
     busy: dict[str, float]
     stalled: dict[str, dict[Cause, float]]
@@ -39,7 +39,7 @@ class Profile:
     lines: dict[str, dict[str, tuple[float, float]]]
     critical: dict[tuple[str, str, str], float]
     worked: tuple[float, ...]
-    programs: tuple[tuple[float, Recording], ...]
+    programs: tuple[tuple[float, Recording | GroupRecording], ...]
 
     @property
     def longest(self) -> int:
@@ -74,7 +74,7 @@ def alike(simulation: Simulation) -> list[list[int]]:
 
 
 def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[float, ...]) -> Profile:
-    recordings: dict[tuple, Recording] = {}
+    recordings: dict[tuple, Recording | GroupRecording] = {}
     keys = [(run.trace, id(run.costs), *([] if run.turns is None else [id(run)])) for run in runs]
     programs = []
     for run, key in zip(runs, keys, strict=True):
@@ -82,10 +82,11 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[f
             recordings[key] = _recorded(simulation, run)
         programs.append((run.start, recordings[key]))
     cycles = runs[-1].end
-    busy = dict.fromkeys(PIPES, 0.0)
-    stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in PIPES}
-    idle = dict.fromkeys(PIPES, 0.0)
-    lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in PIPES})
+    pipes = programs[0][1].pipes
+    busy = dict.fromkeys(pipes, 0.0)
+    stalled: dict[str, dict[Cause, float]] = {pipe: defaultdict(float) for pipe in pipes}
+    idle = dict.fromkeys(pipes, 0.0)
+    lines: dict[str, dict[str, list[float]]] = defaultdict(lambda: {pipe: [0.0, 0.0] for pipe in pipes})
     critical: dict[tuple[str, str, str], float] = defaultdict(float)
     paths = {key: critical_path(recording) for key, recording in recordings.items()}
     for key in keys:
@@ -93,7 +94,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[f
             critical[step.kind, step.pipe, step.line] += step.end - step.start
     gaps = cycles - sum(recording.total for _, recording in programs)
     if gaps > 0:
-        critical["dispatch", SCALAR, UNKNOWN_PLACE] += gaps
+        critical["dispatch", pipes[0], UNKNOWN_PLACE] += gaps
     for number, (start, recording) in enumerate(programs):
         for part in recording.slices:
             busy[part.pipe] += part.busy
@@ -103,7 +104,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[f
             lines[stall.cause.line][stall.pipe][1] += stall.end - stall.start
         last = number == len(programs) - 1
         until = cycles if last else programs[number + 1][0]
-        for pipe in PIPES:
+        for pipe in pipes:
             if start and not number:
                 stalled[pipe][NEXT_PROGRAM] += start
             rest = until - start - recording.ends[pipe]
@@ -113,6 +114,7 @@ def _profile(simulation: Simulation, core: int, runs: list[Run], worked: tuple[f
                 stalled[pipe][NEXT_PROGRAM] += rest
     return Profile(
         core,
+        pipes,
         cycles,
         busy,
         {pipe: dict(sorted(causes.items(), key=lambda item: -item[1])) for pipe, causes in stalled.items()},
@@ -130,7 +132,6 @@ def _distinct(simulation: Simulation, run: Run) -> tuple:
     return run.trace, id(run.costs), waits
 
 
-def _recorded(simulation: Simulation, run: Run) -> Recording:
-    recording = Recording()
-    schedule(simulation.execution.traces[run.trace], run.costs, recording, dict(run.turns or {}))
-    return recording
+def _recorded(simulation: Simulation, run: Run) -> Recording | GroupRecording:
+    execution = simulation.execution
+    return recorded(execution.traces[run.trace], run.costs, execution.kinds, dict(run.turns or {}))

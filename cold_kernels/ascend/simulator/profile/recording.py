@@ -2,14 +2,30 @@
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import attrgetter
 
 from ..core.operations import UNKNOWN_PLACE, Op
-from ..timing.timeline import QUEUES, Cost, Observer
-from ..trace.events import ALL, Barrier, FlagId, Issue, Lock, Meet, ScalarAccess, ScalarWork, SetFlag, Unlock, WaitFlag
-from ..trace.work import PIPES, SCALAR
+from ..timing.groups import schedule_cores
+from ..timing.timeline import Cost, Costs, Observer
+from ..trace.events import (
+    ALL,
+    Barrier,
+    FlagId,
+    Issue,
+    Lock,
+    Meet,
+    ScalarAccess,
+    ScalarWork,
+    SetCounter,
+    SetFlag,
+    Trace,
+    Unlock,
+    WaitCounter,
+    WaitFlag,
+)
+from ..trace.pipes import labels, pipes_of
 from .stalls import Cause, Flag, Slice, Stall
 
 START = attrgetter("start")
@@ -20,9 +36,19 @@ class Recording(Observer):
 
     From the program's start to its end, each cycle of a pipe is in a slice, in a stall, or after ``ends`` of that pipe.
     What the scalar unit does for another pipe while it issues further operations counts once.
+
+    Args:
+        kind: The core's ("AIV", "AIC").
+        pipes: What its pipes are called here, its scalar unit first; by default their names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "AIV", pipes: tuple[str, ...] = ()) -> None:
+        self.pipes = pipes or pipes_of(kind)
+        self._name = dict(zip((*pipes_of(kind), ALL), (*self.pipes, ALL), strict=True))
+        self.scalar_pipe = self.pipes[0]
+        self.counted_by: dict[float, tuple[int, float, str]] = {}
+        """By the time when a wait for another core of the group ends: which core, when it set the flag, and where it
+        is waited for."""
         self.slices: list[Slice] = []
         self.stalls: list[Stall] = []
         self.flags: list[Flag] = []
@@ -33,7 +59,7 @@ class Recording(Observer):
         self.complete: dict[tuple[str, float], float] = {}
         """By pipe and time: the end of the operation whose accesses are complete then."""
         self.total = 0.0
-        self.ends = dict.fromkeys(PIPES, 0.0)
+        self.ends = dict.fromkeys(self.pipes, 0.0)
         self._up: dict[FlagId, tuple[str, float, float]] = {}
         self._latest: dict[str, str] = {}
         self._fallbacks: list[Slice] = []
@@ -53,7 +79,7 @@ class Recording(Observer):
         self, event: Issue, cost: Cost, begun: float, ready: float, start: float, end: float, now: float
     ) -> None:
         operation, work = event.op, event.work
-        pipe, line, issued = work.pipe, self._line(operation), begun + cost.issue
+        pipe, line, issued = self._name[work.pipe], self._line(operation), begun + cost.issue
         name = operation.name if operation else "operation"
         self._scalar_slice(name, line, begun, issued)
         self._scalar_stall(issued, ready, Cause("draining", line))
@@ -66,7 +92,7 @@ class Recording(Observer):
         self.slices.append(Slice(pipe, name, line, start, end, work, cost.scalar, end - own, operation))
         self.complete[pipe, end + cost.latency] = end
         if cost.scalar:
-            self._fallbacks.append(Slice(SCALAR, name, line, start, helped))
+            self._fallbacks.append(Slice(self.scalar_pipe, name, line, start, helped))
         self.times.append((start, end))
         self.ends[pipe] = end
         self._latest[pipe] = line
@@ -77,12 +103,12 @@ class Recording(Observer):
         self._up[event.flag] = line, begun, at
 
     def waited(self, event: WaitFlag, begun: float, now: float, idle: float, up: float, on: float) -> None:
-        source, waiting, identity = event.flag
+        source, waiting, identity = self._name[event.flag.source], self._name[event.flag.waiting], event.flag.event
         line = self._line(event.op)
         set_line, issued, at = self._up.pop(event.flag)
         self.flags.append(Flag(source, waiting, identity, set_line, issued, at, up, line, on))
         cause = Cause("flag", line, source, waiting, identity, set_line)
-        if waiting == SCALAR:
+        if waiting == self.scalar_pipe:
             self._scalar_slice("wait_flag", line, begun, idle)
             self._scalar_stall(idle, on, cause)
             return
@@ -93,12 +119,13 @@ class Recording(Observer):
         self.ends[waiting] = on
 
     def drained(self, event: Barrier, idle: float, on: float) -> None:
-        cause = Cause("barrier", self._line(event.op), pipe=event.pipe)
-        if event.pipe == ALL:
+        pipe = self._name[event.pipe]
+        cause = Cause("barrier", self._line(event.op), pipe=pipe)
+        if pipe == ALL:
             self._scalar_stall(idle, on, cause)
         else:
-            self._stall(event.pipe, idle, on, cause)
-            self.ends[event.pipe] = on
+            self._stall(pipe, idle, on, cause)
+            self.ends[pipe] = on
 
     def locked(self, event: Lock | Unlock | Meet, begun: float, turn: float, now: float) -> None:
         line = self._line(event.op)
@@ -106,15 +133,26 @@ class Recording(Observer):
         self._scalar_stall(begun, turn, Cause(kind, line))
         self._scalar_slice(kind, line, turn, now)
 
+    def counted(self, event: WaitCounter, begun: float, turn: float, now: float, source: int, at: float) -> None:
+        line = self._line(event.op)
+        if turn > begun:
+            self.counted_by[turn] = source, at, line
+        self._scalar_stall(begun, turn, Cause("group", line))
+        self._scalar_slice("sync_block_wait", line, turn, now)
+
+    def set_counter(self, event: SetCounter, begun: float, now: float) -> None:
+        self._scalar_slice("sync_block_set", self._line(event.op), begun, now)
+
     def ended(self, total: float, done: dict[str, float]) -> None:
         self.total = total
-        for pipe in QUEUES:
-            self._stall(pipe, self.ends[pipe], done[pipe], Cause("completion", self._latest.get(pipe, UNKNOWN_PLACE)))
-            self.ends[pipe] = max(self.ends[pipe], done[pipe])
+        for own, complete in done.items():
+            pipe = self._name[own]
+            self._stall(pipe, self.ends[pipe], complete, Cause("completion", self._latest.get(pipe, UNKNOWN_PLACE)))
+            self.ends[pipe] = max(self.ends[pipe], complete)
         self._explain_unissued()
         for part in self._with_fallbacks():
             (self.slices if isinstance(part, Slice) else self.stalls).append(part)
-            self.ends[SCALAR] = part.end
+            self.ends[self.scalar_pipe] = part.end
         self.slices.sort(key=START)
         self.stalls.sort(key=START)
 
@@ -123,11 +161,11 @@ class Recording(Observer):
             self.stalls.append(Stall(pipe, start, end, cause, within))
 
     def _scalar_slice(self, name: str, line: str, start: float, end: float) -> None:
-        self.scalar.append(Slice(SCALAR, name, line, start, end))
+        self.scalar.append(Slice(self.scalar_pipe, name, line, start, end))
 
     def _scalar_stall(self, start: float, end: float, cause: Cause) -> None:
         if end > start:
-            self.scalar.append(Stall(SCALAR, start, end, cause))
+            self.scalar.append(Stall(self.scalar_pipe, start, end, cause))
 
     def _explain_unissued(self) -> None:
         """Where a pipe has nothing to do: the scalar unit is busy elsewhere, or itself waits for something."""
@@ -166,7 +204,7 @@ class Recording(Observer):
         for helped in rest:
             if helped.end > at:
                 if helped.start > at:
-                    yield Stall(SCALAR, at, helped.start, Cause("blocking", helped.line))
+                    yield Stall(self.scalar_pipe, at, helped.start, Cause("blocking", helped.line))
                 yield helped._replace(start=max(at, helped.start))
                 at = helped.end
 
@@ -188,3 +226,27 @@ class Recording(Observer):
                 for line, first, last in zip(times, ends, ends[1:], strict=False)
             ]
         return self._shares[key]
+
+
+class GroupRecording:
+    """The recordings of a group's cores as one: times are since their common start.
+
+    Args:
+        cores: The cube core's, then its vector cores'.
+    """
+
+    def __init__(self, cores: Sequence[Recording]) -> None:
+        self.cores = tuple(cores)
+        self.pipes = tuple(pipe for core in cores for pipe in core.pipes)
+        self.slices = sorted((part for core in cores for part in core.slices), key=START)
+        self.stalls = sorted((part for core in cores for part in core.stalls), key=START)
+        self.flags = [flag for core in cores for flag in core.flags]
+        self.total = max(core.total for core in cores)
+        self.ends = {pipe: end for core in cores for pipe, end in core.ends.items()}
+
+
+def recorded(trace: Trace, costs: Sequence[Costs], kinds: tuple[str, ...], turns: dict) -> Recording | GroupRecording:
+    """The recording of a program on all the cores that it runs on."""
+    cores = [Recording(kind, names) for kind, names in zip(kinds, labels(kinds), strict=True)]
+    schedule_cores(trace, costs, cores, turns)
+    return cores[0] if len(cores) == 1 else GroupRecording(cores)

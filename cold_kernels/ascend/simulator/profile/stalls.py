@@ -16,6 +16,7 @@ CAUSES = {
     "draining": "the scalar unit waits until the vector pipe is idle before it issues an operation",
     "lock": "the scalar unit waits to enter or to leave what programs pass one by one",
     "cores": "the scalar unit waits at a barrier of all cores",
+    "group": "the scalar unit waits for a flag of its group's other cores",
     "completion": "has nothing more to do, and its last accesses are not complete",
     "program": "waits for the program's other pipes, and then for the dispatch of the core's next program",
 }

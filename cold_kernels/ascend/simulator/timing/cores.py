@@ -12,7 +12,8 @@ from ...errors import Deadlock
 from ..hazards.hazard import Hazard
 from ..trace.events import Arrive, Lock, Meet
 from ..trace.execution import Execution
-from ..trace.work import PIPES
+from ..trace.pipes import labels
+from .groups import schedule_cores
 from .timeline import Costs, Timeline, schedule
 
 
@@ -24,7 +25,8 @@ class Simulation:
         cycles: Core cycles from the first program's start to the last one's end.
         microseconds: Device time, which a profiler calls task duration: the same, plus what comes before the first
             program. What the host pays to enqueue the launch is not in it.
-        pipes: Busy cycles by pipe (S, V, MTE2, MTE3) of the core that finishes last.
+        pipes: Busy cycles by pipe (S, V, MTE2, MTE3; of a cube core S, M, MTE2, MTE1, FIX) of the core that finishes
+            last; of a group all its cores' (`labels`).
         bytes_read, bytes_written: Copied from and to global memory, all programs together.
         ub_peak_bytes: Highest planned byte of the unified buffer.
         chip: What it was timed on.
@@ -47,20 +49,25 @@ class Simulation:
         return timed(self.execution, chip_named(chip) if isinstance(chip, str) else chip, self.hazards)
 
     @property
+    def places(self) -> int:
+        """How many programs the chip runs at once."""
+        return places(self.execution.kinds, self.chip)
+
+    @property
     def bound(self) -> str:
         """The busiest pipe of the core that finishes last."""
-        return max(PIPES, key=lambda pipe: self.pipes[pipe])
+        return max(self.pipes, key=lambda pipe: self.pipes[pipe])
 
 
 class Run(NamedTuple):
-    """One program on its core: its trace, the chip's costs for it, and its time.
+    """One program on its core, or its group of cores: its trace, the chip's costs for each core, and its time.
 
     ``turns`` is when others let it go on (see `schedule`), None if it waits for none; ``start`` is when it starts, in
     cycles since the launch's first program did.
     """
 
     trace: int
-    costs: Costs
+    costs: tuple[Costs, ...]
     timeline: Timeline
     turns: dict | None = None
     start: float = 0.0
@@ -68,6 +75,11 @@ class Run(NamedTuple):
     @property
     def end(self) -> float:
         return self.start + self.timeline.cycles
+
+
+def places(kinds: tuple[str, ...], chip: Chip) -> int:
+    """How many programs that run on cores of these kinds a chip runs at once."""
+    return chip.vector_cores if kinds == ("AIV",) else chip.cube_cores
 
 
 def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
@@ -89,7 +101,7 @@ def traffic(execution: Execution, chip: Chip) -> tuple[float, float]:
 
 
 def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
-    """For each core that has any, its programs one after the other, each distinct one timed once.
+    """For each core, or group of cores, that has any, its programs one after the other, each distinct one timed once.
 
     Programs are dispatched in the order of the grid, one every ``dispatch_us``, each to the core that is free first.
     The cores that run at once share the bandwidth of global memory by what they copy: forty cores with the same amount
@@ -100,33 +112,39 @@ def placed(execution: Execution, chip: Chip) -> list[list[Run]]:
     interval = chip.constants["dispatch_us"] * 1e-6 * chip.frequency
     overhead = chip.constants["program_us"] * 1e-6 * chip.frequency
 
+    kinds, largest = execution.kinds, execution.most or execution.moved
+
     @functools.cache
-    def costs(sharers: float) -> Costs:
-        return Costs(chip, bandwidth / sharers / chip.frequency, hits)
+    def costs(sharers: float) -> tuple[Costs, ...]:
+        return tuple(Costs(chip, bandwidth / sharers / chip.frequency, hits, kind == "AIC") for kind in kinds)
+
+    def spent(trace: int, sharers: float, turns: dict | None = None) -> Timeline:
+        return together(schedule_cores(execution.traces[trace], costs(sharers), turns=turns), kinds)
 
     @functools.cache
     def alone(trace: int, sharers: float) -> Run:
-        return Run(trace, costs(sharers), schedule(execution.traces[trace], costs(sharers)))
+        return Run(trace, costs(sharers), spent(trace, sharers))
 
     waits = [any(isinstance(event, Lock | Meet) for event in trace) for trace in execution.traces]
-    count = min(chip.vector_cores, len(execution.programs))
+    width = places(kinds, chip)
+    count = min(width, len(execution.programs))
     cores: list[list[Run]] = [[] for _ in range(count)]
     free = [(-math.inf, core) for core in range(count)]
     start = -interval
-    for first in range(0, len(execution.programs), chip.vector_cores):
-        wave = execution.programs[first : first + chip.vector_cores]
-        sharers = _sharers([execution.moved[trace] for trace in wave])
-        if sharers > 1 and not any(waits[trace] for trace in wave):
+    for first in range(0, len(execution.programs), width):
+        wave = execution.programs[first : first + width]
+        sharers = _sharers([execution.moved[trace] for trace in wave], max(largest[trace] for trace in wave))
+        if sharers > 1 and len(kinds) == 1 and not any(waits[trace] for trace in wave):
             sharers = _at_once(max(wave, key=lambda trace: execution.moved[trace]), sharers, interval, alone)
         if not first:
-            turns = _meetings(execution, chip, costs(sharers), interval)
+            turns = _meetings(execution, chip, costs(sharers)[0], interval)
         for trace in wave:
             idle, core = heapq.heappop(free)
             start = max(start, idle + overhead) + interval
             if waits[trace]:
                 before = _later(turns, -start)
                 after = dict(before)
-                timeline = schedule(execution.traces[trace], costs(sharers), turns=after)
+                timeline = spent(trace, sharers, after)
                 turns = _later(after, start)
                 run = Run(trace, costs(sharers), timeline, before, start)
             else:
@@ -164,9 +182,18 @@ def _meetings(execution: Execution, chip: Chip, costs: Costs, interval: float) -
     return meetings
 
 
-def _sharers(moved: Sequence[int]) -> float:
-    """How many programs that move the most of these bytes would move all of them."""
-    return sum(moved) / max(moved) if any(moved) else 1.0
+def _sharers(moved: Sequence[int], most: int) -> float:
+    """How many cores that move the ``most`` of these bytes would move all of them."""
+    return sum(moved) / most if any(moved) else 1.0
+
+
+def together(timelines: Sequence[Timeline], kinds: tuple[str, ...]) -> Timeline:
+    """The time of a program on all its cores, as if they were one."""
+    if len(timelines) == 1:
+        return timelines[0]
+    spent = zip(labels(kinds), timelines, strict=True)
+    busy = {label: time for names, one in spent for label, time in zip(names, one.busy.values(), strict=True)}
+    return Timeline(max(one.cycles for one in timelines), busy)
 
 
 def _at_once(trace: int, sharers: float, interval: float, alone: Callable[[int, float], Run]) -> float:
@@ -184,6 +211,11 @@ def ends(cores: list[list[Run]]) -> list[float]:
     return [core[-1].end for core in cores]
 
 
+def start_us(execution: Execution, chip: Chip) -> float:
+    """Device time of a launch before its first program; more where cube and vector cores start."""
+    return chip.start_us(1) + (chip.cube["mixed_us"] if len(execution.kinds) > 1 else 0.0)
+
+
 def timed(execution: Execution, chip: Chip, hazards: tuple[Hazard, ...] | None = None) -> Simulation:
     """Place the programs on the chip's cores, in waves, and time each distinct trace."""
     cores = placed(execution, chip)
@@ -192,8 +224,8 @@ def timed(execution: Execution, chip: Chip, hazards: tuple[Hazard, ...] | None =
     last = after.index(cycles)
     return Simulation(
         cycles,
-        cycles / chip.frequency * 1e6 + chip.start_us(1),
-        {pipe: sum(run.timeline.busy[pipe] for run in cores[last]) for pipe in PIPES},
+        cycles / chip.frequency * 1e6 + start_us(execution, chip),
+        {pipe: sum(run.timeline.busy[pipe] for run in cores[last]) for pipe in cores[last][0].timeline.busy},
         execution.bytes_read,
         execution.bytes_written,
         execution.ub_peak_bytes,

@@ -5,7 +5,7 @@ issued before it on its pipe is complete. Instructions on one pipe overlap excep
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,13 +22,14 @@ from ..trace.events import (
     Meet,
     ScalarAccess,
     ScalarWork,
+    SetCounter,
     SetFlag,
     Unlock,
+    WaitCounter,
     WaitFlag,
 )
-from ..trace.work import LOAD, PIPES, SCALAR, STORE, VECTOR, Work
+from ..trace.work import CUBE_PIPES, FIX, LOAD, LOAD_L0, MULTIPLY, PIPES, SCALAR, STORE, VECTOR, Work
 
-QUEUES = (VECTOR, LOAD, STORE)
 BY_SCALAR_UNIT = ("scalar_local", "scalar_global", "flag")
 ISSUES = "vector_issue"
 
@@ -63,22 +64,40 @@ class Cost(NamedTuple):
 class Costs:
     """Cycles of work on a chip whose global memory moves ``rate`` bytes per cycle for this core.
 
-    ``hits`` is the share of what is loaded that the second-level cache has.
+    ``hits`` is the share of what is loaded that the second-level cache has; ``cube`` says that it is a cube core.
     """
 
-    def __init__(self, chip: Chip, rate: float, hits: float = 0.0) -> None:
+    def __init__(self, chip: Chip, rate: float, hits: float = 0.0, cube: bool = False) -> None:
         constants = chip.constants
         self.cycles = constants | {"local_byte": 1 / constants["local_rate"], "line_byte": 0.0}
         self.memory_rate = rate
-        load_byte = (1 - hits) / constants["load_rate"] + hits / constants["load_rate_l2"]
-        self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
-        self.latencies = {
-            VECTOR: constants["vector_drain"],
-            LOAD: constants["load_latency"],
-            STORE: constants["store_latency"],
-        }
+        self.pipes, self.out = (CUBE_PIPES, FIX) if cube else (PIPES, STORE)
+        self.queues = self.pipes[1:]
+        if cube:
+            self._of_cube(chip.cube, hits)
+        else:
+            load_byte = (1 - hits) / constants["load_rate"] + hits / constants["load_rate_l2"]
+            self.rates = {LOAD: 1 / load_byte, STORE: constants["store_rate"]}
+            self.latencies = {
+                VECTOR: constants["vector_drain"],
+                LOAD: constants["load_latency"],
+                STORE: constants["store_latency"],
+            }
+        self.counter = chip.cube["counter"]
         self.first_load = (1 - hits) * constants["load_first"]
         self._known: dict[Work, Cost] = {}
+
+    def _of_cube(self, own: dict[str, float], hits: float) -> None:
+        rates = {f"{name}_byte": 1 / own[f"{name}_rate"] for name in ("l1_fill", "l0a", "l0b")}
+        self.cycles |= own | rates
+        load_byte = (1 - hits) / own["l1_rate"] + hits / own["l1_rate_l2"]
+        self.rates = {LOAD: 1 / load_byte, FIX: own["fix_rate"]}
+        self.latencies = {
+            LOAD: own["l1_latency"],
+            LOAD_L0: own["l0_latency"],
+            MULTIPLY: own["multiply_latency"],
+            FIX: own["fix_latency"],
+        }
 
     def __call__(self, work: Work) -> Cost:
         if work not in self._known:
@@ -144,6 +163,12 @@ class Observer:
         """The scalar unit waited until ``turn``, and then took a lock, passed it on, or went past a barrier of all
         cores."""
 
+    def counted(self, event: WaitCounter, begun: float, turn: float, now: float, source: int, at: float) -> None:
+        """The scalar unit waited until ``turn`` for a flag that core ``source`` of its group set last, at ``at``."""
+
+    def set_counter(self, event: SetCounter, begun: float, now: float) -> None:
+        """A flag for the group's other cores was issued."""
+
     def ended(self, total: float, done: dict[str, float]) -> None:
         """The program ended; ``done`` says when each pipe's accesses were complete."""
 
@@ -151,7 +176,7 @@ class Observer:
 def schedule(
     trace: Iterable[Event], costs: Costs, observer: Observer | None = None, turns: dict | None = None
 ) -> Timeline:
-    """Run a trace through the pipes.
+    """Run a trace through the pipes of one core.
 
     Args:
         trace: Events of one program, in program order.
@@ -164,15 +189,51 @@ def schedule(
     Raises:
         Deadlock: a wait without a set before it, or a set without a wait after it.
     """
+    running = scheduled(trace, costs, observer, {} if turns is None else turns, Raised())
+    try:
+        next(running)
+    except StopIteration as end:
+        return end.value
+    raise Deadlock("a core that is alone waits for another one of its group")
+
+
+class Raised:
+    """When the cores of a group set their flags: a list of times for each core and flag."""
+
+    def __init__(self) -> None:
+        self.times: dict[tuple[int, int], list[float]] = {}
+
+    def add(self, core: int, flag: int, at: float) -> None:
+        """``core`` set the flag, with all before it complete, at this time."""
+        self.times.setdefault((core, flag), []).append(at)
+
+    def at(self, core: int, flag: int, number: int) -> float | None:
+        """When it set the flag for the ``number``-th time, from 0, as far as that is known."""
+        times = self.times.get((core, flag), ())
+        return times[number] if number < len(times) else None
+
+
+def scheduled(
+    trace: Iterable[Event],
+    costs: Costs,
+    observer: Observer | None,
+    turns: dict,
+    raised: Raised,
+    core: int = 0,
+    sources: tuple[int, ...] = (),
+) -> Generator[None, None, Timeline]:
+    """`schedule`, of core number ``core`` of a group: it yields while it waits for a flag that one of the cores
+    ``sources`` has not set yet, as ``raised`` knows it."""
     cycles = costs.cycles
     scalar, flag = cycles["scalar"], cycles["flag"]
-    turns = {} if turns is None else turns
     now, memory, first = 0.0, Share(), True
-    free = dict.fromkeys(QUEUES, 0.0)
-    done = dict.fromkeys(QUEUES, 0.0)
-    busy = dict.fromkeys(PIPES, 0.0)
+    out = costs.out
+    free = dict.fromkeys(costs.queues, 0.0)
+    done = dict.fromkeys(costs.queues, 0.0)
+    busy = dict.fromkeys(costs.pipes, 0.0)
     flags: dict[FlagId, float] = {}
     times: Counter[int] = Counter()
+    waited: Counter[int] = Counter()
     for event in trace:
         kind = type(event)
         begun = now
@@ -188,7 +249,7 @@ def schedule(
             start = max(now, free[pipe])
             end = start + cost.pipe
             if cost.memory:  # loads and stores of a core share its part of global memory
-                oldest = max(ready, min(free[LOAD], free[STORE]))  # no later copy starts before
+                oldest = max(ready, min(free[LOAD], free[out]))  # no later copy starts before
                 end = max(end, memory.take(start, cost.memory, oldest))
             free[pipe] = end
             if first and pipe == LOAD:
@@ -272,6 +333,25 @@ def schedule(
             times[event.number] += 1
             coming = Arrive, event.number, times[event.number]
             turns[coming] = max(turns.get(coming, 0.0), now, done[event.pipe], free[event.pipe]) + flag
+        elif kind is SetCounter:
+            pipe = event.pipe
+            at = now if pipe == SCALAR else max(now, done[pipe], free[pipe])
+            raised.add(core, event.flag, at)
+            now += scalar
+            busy[SCALAR] += scalar
+            if observer:
+                observer.set_counter(event, begun, now)
+        elif kind is WaitCounter:
+            number = waited[event.flag]
+            waited[event.flag] += 1
+            while None in (sets := [raised.at(source, event.flag, number) for source in sources]):
+                yield
+            last = max(sets)
+            turn = max(now, last + costs.counter)
+            now = turn + scalar
+            busy[SCALAR] += scalar
+            if observer:
+                observer.counted(event, begun, turn, now, sources[sets.index(last)], last)
         elif kind is Meet:
             turn = max(now, turns.get((Meet, event.number, times[event.number]), 0.0))
             now = turn + scalar

@@ -16,6 +16,10 @@ ALL = "ALL"
 """In a pipe's place: a barrier of all pipes."""
 
 
+UNIT = 1 << 20
+"""From here on the number of an event is that of a unit flag, after it the byte of L0C."""
+
+
 class FlagId(NamedTuple):
     """Which flag of a core: the pipe that sets it, the one that waits for it, and the number of the event."""
 
@@ -24,7 +28,8 @@ class FlagId(NamedTuple):
     event: int
 
     def __str__(self) -> str:
-        return f"event {self.event} of {self.source} for {self.waiting}"
+        event = f"event {self.event}" if self.event < UNIT else f"the unit flag of byte {self.event - UNIT}"
+        return f"{event} of {self.source} for {self.waiting}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +125,51 @@ class Meet:
     op: Op | None = None
 
 
-Event = ScalarWork | ScalarAccess | Issue | SetFlag | WaitFlag | Barrier | Lock | Unlock | Arrive | Meet
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What follows is done by this core of the group: 0 its cube core, then its vector cores."""
+
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetCounter:
+    """A flag counts on the other cores of the group when everything before it on the pipe is complete."""
+
+    pipe: str
+    flag: int
+    op: Op | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitCounter:
+    """Nothing is issued until a flag of the group's other cores counts on this one, which takes it."""
+
+    flag: int
+    op: Op | None = None
+
+
+Event = (
+    ScalarWork | ScalarAccess | Issue | SetFlag | WaitFlag | Barrier | Lock | Unlock | Arrive | Meet
+    | Turn | SetCounter | WaitCounter
+)  # fmt: skip
 Trace = tuple[Event, ...]
 
 
 def issues(op: Op) -> Callable[[Work], Issue]:
     """The one `Issue` of an operation for each work that it is found to have."""
     return cache(partial(Issue, op=op))
+
+
+def by_core(trace: Trace, cores: int) -> list[list[Event]]:
+    """The events of each core that a program runs on."""
+    if cores == 1:
+        return [list(trace)]
+    own: list[list[Event]] = [[] for _ in range(cores)]
+    core = 0
+    for event in trace:
+        if type(event) is Turn:
+            core = event.core
+        else:
+            own[core].append(event)
+    return own

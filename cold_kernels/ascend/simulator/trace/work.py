@@ -4,7 +4,11 @@ import functools
 from dataclasses import dataclass
 
 SCALAR, VECTOR, LOAD, STORE = "S", "V", "MTE2", "MTE3"
+LOAD_L0, MULTIPLY, FIX = "MTE1", "M", "FIX"
 PIPES = (SCALAR, VECTOR, LOAD, STORE)
+CUBE_PIPES = (SCALAR, MULTIPLY, LOAD, LOAD_L0, FIX)
+"""Of a cube core: L1 -> L0A and L0B, the multiplication, and L0C -> global memory."""
+ALL_PIPES = (*PIPES, *CUBE_PIPES[1:2], *CUBE_PIPES[3:])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

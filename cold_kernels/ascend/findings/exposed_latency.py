@@ -4,20 +4,26 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cold_kernels.ascend.simulator.core.operations import Op
-from cold_kernels.ascend.simulator.profile.critical import critical_path
-from cold_kernels.ascend.simulator.profile.recording import Recording
-from cold_kernels.ascend.simulator.trace.work import LOAD, SCALAR, STORE, VECTOR
-
-from ..analysis import place
-from ..profiled import ProfiledLaunch
+from ..simulator.core.operations import Op
+from ..simulator.profile.critical import critical_path
+from ..simulator.profile.recording import Recording
+from ..simulator.trace.pipes import is_pipe
+from ..simulator.trace.work import FIX, LOAD, LOAD_L0, MULTIPLY, SCALAR, STORE, VECTOR
 from .codes import EXPOSED_LATENCY
 from .finding import Finding, place_of
+from .launch import ProfiledLaunch
 from .masked_branches import is_fill
+from .place import place
 from .values import buffers
 
 FILL = "fill"
-PIPES = {VECTOR: "the vector pipe", STORE: "the store"}
+PIPES = {
+    VECTOR: "the vector pipe",
+    STORE: "the store",
+    LOAD_L0: "the load of L0",
+    MULTIPLY: "the multiplication",
+    FIX: "the way out of L0C",
+}
 MOST_TURNS = 0.5
 """Share of a load's turns that have to be exposed: every row or phase of a kernel begins with one that is."""
 LEAST = 0.01
@@ -43,7 +49,7 @@ def exposed_latency(launch: ProfiledLaunch) -> Iterator[Finding]:
     waits: dict[Op, Counter[After]] = defaultdict(Counter)
     for recording in {id(recording): recording for _, recording in found.programs}.values():
         programs = sum(other is recording for _, other in found.programs)
-        loads = Counter(part.op for part in recording.slices if part.pipe == LOAD and part.op)
+        loads = Counter(part.op for part in recording.slices if is_pipe(part.pipe, LOAD) and part.op)
         for op, times in loads.items():
             all_turns[op] += (times - 1) * programs
         for op, cycles, after in _exposed(recording):
@@ -74,20 +80,22 @@ def exposed_latency(launch: ProfiledLaunch) -> Iterator[Finding]:
 def _exposed(recording: Recording) -> Iterator[tuple[Op, float, After]]:
     """Each load whose latency is on the critical path, but for its first execution: the cycles, and what it came
     after."""
-    loads = {part.end: part for part in recording.slices if part.pipe == LOAD and part.op}
-    vector = {part.end: part.op for part in recording.slices if part.pipe == VECTOR and part.op}
+    loads = {(part.pipe, part.end): part for part in recording.slices if is_pipe(part.pipe, LOAD) and part.op}
+    vector = {(part.pipe, part.end): part.op for part in recording.slices if is_pipe(part.pipe, VECTOR) and part.op}
     first: dict[Op, float] = {}
-    for end, part in loads.items():
+    for (_, end), part in loads.items():
         first[part.op] = min(end, first.get(part.op, end))
     steps = critical_path(recording)
     for number, step in enumerate(steps):
-        part = loads.get(step.start) if (step.kind, step.pipe) == ("latency", LOAD) else None
+        part = loads.get((step.pipe, step.start)) if step.kind == "latency" else None
         if part is None or step.start <= first[part.op]:
             continue
-        worked = (one for one in steps[number + 1 :] if one.pipe != LOAD and one.kind in ("work", "fallback"))
+        worked = (
+            one for one in steps[number + 1 :] if not is_pipe(one.pipe, LOAD) and one.kind in ("work", "fallback")
+        )
         before = next(worked, None)
-        pipe, line = (before.pipe, before.line) if before else (SCALAR, part.line)
-        if pipe == VECTOR and _fills(vector.get(before.end), part.op):
+        pipe, line = (before.pipe.rpartition(" ")[2], before.line) if before else (SCALAR, part.line)
+        if pipe == VECTOR and _fills(vector.get((before.pipe, before.end)), part.op):
             pipe = FILL
         yield part.op, step.end - step.start, After(pipe, line)
 

@@ -6,17 +6,16 @@ from functools import cache
 
 from xdsl.ir import Operation
 
-from cold_kernels.ascend.errors import Deadlock
-from cold_kernels.ascend.simulator.core.operations import Op
-from cold_kernels.ascend.simulator.profile.price import saved, without_scalar_unit
-from cold_kernels.ascend.simulator.trace import fallbacks
-from cold_kernels.ascend.simulator.trace.events import Barrier, Event, Issue, ScalarWork, SetFlag, WaitFlag
-from cold_kernels.ascend.simulator.trace.work import LOAD, STORE, Work
-
-from ..profiled import ProfiledLaunch
+from ..errors import Deadlock
+from ..simulator.core.operations import Op
+from ..simulator.profile.price import saved, without_scalar_unit
+from ..simulator.trace import fallbacks
+from ..simulator.trace.events import Barrier, Event, Issue, ScalarWork, SetFlag, WaitFlag
+from ..simulator.trace.work import LOAD, STORE, Work
 from .blame import EXTRACTED, NARROW, Blame, blame, takes_elements
 from .codes import SCALAR_FALLBACK
 from .finding import Finding, events, place_of
+from .launch import ProfiledLaunch
 from .short_copies import SHORT
 
 FEW = 4

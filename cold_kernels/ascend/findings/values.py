@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from xdsl.ir import Block, SSAValue
 
-from cold_kernels.ascend.simulator.core.operations import Op, is_memref
+from ..simulator.core.operations import Op, is_memref
 
 CAST = "hivm.hir.pointer_cast"
 VIEWS = (

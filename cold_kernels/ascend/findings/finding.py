@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cold_kernels.ascend.simulator.core.operations import UNKNOWN_PLACE, Op
-from cold_kernels.ascend.simulator.trace.events import Event
-from cold_kernels.source import python_function
-
-from ..profiled import ProfiledLaunch
+from ...source import python_function
+from ..simulator.core.operations import UNKNOWN_PLACE, Op
+from ..simulator.trace.events import Event, Turn
+from .launch import ProfiledLaunch
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Finding:
 
 def events(launch: ProfiledLaunch) -> Iterator[Event]:
     """The different events of a launch's programs, each once, in the order in which they first happen."""
-    yield from dict.fromkeys(event for trace in launch.simulation.execution.traces for event in trace)
+    happened = dict.fromkeys(event for trace in launch.simulation.execution.traces for event in trace)
+    yield from (event for event in happened if not isinstance(event, Turn))
 
 
 def place_of(op: Op, launch: ProfiledLaunch) -> str:

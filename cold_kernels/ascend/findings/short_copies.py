@@ -4,13 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from cold_kernels.ascend.simulator.profile.price import saved
-from cold_kernels.ascend.simulator.trace.events import Event, Issue
-from cold_kernels.ascend.simulator.trace.work import LOAD, STORE, work
-
-from ..profiled import ProfiledLaunch
+from ..simulator.profile.price import saved
+from ..simulator.trace.events import Event, Issue
+from ..simulator.trace.work import LOAD, STORE, work
 from .codes import SHORT_COPIES
 from .finding import Finding, events, place_of
+from .launch import ProfiledLaunch
 
 SHORT = 64
 """Bytes of a row: below, its burst costs more than its bytes."""

@@ -1,28 +1,28 @@
-"""A grid of more programs than the chip has vector cores: what each further program of a core does again."""
+"""A grid of more programs than the chip has cores for them: what each further program of a core does again."""
 
 import math
 from collections.abc import Iterator
 
-from cold_kernels.ascend.simulator.profile.profile import Profile
-from cold_kernels.ascend.simulator.trace.work import SCALAR
-
-from ..profiled import ProfiledLaunch
+from ..simulator.profile.profile import Profile
+from ..simulator.trace.pipes import is_pipe
+from ..simulator.trace.work import SCALAR
 from .codes import GRID_BEYOND_CORES
 from .finding import Finding, head_of
+from .launch import ProfiledLaunch
 
 
 def grid_beyond_cores(launch: ProfiledLaunch) -> Iterator[Finding]:
     """One finding for a launch; its price is what further programs cost beside their own copies and vector work."""
-    chip, programs = launch.simulation.chip, math.prod(launch.grid)
-    if programs <= chip.vector_cores:
+    cores, programs = launch.simulation.places, math.prod(launch.grid)
+    if programs <= cores:
         return
     yield Finding(
         GRID_BEYOND_CORES,
         launch.function,
         head_of(launch.kernel),
-        f"{programs} programs on {chip.vector_cores} vector cores: a core runs up to "
-        f"{math.ceil(programs / chip.vector_cores)} one after the other, and each begins again with nothing under way",
-        f"launch min(programs, {chip.vector_cores}) programs and let each one loop: "
+        f"{programs} programs on {cores} {launch.cores}: a core runs up to "
+        f"{math.ceil(programs / cores)} one after the other, and each begins again with nothing under way",
+        f"launch min(programs, {cores}) programs and let each one loop: "
         "for i in range(tl.program_id(0), n, tl.num_programs(0))",
         _between(launch.profile),
     )
@@ -36,7 +36,7 @@ def _between(found: Profile) -> float:
     """
     total, idle_since = 0.0, None
     for start, recording in found.programs:
-        worked = [part for part in recording.slices if part.pipe != SCALAR]
+        worked = [part for part in recording.slices if not is_pipe(part.pipe, SCALAR)]
         if not worked:
             continue
         if idle_since is not None:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 from xdsl.ir import Block, Operation, SSAValue
 
-from cold_kernels.ascend.simulator.core.operations import Op, is_memref
-from cold_kernels.ascend.simulator.profile.price import saved
-from cold_kernels.ascend.simulator.trace.events import Event, Issue, SetFlag, WaitFlag
-
-from ..profiled import ProfiledLaunch
+from ..simulator.core.operations import Op, is_memref
+from ..simulator.profile.price import saved
+from ..simulator.trace.events import Event, Issue, SetFlag, WaitFlag
 from .codes import MASKED_BRANCHES
 from .finding import Finding, events, place_of
+from .launch import ProfiledLaunch
 from .values import buffers, users, writes
 
 LOADS, FILL, SELECT = "hivm.hir.load", "hivm.hir.vbrc", "hivm.hir.vsel"

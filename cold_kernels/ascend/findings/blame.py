@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from xdsl.ir import Block, SSAValue
 
-from cold_kernels.ascend.simulator.core.operations import Op, is_local, is_memref, type_name
-
+from ..simulator.core.operations import Op, is_local, is_memref, type_name
 from .values import buffers
 
 ACCESSES = {"memref.load": 0, "memref.store": 1}

@@ -1,0 +1,1 @@
+"""Other repositories' tests on the simulated NPU."""

@@ -1,0 +1,89 @@
+"""One launch: what Triton hands to a device goes to the simulator."""
+
+import time
+
+import torch
+
+from ...ascend import simulate
+from ...ascend.options import CompileOptions
+from ...ascend.program import Program
+from ..device.clock import clock
+from ..device.memory import allocations, pointed_at, whole_on_cpu
+from ..session import Launch, current
+from .hazards import judge
+from .limit import limited
+
+_SAME_BITS = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+class SimulatedLauncher:
+    """What triton-ascend's ``NPULauncher`` is to a device, for one compiled kernel.
+
+    Args:
+        src: Signature and constants of the kernel.
+        metadata: What compiling it noted.
+    """
+
+    def __init__(self, src, metadata) -> None:
+        names = src.fn.arg_names
+        self.fn, self.metadata = src.fn, metadata
+        self.names = [name for place, name in enumerate(names) if place not in src.fn.constexprs]
+        self.constants = {names[key] if isinstance(key, int) else key: value for key, value in src.constants.items()}
+        self.signature = {n: kind for n, kind in src.signature.items() if n not in self.constants}
+        self.program: Program | None = None
+
+    def __call__(self, x, y, z, stream, hivm, packed, launch_metadata, enter_hook, exit_hook, *args) -> None:
+        """Run the kernel on a grid.
+
+        Raises:
+            AscendError: the program does what a device would not survive, or what is not simulated.
+            HazardFound: it has hazards, and they are errors.
+            LaunchTookTooLong: the limit is reached.
+            ValueError, TypeError: an argument that a kernel cannot take.
+        """
+        if enter_hook is not None:
+            enter_hook(launch_metadata)
+        grid = tuple(int(size) for size in (x, y, z))
+        if 0 not in grid:
+            with torch.device("cpu"):  # else the default device is what the simulator's own tensors are made on
+                self._run(hivm, grid, args)
+        if exit_hook is not None:
+            exit_hook(launch_metadata)
+
+    def _run(self, hivm: str, grid: tuple[int, ...], args: tuple) -> None:
+        session = current()
+        if self.program is None:
+            options = CompileOptions(**dict(self.metadata.compile_options))
+            name = self.metadata.kernel_name
+            self.program = Program(name, session.chip.name, hivm, self.signature, self.constants, options)
+        given = dict(zip(self.names, args, strict=True))
+        values = [_argument(name, given[name], kind) for name, kind in self.signature.items()]
+        look = session.settings.hazards != "off"
+        started = time.perf_counter()
+        with limited(session.settings.limit, f"{self.program.name} on the grid {grid}"):
+            done = simulate(
+                self.program, values, grid, chip=session.chip, values=True, hazards=look, memory=allocations.at
+            )
+        clock.launched(done.microseconds)
+        launch = Launch(self.program, self.fn.fn, grid, done, time.perf_counter() - started)
+        session.add(launch)
+        judge(launch, session.settings.hazards)
+
+
+def _argument(name: str, value, kind: str):
+    """A launch's argument as the simulator takes it."""
+    if hasattr(value, "base") and isinstance(value.base, torch.Tensor):  # triton.reinterpret
+        value = value.base.view(value.base.dtype)
+    if isinstance(value, torch.Tensor):
+        if value.device.type != "npu":
+            raise ValueError(
+                f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is on {value.device}, "
+                "and a kernel takes tensors on npu"
+            )
+        value = whole_on_cpu(value)
+        return value.view(_SAME_BITS[value.dtype]) if value.dtype in _SAME_BITS else value
+    if hasattr(value, "data_ptr"):  # Triton takes any object with an address and a type
+        return pointed_at(name, value.data_ptr(), value.dtype)
+    if isinstance(value, bool):
+        return int(value)
+    return value

@@ -1,0 +1,1 @@
+"""What ran on the simulated device, for people and for programs."""

@@ -1,0 +1,187 @@
+"""torch on the simulated device: tensors, views, copies, autograd, modules, random numbers, files."""
+
+import copy
+import io
+
+import pytest
+import torch
+
+DEVICE = "npu"
+
+
+def matrix(*shape):
+    return torch.randn(*shape, device=DEVICE)
+
+
+def same(found, wanted, **tolerance):
+    torch.testing.assert_close(found.cpu(), wanted, **tolerance or {"rtol": 0, "atol": 0})
+
+
+def test_where_tensors_are():
+    x = matrix(3, 4)
+    assert x.device == torch.device("npu", 0) and x.is_npu and x.device.type == "npu"
+    assert torch.zeros(2).npu().is_npu and torch.zeros(2).to("npu:0").is_npu
+    assert not x.cpu().is_npu and not x.to("cpu").is_npu
+    assert torch.empty_like(x, dtype=torch.float16).is_npu and x.new_zeros(2).is_npu
+    torch.set_default_device(DEVICE)
+    try:
+        assert torch.randn(2).is_npu and torch.tensor(3.0).is_npu
+    finally:
+        torch.set_default_device(None)
+
+
+def test_copies_copy():
+    x = torch.ones(3)
+    there = x.npu()
+    back = there.cpu()
+    there.add_(1)
+    assert x.tolist() == [1, 1, 1] == back.tolist() and there.tolist() == [2, 2, 2]
+
+
+def test_views_share():
+    x = torch.zeros(4, 6, device=DEVICE)
+    for view in (x[1], x.t()[2], x.view(-1)[3:], x.unfold(1, 2, 2)[0, 1], x.detach(), x.unsqueeze(0).squeeze(0)):
+        assert view.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+        view.add_(1)
+    wanted = torch.zeros(4, 6)
+    wanted[1] += 1
+    wanted.t()[2] += 1
+    wanted.view(-1)[3:] += 1
+    wanted.unfold(1, 2, 2)[0, 1] += 1
+    same(x, wanted + 2)
+    assert x.as_strided((2, 2), (6, 1), 7).storage_offset() == 7
+    assert x.view(torch.int32).data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize("shape, stride", [((1, 7), (7, 1)), ((3, 1), (1, 1)), ((2, 1, 5), (5, 5, 1))])
+def test_strides_of_dimensions_of_one(shape, stride):
+    assert torch.empty(shape, device=DEVICE).stride() == stride
+    assert torch.zeros(shape).npu().stride() == stride
+
+
+def test_indexing_and_reductions():
+    host = torch.randn(5, 7)
+    x = host.npu()
+    same(x[x > 0], host[host > 0])
+    same(x[[0, 2]], host[[0, 2]])
+    same(x[torch.tensor([1, 3])], host[[1, 3]])  # as on any device, an index may lie on the host
+    same(x.sort(dim=1).indices, host.sort(dim=1).indices)
+    same(torch.where(x > 0, x, 0), torch.where(host > 0, host, 0))
+    same(x % 2, host % 2)
+    x[1:3, ::2] = 4
+    host[1:3, ::2] = 4
+    same(x, host)
+
+
+def test_devices_do_not_mix():
+    with pytest.raises(RuntimeError, match="same device"):
+        matrix(3) + torch.ones(3)
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.cat([matrix(3), torch.ones(3)])
+    assert (matrix(3) + torch.tensor(2.0)).is_npu
+
+
+def test_outputs_that_grow():
+    x = matrix(3, 4)
+    out = torch.empty(0, device=DEVICE)
+    torch.mul(x, 2, out=out)
+    same(out, 2 * x.cpu())
+    same(out.resize_(2, 3), 2 * x.cpu().flatten()[:6].view(2, 3))
+    assert out.set_(x).data_ptr() == x.data_ptr()
+    whole = torch.empty(0, device=DEVICE).set_(x.untyped_storage(), 2, (2, 2), (4, 1))
+    same(whole, x.cpu().as_strided((2, 2), (4, 1), 2))
+
+
+def test_lazy_bits_of_complex_numbers():
+    host = torch.randn(3, dtype=torch.complex64)
+    x = host.npu()
+    same(x.conj(), host.conj().resolve_conj())
+    same(host.conj().npu(), host.conj().resolve_conj())
+    same(torch.view_as_real(x), torch.view_as_real(host))
+    same(x.conj().imag + 0, -host.imag)
+
+
+def test_autograd_and_modules():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8), torch.nn.GELU(), torch.nn.Linear(8, 2))
+    there = copy.deepcopy(model).npu()
+    assert all(parameter.is_npu for parameter in copy.deepcopy(there).parameters())
+    x = torch.randn(5, 4)
+    model(x).square().sum().backward()
+    there(x.npu()).square().sum().backward()
+    for mine, wanted in zip(there.parameters(), model.parameters(), strict=True):
+        assert mine.grad.is_npu
+        same(mine.grad, wanted.grad, rtol=1e-5, atol=1e-5)
+
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * 2
+
+    leaf = matrix(3).requires_grad_()
+    Double.apply(leaf).sum().backward()
+    assert leaf.grad.tolist() == [2, 2, 2]
+
+
+def test_autocast():
+    layer = torch.nn.Linear(4, 4).npu()
+    with torch.autocast("npu", dtype=torch.bfloat16):
+        found = layer(matrix(2, 4))
+        assert found.dtype == torch.bfloat16 and found.exp().dtype == torch.float32
+    assert layer(matrix(2, 4)).dtype == torch.float32
+
+
+def test_random_numbers_are_the_devices_own():
+    torch.manual_seed(3)
+    first, host = torch.rand(4, device=DEVICE), torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(4), host), "drawing on the device leaves the host's numbers alone"
+    assert torch.equal(torch.rand(4, device=DEVICE), first)
+    torch.npu.manual_seed(3)
+    assert torch.equal(torch.rand(4, device=DEVICE), first)
+    given = torch.Generator(DEVICE).manual_seed(5)
+    assert torch.equal(
+        torch.randn(4, device=DEVICE, generator=given), torch.randn(4, generator=torch.Generator().manual_seed(5)).npu()
+    )
+    assert sorted(torch.randperm(5, device=DEVICE).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_files():
+    x = matrix(3, 4)
+    file = io.BytesIO()
+    torch.save({"x": x, "part": x[1]}, file)
+    file.seek(0)
+    loaded = torch.load(file)
+    same(loaded["x"], x.cpu())
+    assert loaded["part"].is_npu
+    file.seek(0)
+    assert not torch.load(file, map_location="cpu")["x"].is_npu
+
+
+def test_attention_and_maps():
+    host = [torch.randn(1, 2, 8, 4) for _ in range(3)]
+    found = torch.nn.functional.scaled_dot_product_attention(*(x.npu() for x in host))
+    torch.testing.assert_close(found.cpu(), torch.nn.functional.scaled_dot_product_attention(*host))
+    x = matrix(3, 4)
+    same(torch.func.vmap(lambda row: row * 2)(x), 2 * x.cpu())
+    same(torch.autograd.functional.jacobian(lambda v: v * 2, x[0]), 2 * torch.eye(4))
+
+
+def test_torch_compile_runs_what_it_has_traced():
+    layer = torch.nn.Linear(4, 3).npu()
+    x = matrix(2, 4).requires_grad_()
+    found = torch.compile(lambda value: torch.nn.functional.gelu(layer(value)))(x)
+    same(found.detach(), torch.nn.functional.gelu(layer(x)).detach().cpu())
+    found.sum().backward()
+    assert x.grad.is_npu
+
+
+def test_pinned_memory_is_any_memory():
+    x = torch.ones(3, pin_memory=True).pin_memory()
+    same(torch.empty_like(x, device=DEVICE, pin_memory=True).copy_(x, non_blocking=True), torch.ones(3))
+    assert torch.full((2,), 3, pin_memory=True, dtype=torch.int8).tolist() == [3, 3]
+    torch.accelerator.synchronize()
