@@ -81,3 +81,11 @@ def test_a_copy_of_the_arguments_leaves_what_they_point_to_alone():
     assert torch.equal(x, before) and not y.any()
     simulate(program, args, (2,), memory=holding(y), values=False)
     assert torch.equal(x, before) and not y.any()
+
+
+def test_an_address_in_each_turn_of_a_loop():
+    x, y = torch.randn(5), torch.zeros(5)
+    args = [torch.tensor([y[place:].data_ptr() for place in (4, 2, 0, 1, 3)]), x, 5]
+    program = build(pointers.numbers_to_addresses, args)
+    run = simulate(program, args, (1,), memory=holding(y), hazards=True)
+    assert torch.equal(y[[4, 2, 0, 1, 3]], x + 1) and {hazard.kind for hazard in run.hazards} <= {"outside"}
