@@ -233,7 +233,11 @@ class Translator:
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
-        return _sequence(self, list(self._joined(steps)))
+        return _sequence(self.core, list(self._joined(steps)))
+
+    def observed(self, op: Op, touches: Callable[[list], Effects] | None, step: Closure) -> Closure:
+        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
+        return _sequence(self.core, [Watched(op, touches, step)])
 
     def _joined(self, steps: list[Closure | Pure | Watched]) -> Iterator[Closure | Watched]:
         """The steps, with those that are functions of their operands and follow each other as one."""
@@ -243,31 +247,6 @@ class Translator:
                 yield straight(together, self.slot, self.known)
             else:
                 yield from (step.step if joins else step for step in together)
-
-    def observed(self, op: Op, touches: Callable[[list], Effects] | None, step: Closure) -> Closure:
-        """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
-        core = self.core
-        if waits(step):
-
-            @waiting
-            def wait(env: list) -> Iterator[Wait]:
-                try:
-                    yield from step(env)
-                except Exception as error:
-                    raise placed(error, op)
-
-            return wait
-
-        def run(env: list) -> None:
-            try:
-                if core.observe is None:
-                    step(env)
-                else:
-                    core.observe(op, touches, step, env)
-            except Exception as error:
-                raise placed(error, op)
-
-        return run
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
         divisions = sum(count for op, count in operations.items() if divides(op, self.known))
@@ -279,13 +258,12 @@ class Translator:
         return step
 
 
-def _sequence(translator: Translator, steps: list[Closure | Watched]) -> Closure:
+def _sequence(core: Core, steps: list[Closure | Watched]) -> Closure:
     """One step for several: errors are placed, and whoever observes the core may run the watched ones in our stead."""
     parts = [step if isinstance(step, Watched) else Watched(None, None, step) for step in steps]
     if any(waits(part.step) for part in parts):
-        alone = [part.step if part.op is None else translator.observed(*part) for part in parts]
-        return driven(lambda env: iter(alone), *alone)
-    core = translator.core
+        bodies = [_placed(part) if waits(part.step) else _sequence(core, [part]) for part in parts]
+        return driven(lambda env: iter(bodies), *bodies)
 
     def run(env: list) -> None:
         op, observe = None, core.observe
@@ -305,3 +283,18 @@ def _sequence(translator: Translator, steps: list[Closure | Watched]) -> Closure
             raise placed(error, op)
 
     return run
+
+
+def _placed(part: Watched) -> Closure:
+    """A step that may wait, whose errors are placed."""
+    if part.op is None:
+        return part.step
+
+    @waiting
+    def wait(env: list) -> Iterator[Wait]:
+        try:
+            yield from part.step(env)
+        except Exception as error:
+            raise placed(error, part.op)
+
+    return wait
