@@ -5,6 +5,13 @@ from typing import Any
 
 BACKENDS = ("ascend", "cuda", "interpreter")
 
+SWITCHES = (
+    "sync_solver", "unit_flag", "limit_auto_multi_buffer_only_for_local_buffer",
+    "limit_auto_multi_buffer_of_local_buffer", "set_workspace_multibuffer", "enable_hivm_auto_cv_balance",
+    "tile_mix_vector_loop", "tile_mix_cube_loop",
+)  # fmt: skip
+"""What an `AscendSwitch` may be: options of a triton-ascend launch."""
+
 
 @dataclass(frozen=True)
 class Tunable:
@@ -73,3 +80,32 @@ class AutoMultiBuffer(Tunable):
 
     def options(self, value: bool, backend: str) -> dict[str, bool]:
         return {"multibuffer": value} if backend == "ascend" else {}
+
+
+@dataclass(frozen=True)
+class AscendSwitch(Tunable):
+    """An option of a triton-ascend launch that is no parameter of the kernel; nothing elsewhere.
+
+    Args:
+        values: What may be chosen; None leaves it to the compiler.
+        default: The choice of somebody who tunes by hand.
+        option: One of `SWITCHES`.
+    """
+
+    option: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.option not in SWITCHES:
+            raise ValueError(f"{self.option!r} is no switch of a launch; there are {', '.join(SWITCHES)}")
+
+    def constants(self, name: str, value: Any, backend: str) -> dict[str, Any]:
+        return {}
+
+    def options(self, value: Any, backend: str) -> dict[str, Any]:
+        return {self.option: value} if backend == "ascend" and value is not None else {}
+
+
+def Switch(option: str, *values: Any) -> AscendSwitch:
+    """An `AscendSwitch` between the compiler's own choice, which is the default, and ``values``."""
+    return AscendSwitch((None, *values), None, option)

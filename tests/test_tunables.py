@@ -1,6 +1,7 @@
 import pytest
 
-from cold_kernels.tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from cold_kernels.ascend.options import CompileOptions
+from cold_kernels.tunables import SWITCHES, AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Switch
 
 
 def test_power_of_2_holds_both_ends():
@@ -51,3 +52,21 @@ def test_auto_multi_buffer_is_an_option_of_ascend_alone():
     assert auto.options(False, "ascend") == {"multibuffer": False}
     for backend in ("cuda", "interpreter"):
         assert auto.options(False, backend) == {} == auto.constants("AUTO", False, backend)
+
+
+def test_a_switch_is_left_to_the_compiler_unless_chosen():
+    loops = Switch("tile_mix_cube_loop", 2, 4)
+    assert loops.values == (None, 2, 4) and loops.default is None
+    assert loops.options(None, "ascend") == {} and loops.options(4, "ascend") == {"tile_mix_cube_loop": 4}
+    assert loops.options(4, "cuda") == {} == loops.constants("LOOPS", 4, "ascend")
+    with pytest.raises(ValueError, match="'tile_mix' is no switch of a launch; there are sync_solver, unit_flag"):
+        Switch("tile_mix", 2)
+
+
+def test_every_switch_reaches_the_compiler():
+    for name in SWITCHES:
+        value = "no-l0c" if name == "limit_auto_multi_buffer_of_local_buffer" else True
+        if name in ("set_workspace_multibuffer", "tile_mix_vector_loop", "tile_mix_cube_loop"):
+            value = 2
+        options = CompileOptions(**{name: value})
+        assert options.launch_arguments()[name] == value and any(str(value) in flag for flag in options.flags())
