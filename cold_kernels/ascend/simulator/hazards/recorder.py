@@ -1,5 +1,6 @@
 """What the programs of a launch touch, in the order of their traces."""
 
+import itertools
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
@@ -31,6 +32,13 @@ class Global(NamedTuple):
     writes: bool
     atomic: bool
     scalar: bool
+    same: bool = False
+    """Whether it leaves all bytes that the instruction writes as they were."""
+    number: int = 0
+    """The order in which accesses of all programs were made."""
+
+
+_numbers = itertools.count()
 
 
 def is_own(region: Region) -> bool:
@@ -58,21 +66,20 @@ class Recorder:
             return
         place = len(self.core.trace)
         touched = touches(env)
-        self.undo.keep(touched.writes)
+        kept = self.undo.keep(touched.writes)
         step(env)
         if len(self.core.trace) > place:
-            self._keep(place, op, touched)
+            self._keep(place, op, touched, self.undo.unchanged(kept))
 
-    def _keep(self, place: int, op: Op, touched: Effects) -> None:
+    def _keep(self, place: int, op: Op, touched: Effects, same: bool) -> None:
         scalar = not op.name.startswith("hivm.")
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
             local.append(self._interned(tuple(region for region in regions if is_own(region))))
             for region in regions:
                 if not region.allocation.local:
-                    self.globals.append(
-                        Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
-                    )
+                    kind = bool(writes), touched.atomic, scalar, same, next(_numbers)
+                    self.globals.append(Global(self.core.block, place, op, region, *kind))
         if any(local):
             self.locals[self.core.block].append(Local(place, op, *local))
 

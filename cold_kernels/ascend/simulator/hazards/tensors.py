@@ -49,6 +49,9 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         if written.writes and not written.scalar and read.scalar and not read.writes:
             _stale(written, read, found)
             return
+    later = max(first, second, key=lambda access: access.number)
+    if first.writes and second.writes and later.same:  # equal bytes, whoever comes last
+        return
     if _in_turn(first, second, orders) or _met(first, second, orders) or _met(second, first, orders):
         return
     doing = ("reads", "writes")

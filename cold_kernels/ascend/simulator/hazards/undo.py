@@ -14,13 +14,20 @@ class Undo:
     def __init__(self) -> None:
         self._before: list[tuple[np.ndarray, np.ndarray, bool]] = []
 
-    def keep(self, written: Iterable[Region]) -> None:
-        """Copy the global ones of these regions, which are about to be written."""
+    def keep(self, written: Iterable[Region]) -> int:
+        """Copy the global ones of these regions, which are about to be written; for `unchanged`, where they begin."""
+        first = len(self._before)
         for region in written:
-            if not region.allocation.local:
+            within = 0 <= region.start and region.end <= len(region.allocation.data)  # else the write is refused
+            if within and not region.allocation.local:
                 place = region.of(region.allocation.data)
                 counts = not isinstance(region.allocation, Workspace)
                 self._before.append((place, place.copy(), counts))
+        return first
+
+    def unchanged(self, first: int) -> bool:
+        """Whether the places kept from there on hold what they held when they were kept."""
+        return all(np.array_equal(place, before) for place, before, _ in self._before[first:])
 
     def contents(self) -> list[bytes]:
         """What is there now, by place in the order of the writes; what the workspace holds means nothing."""
