@@ -18,8 +18,8 @@ class Undo:
         """Copy the global ones of these regions, which are about to be written; for `unchanged`, where they begin."""
         first = len(self._before)
         for region in written:
-            within = 0 <= region.start and region.end <= len(region.allocation.data)  # else the write is refused
-            if within and not region.allocation.local:
+            inside = region.start >= 0 and region.end <= len(region.allocation.data)  # else the write is refused
+            if inside and not region.allocation.local:
                 place = region.of(region.allocation.data)
                 counts = not isinstance(region.allocation, Workspace)
                 self._before.append((place, place.copy(), counts))
