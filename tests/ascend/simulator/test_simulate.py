@@ -59,6 +59,17 @@ def test_programs_that_share_out_the_grid_start_once_a_core():
     assert done.execution.programs and len(done.execution.programs) == chip_named(program.chip).vector_cores
 
 
+def test_a_running_sum_reads_what_it_has_written():
+    """The buffer is chosen by the turn of the loop over programs, so that no slot names it for good."""
+    x = torch.randn(2, 32)
+    args = [x, blank(2, 32)]
+    plain = build(kernels.running_sum, args, N=32)
+    shared = CompileOptions(all_blocks_parallel=True)
+    program = compiled(kernels.running_sum, tuple(plain.signature.items()), (("N", 32),), options=shared)
+    done = simulate(program, args, (2,), hazards=True)
+    assert torch.allclose(args[1], x.cumsum(1), atol=1e-5) and not done.hazards
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_softmax(dtype):
     x = torch.randn(3, 1000).to(dtype)
