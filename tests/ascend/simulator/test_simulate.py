@@ -59,6 +59,14 @@ def test_programs_that_share_out_the_grid_start_once_a_core():
     assert done.execution.programs and len(done.execution.programs) == chip_named(program.chip).vector_cores
 
 
+def test_a_write_that_shares_equal_bytes_with_another_program_and_has_more_of_its_own():
+    """Rows from program * 8 on, 16 of them: 8 are the next program's too."""
+    x, y = torch.arange(64.0), torch.zeros(64)
+    assert not simulate(build(kernels.overlapping, [x, y], STEP=8, N=16), [x, y], (6,), hazards=True).hazards
+    apart = build(kernels.overlapping_apart, [x, y], STEP=8, N=16)
+    assert [hazard.kind for hazard in simulate(apart, [x, y], (6,), hazards=True).hazards] == ["programs"]
+
+
 def test_a_running_sum_reads_what_it_has_written():
     """The buffer is chosen by the turn of the loop over programs, so that no slot names it for good."""
     x = torch.randn(2, 32)

@@ -4,6 +4,8 @@ import itertools
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
+import numpy as np
+
 from ..core.effects import Effects
 from ..core.operations import Op
 from ..core.regions import Region
@@ -33,7 +35,9 @@ class Global(NamedTuple):
     atomic: bool
     scalar: bool
     same: bool = False
-    """Whether it leaves all bytes that the instruction writes as they were."""
+    """Whether a write leaves all of its bytes as they were."""
+    changed: np.ndarray | None = None
+    """Of a write that leaves some as they were, which it changes: bits in the order of the region's bytes."""
     number: int = 0
     """The order in which accesses of all programs were made."""
 
@@ -69,17 +73,20 @@ class Recorder:
         kept = self.undo.keep(touched.writes)
         step(env)
         if len(self.core.trace) > place:
-            self._keep(place, op, touched, self.undo.unchanged(kept))
+            self._keep(place, op, touched, self.undo.changes(kept))
 
-    def _keep(self, place: int, op: Op, touched: Effects, same: bool) -> None:
+    def _keep(self, place: int, op: Op, touched: Effects, changes: list[np.ndarray]) -> None:
         scalar = not op.name.startswith("hivm.")
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
             local.append(self._interned(tuple(region for region in regions if is_own(region))))
             for region in regions:
                 if not region.allocation.local:
-                    kind = bool(writes), touched.atomic, scalar, same, next(_numbers)
-                    self.globals.append(Global(self.core.block, place, op, region, *kind))
+                    changed = changes.pop(0) if writes and changes else None
+                    same = changed is not None and not changed.any()
+                    some = changed is not None and not same and not changed.all()
+                    kind = bool(writes), touched.atomic, scalar, same, np.packbits(changed) if some else None
+                    self.globals.append(Global(self.core.block, place, op, region, *kind, next(_numbers)))
         if any(local):
             self.locals[self.core.block].append(Local(place, op, *local))
 

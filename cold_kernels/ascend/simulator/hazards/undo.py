@@ -15,7 +15,7 @@ class Undo:
         self._before: list[tuple[np.ndarray, np.ndarray, bool]] = []
 
     def keep(self, written: Iterable[Region]) -> int:
-        """Copy the global ones of these regions, which are about to be written; for `unchanged`, where they begin."""
+        """Copy the global ones of these regions, which are about to be written; for `changes`, where they begin."""
         first = len(self._before)
         for region in written:
             inside = region.start >= 0 and region.end <= len(region.allocation.data)  # else the write is refused
@@ -25,9 +25,9 @@ class Undo:
                 self._before.append((place, place.copy(), counts))
         return first
 
-    def unchanged(self, first: int) -> bool:
-        """Whether the places kept from there on hold what they held when they were kept."""
-        return all(np.array_equal(place, before) for place, before, _ in self._before[first:])
+    def changes(self, first: int) -> list[np.ndarray]:
+        """Of each place kept from there on, which bytes are no longer what they were."""
+        return [place != before for place, before, _ in self._before[first:]]
 
     def contents(self) -> list[bytes]:
         """What is there now, by place in the order of the writes; what the workspace holds means nothing."""
