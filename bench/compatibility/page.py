@@ -32,10 +32,6 @@ python -m bench compatibility FOLDER --out docs/compatibility.md --json compatib
 `cold-kernels[ascend,decode,dev]`:
 
 {packages}
-
-What a build would write or announce is given to the tests in memory (`bench/compatibility/repositories.py`): a
-module with the kind of chip and an entry point for vllm-ascend; sgl-kernel-npu's package is imported without its
-`__init__`, which loads a library of C++ operators.
 """
 
 
@@ -55,7 +51,14 @@ def page(report: Mapping[str, Any], repositories: Mapping[str, Repository], summ
     packages = "\n".join(f"- {name}: {repositories[name].packages or 'none'}" for name in report["repositories"])
     lines = [head, *_table(report, summaries), "", "## By cause", "", *_causes(summaries)]
     for one in summaries:
-        lines += ["", f"## {one.name}", "", *_repository(one, report["repositories"][one.name])]
+        note = repositories[one.name].note
+        lines += [
+            "",
+            f"## {one.name}",
+            "",
+            *([note, ""] if note else ()),
+            *_repository(one, report["repositories"][one.name]),
+        ]
     return "\n".join(lines) + "\n" + AGAIN.format(packages=packages)
 
 

@@ -23,6 +23,7 @@ class Repository:
             that has to be built with CANN.
         entry_points: What an installation announces, by the group's name.
         packages: What its tests import and ``cold-kernels[ascend,decode,dev]`` does not bring.
+        note: What a reader of the page should know of how they run.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Repository:
     unbuilt_packages: Mapping[str, str] = field(default_factory=dict)
     entry_points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     packages: str = ""
+    note: str = ""
 
     def files(self, checkout: Path) -> list[str]:
         """The files and folders of tests in a checkout, as pytest takes them.
@@ -76,6 +78,9 @@ REPOSITORIES = (
         built_modules={"vllm_ascend._build_info": {"__device_type__": "A2"}},
         entry_points={"vllm.platform_plugins": ("ascend = vllm_ascend:register",)},
         packages="vllm==0.27.1 (built with VLLM_TARGET_DEVICE=empty) torchvision modelscope",
+        note="The tests run with vLLM 0.27.1, the release that the checkout's Dockerfile names, without its compiled "
+        "parts, as on an NPU. A module with the kind of chip and an entry point, which an installation would write, are "
+        "made in memory.",
     ),
     Repository(
         "sgl-kernel-npu",
@@ -84,6 +89,8 @@ REPOSITORIES = (
         paths=("python/sgl_kernel_npu", "tests/python/sgl_kernel_npu"),
         unbuilt_packages={"sgl_kernel_npu": "python/sgl_kernel_npu/sgl_kernel_npu"},
         packages="einops",
+        note="The package is imported without its `__init__`, which loads a library of C++ operators; most test files "
+        "are of these operators.",
     ),
     Repository(
         "FlagGems",
@@ -96,6 +103,9 @@ REPOSITORIES = (
         environment={"GEMS_VENDOR": "ascend"},
         arguments=("--ref=cpu", "--quick", "--record=json", "--output={scratch}/accuracy.json"),
         packages="sqlalchemy scipy pandas packaging",
+        note="Tests of the operators that its Ascend back end names, each in quick mode. The back end's own operators "
+        "import `triton.experimental.tle` of FlagTree, which triton-ascend does not have; FlagGems then takes its "
+        "generic operators, with the Ascend back end's block sizes, as it does on a device with triton-ascend.",
     ),
     Repository(
         "Liger-Kernel",

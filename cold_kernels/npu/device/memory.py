@@ -98,3 +98,20 @@ def whole_on_cpu(tensor: torch.Tensor) -> torch.Tensor:
         memory = _relabelled(everything, CPU).untyped_storage()
         empty = torch.empty(0, dtype=tensor.dtype)
         return empty.set_(memory, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+
+def pointed_at(name: str, address: int, dtype: torch.dtype) -> torch.Tensor:
+    """A CPU tensor on the rest of the device's allocation that holds an address, beginning there.
+
+    Raises:
+        ValueError: no tensor of the device is there.
+    """
+    found = allocations.at(address)
+    if found is None:
+        raise ValueError(f"argument {name} points to {address:#x}, where no tensor on npu is")
+    start, size = found
+    memory = torch.frombuffer((ctypes.c_uint8 * size).from_address(start), dtype=torch.uint8).untyped_storage()
+    offset, beyond = divmod(address - start, dtype.itemsize)
+    if beyond:
+        raise ValueError(f"argument {name} points to {address:#x}, between two elements of {dtype}")
+    return torch.empty(0, dtype=dtype).set_(memory, offset, (size // dtype.itemsize - offset,), (1,))

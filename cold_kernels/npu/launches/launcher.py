@@ -8,7 +8,7 @@ from ...ascend import simulate
 from ...ascend.options import CompileOptions
 from ...ascend.program import Program
 from ..device.clock import clock
-from ..device.memory import allocations, whole_on_cpu
+from ..device.memory import allocations, pointed_at, whole_on_cpu
 from ..session import Launch, current
 from .hazards import judge
 from .limit import limited
@@ -82,6 +82,8 @@ def _argument(name: str, value, kind: str):
             )
         value = whole_on_cpu(value)
         return value.view(_SAME_BITS[value.dtype]) if value.dtype in _SAME_BITS else value
+    if hasattr(value, "data_ptr"):  # Triton takes any object with an address and a type
+        return pointed_at(name, value.data_ptr(), value.dtype)
     if isinstance(value, bool):
         return int(value)
     return value
