@@ -79,8 +79,8 @@ REPOSITORIES = (
         entry_points={"vllm.platform_plugins": ("ascend = vllm_ascend:register",)},
         packages="vllm==0.27.1 (built with VLLM_TARGET_DEVICE=empty) torchvision modelscope",
         note="The tests run with vLLM 0.27.1, the release that the checkout's Dockerfile names, without its compiled "
-        "parts, as on an NPU. A module with the kind of chip and an entry point, which an installation would write, are "
-        "made in memory.",
+        "parts, as on an NPU. A module with the kind of chip and an entry point, which an installation would write, "
+        "are made in memory.",
     ),
     Repository(
         "sgl-kernel-npu",

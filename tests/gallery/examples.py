@@ -9,6 +9,7 @@ from cold_kernels.ascend.simulator.core.binding import detached
 from tests.ascend.simulator.kernels import build
 from tests.gallery import (
     argmax,
+    atomics,
     attention,
     cross_entropy,
     elementwise,
@@ -16,6 +17,7 @@ from tests.gallery import (
     linear_attention,
     matmul,
     normalization,
+    pointers,
     quantization,
     reduction,
     rotary,
@@ -24,8 +26,8 @@ from tests.gallery import (
 )
 
 MODULES = (
-    argmax, attention, cross_entropy, elementwise, embedding, linear_attention, matmul, normalization, quantization,
-    reduction, rotary, sampling, softmax
+    argmax, atomics, attention, cross_entropy, elementwise, embedding, linear_attention, matmul, normalization,
+    pointers, quantization, reduction, rotary, sampling, softmax,
 )  # fmt: skip
 CASES = {
     f"{module.__name__.split('.')[-1]}/{name}": make for module in MODULES for name, make in module.EXAMPLES.items()

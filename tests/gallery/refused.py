@@ -43,3 +43,11 @@ def spin_lock(x_ptr, y_ptr, lock_ptr, N: tl.constexpr):
         pass
     tl.store(y_ptr + o_n, tl.load(y_ptr + o_n) + x)
     tl.atomic_xchg(lock_ptr, 0)
+
+
+@triton.jit
+def assembly(x_ptr, y_ptr, N: tl.constexpr):
+    o_n = tl.arange(0, N)
+    x = tl.load(x_ptr + o_n)
+    twice = tl.inline_asm_elementwise("ADD.s64 $0, $1, $2", "=l,l,l", args=[x, x], dtype=tl.int64, is_pure=True, pack=1)
+    tl.store(y_ptr + o_n, twice)

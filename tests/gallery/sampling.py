@@ -15,6 +15,12 @@ def sort_rows(x_ptr, y_ptr, N: tl.constexpr, DOWN: tl.constexpr):
 
 
 @triton.jit
+def sort_tile(x_ptr, y_ptr, M: tl.constexpr, N: tl.constexpr, DOWN: tl.constexpr):
+    at = tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :]
+    tl.store(y_ptr + at, tl.sort(tl.load(x_ptr + at), descending=DOWN))
+
+
+@triton.jit
 def largest_few(x_ptr, y_ptr, N: tl.constexpr, K: tl.constexpr):
     row = tl.program_id(0)
     tl.store(y_ptr + row * K + tl.arange(0, K), tl.topk(tl.load(x_ptr + row * N + tl.arange(0, N)), K))
@@ -57,6 +63,13 @@ def dropout(x_ptr, y_ptr, n, p, seed, TILE: tl.constexpr):
 def ordered(rows: int, n: int, dtype: torch.dtype, down: bool) -> Example:
     x, y = torch.randn(rows, n).to(dtype), blank(rows, n, dtype=dtype)
     launch = ExampleLaunch(sort_rows, [x, y], dict(N=n, DOWN=down), (rows,))
+    return Example([launch], [(y, x.sort(dim=1, descending=down).values, 0.0)])
+
+
+def ordered_tile(rows: int, n: int, dtype: torch.dtype, down: bool) -> Example:
+    """Rows of less than the 32 elements that the device sorts together."""
+    x, y = torch.randn(rows, n).to(dtype), blank(rows, n, dtype=dtype)
+    launch = ExampleLaunch(sort_tile, [x, y], dict(M=rows, N=n, DOWN=down), (1,))
     return Example([launch], [(y, x.sort(dim=1, descending=down).values, 0.0)])
 
 
@@ -123,6 +136,8 @@ EXAMPLES: dict[str, Maker] = {
     "sort-fp32-3x256": lambda: ordered(3, 256, FP32, False),
     "sort-fp16-2x1024-down": lambda: ordered(2, 1024, FP16, True),
     "sort-bf16-2x64": lambda: ordered(2, 64, BF16, False),
+    "sort_tile-fp32-8x16": lambda: ordered_tile(8, 16, FP32, False),
+    "sort_tile-fp16-4x8-down": lambda: ordered_tile(4, 8, FP16, True),
     "topk-fp32-2x32-4": lambda: few(2, 32, 4),
     "nucleus-fp32-3x128": lambda: kept(3, 128),
     "running_sum-fp32-2x4096": lambda: summed(2, 4096, FP32),

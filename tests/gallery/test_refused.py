@@ -58,3 +58,11 @@ def test_a_spin_lock_never_ends(monkeypatch):
     with pytest.raises(UnsupportedProgram, match=r"scf.while at .*refused.py:\d+: a loop that has not ended"):
         ExampleLaunch(refused.spin_lock, args, dict(N=64), (2,)).run()
     assert args[2].item() == 1
+
+
+def test_inline_assembly():
+    args = [row(64, dtype=torch.int64), row(64, dtype=torch.int64)]
+    with pytest.raises(
+        UnsupportedProgram, match=r"llvm.inline_asm at .*refused.py:\d+: inline assembly is not simulated"
+    ):
+        ExampleLaunch(refused.assembly, args, dict(N=64), (1,)).run()

@@ -6,7 +6,7 @@ Printed from the registry of handlers and their docstrings; `docs/simulator.md` 
 from . import dialects  # noqa: F401  (registers every handler)
 from .core.operations import HANDLERS
 
-DIALECTS = ("hivm.hir", "memref", "scf", "func", "arith", "math", "annotation")
+DIALECTS = ("hivm.hir", "memref", "scf", "func", "arith", "math", "annotation", "llvm.intr")
 
 
 def rows() -> list[tuple[str, list[str], str]]:

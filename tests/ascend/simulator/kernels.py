@@ -45,6 +45,13 @@ def gather(x_ptr, i_ptr, y_ptr, N: tl.constexpr):
 
 
 @triton.jit
+def gather_rows(x_ptr, i_ptr, y_ptr, M: tl.constexpr, N: tl.constexpr):
+    o_m, o_n = tl.program_id(0) * M + tl.arange(0, M), tl.arange(0, N)
+    index = tl.load(i_ptr + o_m)
+    tl.store(y_ptr + o_m[:, None] * N + o_n[None, :], tl.load(x_ptr + index[:, None] * N + o_n[None, :]))
+
+
+@triton.jit
 def integers(x_ptr, y_ptr, n, TILE: tl.constexpr):
     o_n = tl.arange(0, TILE)
     x = tl.load(x_ptr + o_n, mask=o_n < n, other=0)

@@ -8,8 +8,10 @@ import torch
 from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.simulator import OutOfBounds
 from cold_kernels.ascend.simulator.core.memory import BIT, ELEMENT_TYPES, Allocation, MemRef
+from cold_kernels.ascend.simulator.core.operations import Op
 from cold_kernels.ascend.simulator.dialects.copies import _pad
 from cold_kernels.ascend.simulator.dialects.elementwise import _overwritten, whole_repeats
+from cold_kernels.ascend.simulator.execute.translate import Translator
 from tests.ascend.simulator.programs import buffer, constants, hand_written, tensor
 
 F32, I32 = ELEMENT_TYPES["f32"], ELEMENT_TYPES["i32"]
@@ -162,5 +164,63 @@ def test_operands_in_one_place(memory):
     assert _overwritten(half, whole)
     assert _overwritten(whole, view(memory, (16,), (1,), F32, offset=1))
     assert not _overwritten(whole, view(memory, (16,), (1,), F32, offset=16))
+    apart, dense = view(memory, (2, 8), (16, 1), F32), view(memory, (2, 8), (8, 1), F32)
+    assert not _overwritten(apart, dense)  # the second row goes where nothing is read
+    assert _overwritten(dense, view(memory, (2, 8), (8, 1), F32, offset=8))
+    assert _overwritten(view(memory, (3, 8), (16, 1), F32), view(memory, (3, 8), (8, 1), F32))
     left, right = (view(memory, (4, 8), (16, 1), F32, offset=column) for column in (0, 8))
     assert not _overwritten(left, right)
+
+
+def test_a_comparison_whose_bits_go_where_its_operand_is():
+    """Each repeat reads 64 numbers before it writes their 8 bytes, which lie further ahead in the same buffer."""
+    source, source_kind = tensor("x", "%x0", (256,), "f32")
+    target, target_kind = tensor("y", "%x1", (256,), "f32")
+    body = f"""{source}{target}{buffer("a", 0, "256xf32")}{buffer("b", 0, "256xi1")}{buffer("c", 1024, "256xf32")}
+    {constants(three="3.0 : f32", one="1.0 : f32", zero="0.0 : f32")}{buffer("t", 4096, "64xf32")}
+    "hivm.hir.load"(%x, %a) <{{operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}}>
+        : ({source_kind}, memref<256xf32, <ub>>) -> ()
+    "hivm.hir.vcmp"(%a, %three, %b) <{{compare_mode = #hivm.compare_mode<gt>,
+        operandSegmentSizes = array<i32: 2, 1>}}> : (memref<256xf32, <ub>>, f32, memref<256xi1, <ub>>) -> ()
+    "hivm.hir.vsel"(%b, %one, %zero, %c, %t) <{{operandSegmentSizes = array<i32: 3, 1, 1>}}>
+        : (memref<256xi1, <ub>>, f32, f32, memref<256xf32, <ub>>, memref<64xf32, <ub>>) -> ()
+    "hivm.hir.store"(%c, %y) : (memref<256xf32, <ub>>, {target_kind}) -> ()
+    """
+    x, y = torch.randint(0, 7, (256,)).float(), torch.zeros(256)
+    simulate(hand_written(body, "memref<?xf32, <gm>>", "memref<?xf32, <gm>>"), [x, y], (1,))
+    assert torch.equal(y, (x > 3).float())
+
+
+def part(sizes, kind, result):
+    """A part of a buffer of a type whose result lacks axes of size 1, and what its handler gives."""
+    dots = ", ".join("0" for _ in sizes)
+    ones = ", ".join("1" for _ in sizes)
+    return f"""{buffer("a", 0, kind)}
+    %b = "memref.subview"(%a) <{{operandSegmentSizes = array<i32: 1, 0, 0, 0>, static_offsets = array<i64: {dots}>,
+        static_sizes = array<i64: {", ".join(map(str, sizes))}>, static_strides = array<i64: {ones}>}}>
+        : (memref<{kind}, <ub>>) -> memref<{result}, <ub>>"""
+
+
+@pytest.mark.parametrize(
+    "kind, sizes, result",
+    [
+        ("1x4x32x8xf32", (1, 4, 32, 1), "1x4x32xf32, strided<[1024, 256, 8]>"),
+        ("1x4x32x8xf32", (1, 4, 32, 1), "4x32x1xf32, strided<[256, 8, 1]>"),
+        ("16x1x8xf32", (8, 1, 1), "8x1xf32, strided<[8, 8]>"),
+    ],
+    ids=str,
+)
+def test_the_axes_that_a_part_keeps_are_those_of_its_strides(kind, sizes, result):
+    function = hand_written(part(sizes, kind, result)).entry
+    translator = Translator(Op(function))
+    (view,) = (op for op in function.walk() if op.name == "memref.subview")
+    ref = translator.known[view.results[0]]
+    assert tuple(zip(ref.shape, ref.strides)) == tuple(
+        zip(map(int, result.split("xf32")[0].split("x")), eval(result.partition("<")[2].rstrip(">")), strict=True)
+    )
+
+
+def test_a_part_that_its_type_does_not_describe():
+    program = hand_written(part((1, 4, 32, 1), "1x4x32x8xf32", "4x32xf32, strided<[999, 8]>"))
+    with pytest.raises(UnsupportedProgram, match="memref.subview at .* as memref<4x32xf32"):
+        simulate(program, [], (1,))

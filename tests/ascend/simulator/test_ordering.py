@@ -60,6 +60,24 @@ def test_the_others_are_skipped_by_the_stride():
     assert torch.equal(x, y)
 
 
+def test_a_row_that_is_as_wide_as_its_target_is_copied():
+    x, y = numbers(40), torch.zeros(40)
+    applied("vdeinterleave", channel(0, 8), [x], y, [", strided<[8]>", ", strided<[8]>"])
+    assert torch.equal(x, y)
+
+
+def test_rows_that_come_that_much_closer():
+    x, y = numbers(4, 16), torch.zeros(4, 16)
+    applied("vdeinterleave", channel(0, 8), [x], y, [", strided<[128, 8]>", ""])
+    assert torch.equal(x, y)
+
+
+@pytest.mark.parametrize("layouts", [[", strided<[128, 8]>"] * 2, [", strided<[256, 8]>", ""]], ids=str)
+def test_rows_that_the_library_leaves_alone(layouts):
+    with pytest.raises(UnsupportedProgram, match="vdeinterleave at .*elements 8 apart.*which the device leaves undone"):
+        applied("vdeinterleave", channel(0, 8), [numbers(4, 16)], torch.zeros(4, 16), layouts)
+
+
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("shape", [(64,), (6,), (3, 32)], ids=str)
 def test_two_into_one(shape, dtype):
@@ -92,6 +110,12 @@ def test_sorted(shape, down, dtype):
     y = torch.zeros_like(x)
     applied("vsort", ordering(down, len(shape) - 1), [x], y)
     assert torch.equal(y.nan_to_num(1e9), x.sort(dim=-1, descending=down).values.nan_to_num(1e9))
+
+
+def test_filling_up_takes_the_scalar_unit():
+    full, short = (dict(sort_work(dense(1, columns), True).counts) for columns in (64, 56))
+    assert short["scalar_local"] == full["scalar_local"] + 8
+    assert {**full, "scalar_local": 0} == {**short, "scalar_local": 0}
 
 
 STRIDED = ", strided<[2]>"

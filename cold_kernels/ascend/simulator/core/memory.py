@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -82,7 +82,7 @@ class MemRef:
     ) -> None:
         self.allocation, self.offset, self.shape = allocation, offset, shape
         self.strides, self.dtype, self.fixed = strides, dtype, fixed
-        self._array: np.ndarray | None = None
+        self._array: Any = None
 
     @property
     def size(self) -> int:
@@ -108,7 +108,8 @@ class MemRef:
     def room(self) -> tuple[int, int]:
         """The first element that may be accessed, and how many from the allocation's start on."""
         start, (low, high) = self.allocation.start, self.allocation.room
-        return -int((start - low) / self.itemsize), int((high - start) / self.itemsize)
+        size = self.itemsize
+        return -int((start - low) / size), int((high - start) / size)
 
     def rows(self) -> tuple[int, int]:
         """``(rows, columns)`` with every dimension but the last counted as rows."""
@@ -145,7 +146,10 @@ class MemRef:
             self.array()[...] = values
             return
         packed, count = self._packed()
-        bits = np.broadcast_to(np.asarray(values, np.bool_), self.shape).reshape(*packed.shape[:-1], count)
+        bits = np.asarray(values, np.bool_)
+        if bits.shape != self.shape:
+            bits = np.broadcast_to(bits, self.shape)
+        bits = bits.reshape(*packed.shape[:-1], count)
         packed[...] = np.packbits(bits, axis=-1, bitorder="little")
 
     def assign(self, values: np.ndarray) -> None:
@@ -156,6 +160,8 @@ class MemRef:
 
     def _packed(self) -> tuple[np.ndarray, int]:
         """Booleans as a view of their bytes, a row for each contiguous run of them, and how long a run is."""
+        if self._array is not None:
+            return self._array
         run, outer = 1, len(self.shape)
         while outer and (self.shape[outer - 1] == 1 or self.strides[outer - 1] == run):
             outer -= 1
@@ -165,18 +171,22 @@ class MemRef:
         self.check()
         shape = (*self.shape[:outer], (run + 7) // 8)
         strides = [*(stride // 8 for stride in self.strides[:outer]), 1]
-        return np.ndarray(shape, np.uint8, self.allocation.data, self.address, strides), run
+        self._array = np.ndarray(shape, np.uint8, self.allocation.data, self.address, strides), run
+        return self._array
 
     def check(self) -> None:
-        if not self.size:
+        if 0 in self.shape:
             return
-        reach = [(size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)]
-        low = self.offset + sum(step for step in reach if step < 0)
-        high = self.offset + sum(step for step in reach if step > 0) + 1
+        low = high = self.offset
+        for size, stride in zip(self.shape, self.strides, strict=True):
+            if stride > 0:
+                high += (size - 1) * stride
+            else:
+                low += (size - 1) * stride
         first, last = self.room
-        if low < first or high > last:
+        if low < first or high >= last:
             there = f"{last}" if not first else f"{first} to {last - 1}"
-            raise OutOfBounds(f"elements {low} to {high - 1} of {self.allocation.name}, which has {there}")
+            raise OutOfBounds(f"elements {low} to {high} of {self.allocation.name}, which has {there}")
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))

@@ -22,7 +22,18 @@ HANDLERS: dict[str, Callable[..., Any]] = {}
 IN_PARTS: set[Callable[..., Any]] = set()
 """Handlers whose steps run several observed ones."""
 
-FREE = ("arith.constant", "arith.index_cast", "arith.extsi", "arith.extui", "arith.trunci", "hivm.hir.pointer_cast")
+REFUSED = {"llvm.inline_asm": "inline assembly"}
+"""Operation name -> what it is, of some that nobody can simulate."""
+
+FREE = (
+    "arith.constant",
+    "arith.index_cast",
+    "arith.extsi",
+    "arith.extui",
+    "arith.trunci",
+    "hivm.hir.pointer_cast",
+    "llvm.intr.assume",
+)
 """Operations that leave no instruction of their own behind."""
 
 

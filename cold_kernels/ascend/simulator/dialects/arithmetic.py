@@ -186,7 +186,7 @@ def place_in_grid(translator, op: Op):
 
 @handles(
     "hivm.hir.set_mask_norm", "hivm.hir.set_ffts_base_addr", "hivm.hir.init_debug", "hivm.hir.finish_debug",
-    "annotation.mark",
+    "annotation.mark", "llvm.intr.assume",
 )  # fmt: skip
 @silent
 def nothing(translator, op: Op):

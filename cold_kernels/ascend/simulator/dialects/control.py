@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ..core.operations import Op, handles
-from ..core.waiting import driven
+from ..core.waiting import driven, waits
+from .row_loops import all_at_once
 from .scalar_loops import LOOP_OVERHEAD, MAX_ITERATIONS, endless, is_scalar, steps, written
 
 
@@ -14,7 +15,8 @@ def _assign(env: list, slots: list[int], values: list) -> None:
 
 @handles("scf.for")
 def loop(translator, op: Op):
-    """Bounds and carried values as the data say; loops of scalar work alone run as one Python function."""
+    """Bounds and carried values as the data say; loops of scalar work alone, or of loads of rows, run as one Python
+    function."""
     if is_scalar(op):
         return written(translator, op)
     lower, upper, step_size = (translator.slot(operand) for operand in op.operands[:3])
@@ -34,7 +36,8 @@ def loop(translator, op: Op):
             values = [env[slot] for slot in yielded]
         _assign(env, results, values)
 
-    return driven(parts, body)
+    step = driven(parts, body)
+    return step if waits(step) else all_at_once(translator, op, body, step)
 
 
 @handles("scf.while")

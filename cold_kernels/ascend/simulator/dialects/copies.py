@@ -7,6 +7,7 @@ unit where they are not.
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,11 +27,15 @@ LINE = 512
 """Bytes of a line of the second-level cache: what global memory is asked for."""
 
 
-def transfer(pipe: str, memory: MemRef, buffer: MemRef) -> Work:
+def _layout(buffer: MemRef) -> tuple[int, int, bool]:
+    """Rows, columns, and whether the copy engine can place them."""
+    return (*buffer.rows(), _whole_blocks(buffer))
+
+
+def transfer(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = _layout) -> Work:
     """The work of a copy between ``memory`` (global) and ``buffer`` (local)."""
-    rows, columns = buffer.rows()
+    rows, columns, placeable = layout(buffer)
     contiguous = columns == 1 or memory.strides[-1:] in ((), (1,))
-    placeable = _whole_blocks(buffer)
     if not contiguous and buffer.strides[-1] == 1:  # only a store of one row takes a burst for each element
         placeable = pipe == STORE and rows == 1
     beyond = beyond_lines(memory, rows, columns) if contiguous else 0
@@ -128,15 +133,24 @@ def load(translator, op: Op):
     reads = Reads(core)
     issue = issues(op)
     right = kept(lambda buffer: _padding(buffer, 0, True))
+    layout = kept(_layout)
+
+    def priced(memory: MemRef, buffer: MemRef) -> Issue:
+        return issue(transfer(LOAD, memory, buffer, layout))
+
+    def noted(memory: MemRef, event: Issue) -> None:
+        reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), event.work.global_bytes)
+
+    translator.loads[op.raw] = priced, noted
 
     def step(env: list) -> None:
         memory, buffer = env[source_slot], env[target_slot]
         _same_shape(op, memory, buffer)
         if not buffer.size:
             return
-        job = transfer(LOAD, memory, buffer)
-        core.trace.append(issue(job))
-        reads.note((memory.allocation, memory.offset, memory.shape, memory.strides), job.global_bytes)
+        event = priced(memory, buffer)
+        core.trace.append(event)
+        noted(memory, event)
         try:
             values = memory.read() if core.values else memory.check()
         except OutOfBounds as error:
@@ -147,8 +161,9 @@ def load(translator, op: Op):
             return
         buffer.write(values)
         value, before = env[pad_slot] if pad else 0, env[left_slot] if left else 0
-        if before or job.blocks:
-            _pad(buffer, value, before, right=not job.blocks)
+        blocks = event.work.blocks
+        if before or blocks:
+            _pad(buffer, value, before, right=not blocks)
         else:
             for place in right(buffer):
                 place[...] = value
@@ -205,13 +220,14 @@ def store(translator, op: Op):
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core = translator.core
     issue = issues(op)
+    layout = kept(_layout)
 
     def step(env: list) -> None:
         buffer, memory = env[source_slot], env[target_slot]
         _same_shape(op, buffer, memory)
         if not buffer.size:
             return
-        job = transfer(STORE, memory, buffer)
+        job = transfer(STORE, memory, buffer, layout)
         core.trace.append(issue(job))
         core.bytes_written += job.global_bytes
         if not core.values:

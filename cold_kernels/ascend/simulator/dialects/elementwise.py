@@ -97,13 +97,25 @@ def _issue(translator, op: Op, values, target, price: Callable[[tuple], Work], c
 
 
 def _overwritten(source: MemRef, target: MemRef) -> bool:
-    """Whether writing the target spoils a source: all or nothing of it may be in the same place."""
+    """Whether writing the target spoils a source: each element of it may be where its own result goes, or where none
+    does."""
     start, other = source.address, target.address
     if start + source.extent <= other or other + target.extent <= start:
         return False
     if start == other and (source.strides == target.strides or _steps(source) == _steps(target)):
         return target.itemsize > source.itemsize
-    return bool(np.shares_memory(source.bytes(), target.bytes(), max_work=100_000))
+    if not np.shares_memory(source.bytes(), target.bytes(), max_work=100_000):
+        return False
+    if BIT in (source.dtype, target.dtype) or source.itemsize != target.itemsize or source.shape != target.shape:
+        return True
+    read, written = _places(source), _places(target)
+    return bool(np.any(np.isin(read, written) & (read != written)))
+
+
+def _places(ref: MemRef) -> np.ndarray:
+    """The address of each element."""
+    axes = np.indices(ref.shape, np.int64)
+    return ref.address + ref.dtype.itemsize * sum(axis * stride for axis, stride in zip(axes, ref.strides, strict=True))
 
 
 def _steps(ref: MemRef) -> list[float]:

@@ -104,19 +104,13 @@ def _derived(translator, op: Op, view: Callable[..., MemRef]):
     return translator.pure(op, once)
 
 
-def _geometry(op: Op) -> Callable[[tuple[int, ...]], tuple]:
-    """Split the dynamic operands of a view into offsets, sizes and strides."""
-    _, *counts = op.ints("operandSegmentSizes")
+def _geometry(op: Op) -> Callable[..., tuple]:
+    """The function from the dynamic operands of a view to its offsets, sizes and strides."""
+    given = [f"d{place}" for place in range(sum(op.ints("operandSegmentSizes")[1:]))]
+    rest = iter(given)
     fields = [op.ints(name) for name in ("static_offsets", "static_sizes", "static_strides")]
-
-    def split(dynamic: tuple[int, ...]) -> list[tuple[int, ...]]:
-        parts, start = [], 0
-        for static, count in zip(fields, counts, strict=True):
-            parts.append(_filled(static, dynamic[start : start + count]))
-            start += count
-        return parts
-
-    return split
+    parts = ["".join(f"{next(rest) if value == DYNAMIC else value}, " for value in field) for field in fields]
+    return eval(f"lambda {', '.join(given)}: ({', '.join(f'({part})' for part in parts)})")
 
 
 @handles("memref.reinterpret_cast")
@@ -126,7 +120,7 @@ def reinterpret_cast(translator, op: Op):
     split = _geometry(op)
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
-        (offset,), sizes, strides = split(dynamic)
+        (offset,), sizes, strides = split(*dynamic)
         return MemRef(source.allocation, offset, sizes, strides, source.dtype)
 
     return _derived(translator, op, view)
@@ -162,7 +156,7 @@ def subview(translator, op: Op):
     kept = _kept_axes(op)
 
     def view(source: MemRef, *dynamic: int) -> MemRef:
-        offsets, sizes, steps = split(dynamic)
+        offsets, sizes, steps = split(*dynamic)
         offset = source.offset + sum(o * s for o, s in zip(offsets, source.strides, strict=True))
         strides = tuple(step * stride for step, stride in zip(steps, source.strides, strict=True))
         if len(kept) != len(sizes):

@@ -6,7 +6,7 @@ from ..trace.events import ScalarAccess
 
 @handles("hivm.hir.debug")
 def print_values(translator, op: Op):
-    """A number or the elements of a buffer, on standard output."""
+    """A number or the elements of a buffer, on standard output, when all pipes are idle (lib/Debug/Debug.cpp)."""
     kind, prefix = (op.attribute(name).data for name in ("debugtype", "prefix"))
     if kind != "print":
         raise op.unsupported(f"debugging by {kind}")
@@ -17,7 +17,7 @@ def print_values(translator, op: Op):
 
     def step(env: list) -> None:
         shown = env[slot]
-        core.trace.append(ScalarAccess(True, shown.size if is_memref(value) else 1, op))
+        core.trace.append(ScalarAccess(True, shown.size if is_memref(value) else 1, op, drains=True))
         if core.values:
             text = shown.read().tolist() if is_memref(value) else shown
             print(f"program {core.block}: {prefix.strip()} {text}")

@@ -40,6 +40,9 @@ MAX_ITERATIONS = 100_000
 FORMATS = {"int8": "b", "int16": "h", "int32": "i", "int64": "q", "float32": "f", "float64": "d"}
 """Element types that a memoryview reads and writes, which is twice as fast as NumPy."""
 
+SPACE = {"c_float": ctypes.c_float}
+"""Names in the texts of operations."""
+
 ENDS = ("scf.yield", "scf.condition")
 FAMILIES = ("arith.", "math.", "memref.", "hivm.hir.pointer_cast")
 """Beginnings of the names of operations whose handlers leave everything to `Writer.pure`."""
@@ -75,7 +78,7 @@ def written(translator, op: Op) -> Callable[[list], None]:
         try:
             function(env)
         except Exception as error:
-            raise placed(error, lines[_line(error, function)])
+            raise placed(error, lines[line_of(error, function)])
 
     return step
 
@@ -98,7 +101,7 @@ def _roots(value: SSAValue, inside: set) -> Iterator[SSAValue]:
         yield from _roots(operand, inside)
 
 
-def _line(error: Exception, function: Callable) -> int:
+def line_of(error: Exception, function: Callable) -> int:
     """The line of the written function that an error went through."""
     trace = error.__traceback__
     while trace.tb_frame.f_code is not function.__code__:
@@ -120,7 +123,7 @@ class Writer:
         self.fetched: list[str] = []
         self.elements: dict[SSAValue, tuple] = {}
         self.space: dict[str, Any] = {function.__name__: function for function in (opened, outside, steps, endless)}
-        self.space["c_float"] = ctypes.c_float
+        self.space |= SPACE
         self.lines: list[tuple[str, Op]] = []
         self.depth = 1
 

@@ -8,28 +8,38 @@ that a pipe executes also appends an event to the core's trace; scalar arithmeti
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from .. import dialects  # noqa: F401
 from ..core.addresses import GlobalMemory
 from ..core.effects import Effects
 from ..core.memory import Allocation
-from ..core.operations import FREE, HANDLERS, IN_PARTS, Op, divides, located, placed
+from ..core.operations import FREE, HANDLERS, IN_PARTS, REFUSED, Op, divides, located, placed
 from ..core.spaces import POISON, UB, memories
 from ..core.strays import STRAY, Before, Strays
 from ..core.waiting import Wait, driven, waiting, waits
-from ..trace.events import Event, ScalarWork
+from ..trace.events import Event, Issue, ScalarWork
 from .concurrent import ConcurrentPrograms
 from .effects import effects
 from .groups import Group
+from .straight import FEWEST, Pure, straight
 
 Closure = Callable[[list], None]
 OperationObserver = Callable[[Op, Callable[[list], Effects] | None, Closure, list], None]
 """Called with an operation, what it touches, its step and the environment; runs the step."""
 CACHE_LINE = 64
 """Bytes of a line of the scalar data cache (AscendC, DataCacheCleanAndInvalid)."""
+
+
+class Watched(NamedTuple):
+    """A step that leaves events, with its operation and what that touches; neither of what only computes."""
+
+    op: Op | None
+    touches: Callable[[list], Effects] | None
+    step: Closure
 
 
 class Core:
@@ -118,6 +128,8 @@ class Translator:
         self.slots: dict[SSAValue, int] = {}
         self.known: dict[SSAValue, Any] = {}
         self.buffers: list[Allocation] = []
+        self.loads: dict[Operation, tuple[Callable[..., Issue], Callable[..., None]]] = {}
+        """Of each load from global memory, what gives its event, and what notes that it was read."""
         self.reads_local = self.writes_global = self.meets = False
         block = function.regions[0].block
         self.parameters = [self.slot(argument) for argument in block.args]
@@ -154,7 +166,7 @@ class Translator:
         self.known[value] = constant
         self.template[self.slot(value)] = constant
 
-    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Closure | None:
+    def pure(self, op: Op, function: Callable[..., Any], text: str = "") -> Pure | None:
         """The step that applies ``function`` to the operands, or None if it could be applied already.
 
         A function for several results returns a tuple. ``text`` is for `scalar_loops.Writer`, which says what it is.
@@ -186,7 +198,7 @@ class Translator:
             def step(env: list) -> None:
                 env[result] = function(*(env[slot] for slot in slots))
 
-        return step
+        return Pure(op, function, text, step)
 
     def fold(self, op: Op, function: Callable[..., Any]) -> bool:
         """Apply ``function`` now if every operand is known."""
@@ -199,13 +211,13 @@ class Translator:
 
     def block(self, block: Block, overhead: int = 0, owner: Op | None = None) -> Closure:
         """One step for all operations of a block; ``overhead`` counts scalar operations of its owner around it."""
-        steps: list[Closure] = []
+        steps: list[Closure | Pure | Watched] = []
         pending = Counter({owner: overhead} if overhead else {})
         for raw in block.ops:
             op = Op(raw)
             handler = HANDLERS.get(op.name)
             if handler is None:
-                raise op.unsupported("this operation")
+                raise op.unsupported(REFUSED.get(op.name, "this operation"))
             with located(op):
                 step = handler(self, op)
             if step is None:
@@ -214,39 +226,27 @@ class Translator:
                 if pending:
                     steps.append(self._scalar_work(pending))
                     pending = Counter()
-                steps.append(step if handler in IN_PARTS else self.observed(op, effects(self, op), step))
+                steps.append(step if handler in IN_PARTS else Watched(op, effects(self, op), step))
             else:
                 if op.name not in FREE:
                     pending[op] += 1
                 steps.append(step)
         if pending:
             steps.append(self._scalar_work(pending))
-        return _sequence(steps)
+        return _sequence(self.core, list(self._joined(steps)))
 
     def observed(self, op: Op, touches: Callable[[list], Effects] | None, step: Closure) -> Closure:
         """The step as it is run: errors are placed, and whoever observes the core may run it in our stead."""
-        core = self.core
-        if waits(step):
+        return _sequence(self.core, [Watched(op, touches, step)])
 
-            @waiting
-            def wait(env: list) -> Iterator[Wait]:
-                try:
-                    yield from step(env)
-                except Exception as error:
-                    raise placed(error, op)
-
-            return wait
-
-        def run(env: list) -> None:
-            try:
-                if core.observe is None:
-                    step(env)
-                else:
-                    core.observe(op, touches, step, env)
-            except Exception as error:
-                raise placed(error, op)
-
-        return run
+    def _joined(self, steps: list[Closure | Pure | Watched]) -> Iterator[Closure | Watched]:
+        """The steps, with those that are functions of their operands and follow each other as one."""
+        for joins, group in groupby(steps, lambda step: isinstance(step, Pure)):
+            together = list(group)
+            if joins and len(together) >= FEWEST:
+                yield straight(together, self.slot, self.known)
+            else:
+                yield from (step.step if joins else step for step in together)
 
     def _scalar_work(self, operations: Counter[Op]) -> Closure:
         divisions = sum(count for op, count in operations.items() if divides(op, self.known))
@@ -258,12 +258,43 @@ class Translator:
         return step
 
 
-def _sequence(steps: list[Closure]) -> Closure:
-    if any(map(waits, steps)):
-        return driven(lambda env: iter(steps), *steps)
+def _sequence(core: Core, steps: list[Closure | Watched]) -> Closure:
+    """One step for several: errors are placed, and whoever observes the core may run the watched ones in our stead."""
+    parts = [step if isinstance(step, Watched) else Watched(None, None, step) for step in steps]
+    if any(waits(part.step) for part in parts):
+        bodies = [_placed(part) if waits(part.step) else _sequence(core, [part]) for part in parts]
+        return driven(lambda env: iter(bodies), *bodies)
 
     def run(env: list) -> None:
-        for step in steps:
-            step(env)
+        op, observe = None, core.observe
+        try:
+            if observe is None:
+                for op, _, step in parts:
+                    step(env)
+            else:
+                for op, touches, step in parts:
+                    if op is None:
+                        step(env)
+                    else:
+                        observe(op, touches, step, env)
+        except Exception as error:
+            if op is None:
+                raise
+            raise placed(error, op)
 
     return run
+
+
+def _placed(part: Watched) -> Closure:
+    """A step that may wait, whose errors are placed."""
+    if part.op is None:
+        return part.step
+
+    @waiting
+    def wait(env: list) -> Iterator[Wait]:
+        try:
+            yield from part.step(env)
+        except Exception as error:
+            raise placed(error, part.op)
+
+    return wait

@@ -84,6 +84,10 @@ def moments(trace: Iterable[Event], found: Found, program: int, kinds: tuple[str
             if work.blocks:
                 learn(scalar, known)[pipe] = given[pipe]
         elif kind in (ScalarAccess, ScalarWork):
+            if kind is ScalarAccess and event.drains:
+                for other in pipes:
+                    learn(scalar, complete[other])
+                complete[scalar] = list(given)
             result[place] = Moment(scalar, given[scalar], tuple(complete[scalar]))
             given[scalar] += 1
             complete[scalar][scalar] = given[scalar]

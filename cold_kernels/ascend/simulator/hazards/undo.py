@@ -15,9 +15,10 @@ class Undo:
         self._before: list[tuple[np.ndarray, np.ndarray, bool]] = []
 
     def keep(self, written: Iterable[Region]) -> None:
-        """Copy the global ones of these regions, which are about to be written."""
+        """Copy the global ones of these regions, which are about to be written; what lies outside is an error then."""
         for region in written:
-            if not region.allocation.local:
+            inside = region.start >= 0 and region.end <= len(region.allocation.data)
+            if inside and not region.allocation.local:
                 place = region.of(region.allocation.data)
                 counts = not isinstance(region.allocation, Workspace)
                 self._before.append((place, place.copy(), counts))

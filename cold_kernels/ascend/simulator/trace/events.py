@@ -49,7 +49,7 @@ class ScalarAccess:
     """``count`` elements that the scalar unit reads or writes: of the unified buffer if ``local``, or global memory.
 
     ``missed`` times the scalar unit waits for a line that its data cache has not, ``first`` of them in a tensor that it
-    had loaded nothing of.
+    had loaded nothing of. ``drains``: it first waits until every pipe is idle.
     """
 
     local: bool
@@ -57,6 +57,7 @@ class ScalarAccess:
     op: Op | None = None
     missed: int = 0
     first: int = 0
+    drains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
