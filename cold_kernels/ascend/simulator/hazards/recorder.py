@@ -22,7 +22,10 @@ class Local(NamedTuple):
 
 
 class Global(NamedTuple):
-    """One region of a tensor that an instruction of a program reads or writes."""
+    """One region of a tensor that an instruction of a program reads or writes.
+
+    In a group ``core`` says which core does it, and ``content`` what a write leaves there, as a hash.
+    """
 
     program: int
     place: int
@@ -31,6 +34,8 @@ class Global(NamedTuple):
     writes: bool
     atomic: bool
     scalar: bool
+    core: int = 0
+    content: int = 0
 
 
 def is_own(region: Region) -> bool:
@@ -64,15 +69,17 @@ class Recorder:
             self._keep(place, op, touched)
 
     def _keep(self, place: int, op: Op, touched: Effects) -> None:
-        scalar = not op.name.startswith("hivm.")
+        scalar, group = not op.name.startswith("hivm."), self.core.group
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
             local.append(self._interned(tuple(region for region in regions if is_own(region))))
             for region in regions:
                 if not region.allocation.local:
-                    self.globals.append(
-                        Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
-                    )
+                    access = Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
+                    if group is not None:
+                        content = hash(region.of(region.allocation.data).tobytes()) if writes else 0
+                        access = access._replace(core=group.turn, content=content)
+                    self.globals.append(access)
         if any(local):
             self.locals[self.core.block].append(Local(place, op, *local))
 
