@@ -20,7 +20,7 @@ def simulated(
 
     Tensors of the device lie in this machine's memory, and torch's operators on them run on the CPU. Kernels are
     compiled by the real compiler. ``import torch_npu`` gives a stand-in where torch_npu is absent. Afterwards kernels
-    launch as before, and functions of torch are what they were; torch keeps the device, because it cannot let go of one.
+    launch as before, and functions of torch are what they were; torch keeps the device: it cannot let go of one.
 
     Args:
         chip: A name in `cold_kernels.ascend.chips.CHIPS`, or a chip file.

@@ -15,7 +15,7 @@ OWN = ("aten", "prims", "quantized")
 """Namespaces of torch's own operators; what others register must have a kernel for the device."""
 INDEXED = ("aten::index.", "aten::index_put", "aten::_index_put", "aten::_unsafe_index")
 COPIES = ("aten::copy_", "aten::_copy")
-"""Beginnings of the names of operators whose indices, or all of whose tensors, may lie on the host, as on any device."""
+"""Beginnings of the names of operators whose indices, or all of whose tensors, may lie on the host."""
 NOT_RESIZABLE = "resize storage that is not resizable"
 
 
