@@ -2,6 +2,7 @@
 
 import operator
 import time
+from functools import partial
 
 import torch
 
@@ -62,10 +63,12 @@ class SimulatedLauncher:
         values = [_argument(name, given[name], kind) for name, kind in self.signature.items()]
         look = session.settings.hazards != "off"
         started = time.perf_counter()
-        with limited(session.settings.limit, f"{self.program.name} on the grid {grid}"):
-            done = simulate(
-                self.program, values, grid, chip=session.chip, values=True, hazards=look, memory=allocations.at
-            )
+        simulated = partial(simulate, hazards=look, values=True, chip=session.chip, memory=allocations.at)
+        done = limited(
+            session.settings.limit,
+            f"{self.program.name} on the grid {grid}",
+            lambda: simulated(self.program, values, grid),
+        )
         clock.launched(done.microseconds)
         launch = Launch(self.program, self.fn.fn, grid, done, time.perf_counter() - started)
         session.add(launch)

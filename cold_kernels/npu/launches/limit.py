@@ -3,8 +3,10 @@
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
+
+Done = TypeVar("Done")
 
 
 class LaunchTookTooLong(RuntimeError):
@@ -15,16 +17,14 @@ class _TimeIsUp(BaseException):
     pass
 
 
-@contextmanager
-def limited(seconds: float | None, what: str) -> Iterator[None]:
-    """End the body after so many seconds; None for no limit.
+def limited(seconds: float | None, what: str, run: Callable[[], Done]) -> Done:
+    """What ``run`` returns, which is ended after so many seconds; None for no limit.
 
     Raises:
-        LaunchTookTooLong: the body was ended.
+        LaunchTookTooLong: it was ended.
     """
     if seconds is None:
-        yield
-        return
+        return run()
     thread, done, lock = threading.get_ident(), threading.Event(), threading.Lock()
 
     def watch() -> None:
@@ -37,7 +37,7 @@ def limited(seconds: float | None, what: str) -> Iterator[None]:
     threading.Thread(target=watch, daemon=True).start()
     try:
         try:
-            yield
+            return run()
         finally:
             with lock:  # from here on nobody ends this thread
                 done.set()

@@ -25,6 +25,9 @@ IN_PARTS: set[Callable[..., Any]] = set()
 REFUSED = {"llvm.inline_asm": "inline assembly"}
 """Operation name -> what it is, of some that nobody can simulate."""
 
+RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What operations raise of a form that they do not know."""
+
 FREE = (
     "arith.constant",
     "arith.index_cast",
@@ -143,7 +146,10 @@ def located(op: Op) -> Iterator[None]:
 
 
 def placed(error: Exception, op: Op) -> Exception:
-    """What `located` raises in place of ``error``; what was placed once stays as it is."""
+    """What `located` raises in place of ``error``; what was placed once stays as it is, and what no operation raises,
+    such as the exception of a signal's handler."""
+    if not isinstance(error, (AscendError, *RAISED)):
+        return error
     if not isinstance(error, AscendError):
         wrong = op.unsupported(f"this form of it ({type(error).__name__}: {error})")
         wrong.__cause__ = error
