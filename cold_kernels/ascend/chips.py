@@ -29,6 +29,7 @@ BANKS = "AscendC sample bank_conflict_ub"
 NONE = "no public figure; the interval is a judgement"
 REFIT = f"{MSKPP}, by python -m tuner refit"
 ROWS = "published times of kernels, by python -m tuner refit"
+TABLES = "msKPP's tables, fitted by hand"
 TTIR = "triton-ascend, cost model of TTIR (costmodel/configs/ascend_910b.json)"
 CANN = "CANN, model of fused kernels (hicann/ge, perf_param_v1.cpp)"
 
@@ -104,25 +105,25 @@ CONSTANTS = {
 
 CUBE_CONSTANTS = {
     # Copies of the cube core.
-    "l1_rate": Constant(80, 60, 128, "B/cycle", f"{TTIR}: HBM to L1 135 GB/s on one core; {ROWS}"),
-    "l1_rate_l2": Constant(174, 110, 256, "B/cycle", f"{REFIT}: 910B3, error 9 %; {TTIR}: 221 GB/s; {INI}: 110"),
-    "l1_latency": Constant(190, 150, 500, "cycle", f"{REFIT}: 206 a copy, less issue; misses add"),
+    "l1_rate": Constant(80, 60, 128, "B/cycle", f"{TTIR}: HBM to L1 135 GB/s on one core"),
+    "l1_rate_l2": Constant(174, 110, 256, "B/cycle", f"{TABLES}: 910B3, error 9 %; {TTIR}: 221 GB/s; {INI}: 110"),
+    "l1_latency": Constant(190, 150, 500, "cycle", f"{TABLES}: 206 a copy, less issue; misses add"),
     "l1_issue": Constant(15, 10, 30, "cycle", "as load_issue"),
     "l1_row": Constant(2, 1, 8.3, "cycle", f"{NONE}: a row of nd2nz; at most a burst of a vector core's copy"),
     "l1_fill_rate": Constant(128, 32, 256, "B/cycle", f"{NONE}; {INI}: ub to l1 128"),
-    "fix_rate": Constant(118, 70, 128, "B/cycle", f"{REFIT}: 910B1, 64 KB; {TTIR}: 70 GB/s; {INI}: l2_write 86"),
+    "fix_rate": Constant(118, 70, 128, "B/cycle", f"{TABLES}: 910B1, 64 KB; {TTIR}: 70 GB/s; {INI}: l2_write 86"),
     "fix_issue": Constant(15, 10, 60, "cycle", "as store_issue"),
     "fix_row": Constant(1, 0.5, 8.3, "cycle", f"{NONE}: a row of nz2nd"),
-    "fix_latency": Constant(75, 50, 300, "cycle", f"{REFIT}: 80 to 85 a copy of 1 to 8 KB"),
+    "fix_latency": Constant(75, 50, 300, "cycle", f"{TABLES}: 80 to 85 a copy of 1 to 8 KB"),
     # Within the core.
-    "l0_issue": Constant(4, 2, 15, "cycle", f"{REFIT}: L1 to L0A 4, L1 to L0B 2, both of 910B1"),
-    "l0a_rate": Constant(256, 245, 512, "B/cycle", f"{REFIT}: 262; {TTIR}: 441 GB/s; {INI}: 512"),
-    "l0b_rate": Constant(131, 122, 256, "B/cycle", f"{REFIT}: 131; {TTIR}: 220 GB/s; {INI}: 256"),
+    "l0_issue": Constant(4, 2, 15, "cycle", f"{TABLES}: L1 to L0A 4, L1 to L0B 2, both of 910B1"),
+    "l0a_rate": Constant(256, 245, 512, "B/cycle", f"{TABLES}: 262; {TTIR}: 441 GB/s; {INI}: 512"),
+    "l0b_rate": Constant(131, 122, 256, "B/cycle", f"{TABLES}: 131; {TTIR}: 220 GB/s; {INI}: 256"),
     "l0_latency": Constant(20, 5, 60, "cycle", NONE),
-    "multiply_issue": Constant(2.5, 2, 5, "cycle", f"{REFIT}: MMAD, 910B1, back to back, 2.0 to 2.9"),
-    "multiply_block": Constant(1.0, 1.0, 1.05, "cycle", f"{INI}: 16 x 16 x 16 of fp16; {REFIT}: MMAD, error 2 %"),
+    "multiply_issue": Constant(2.5, 2, 5, "cycle", f"{TABLES}: MMAD, 910B1, back to back, 2.0 to 2.9"),
+    "multiply_block": Constant(1.0, 1.0, 1.05, "cycle", f"{INI}: 16 x 16 x 16 of fp16; {TABLES}: MMAD, error 2 %"),
     "multiply_block_f32": Constant(2.0, 2.0, 4.2, "cycle", f"{NONE}: fp32 at a quarter of the rate of fp16"),
-    "multiply_latency": Constant(21, 18, 28, "cycle", f"{REFIT}: MMAD, 910B3, 23 + 1 a block, less issue"),
+    "multiply_latency": Constant(21, 18, 28, "cycle", f"{TABLES}: MMAD, 910B3, 23 + 1 a block, less issue"),
     # Between cores.
     "counter": Constant(120, 30, 600, "cycle", f"{NONE}: a flag from one core of a group to the others"),
     "mixed_us": Constant(0.5, 0.1, 3, "us", f"{NONE}: more for a launch that starts cube and vector cores"),

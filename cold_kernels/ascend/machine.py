@@ -106,5 +106,5 @@ def ascend_machine(name: str) -> Machine:
 
 
 def _model_digest(chip: Any) -> str:
-    constants = repr(sorted(chip.constants.items()))  # a chip file's are its own
+    constants = repr([sorted(own.items()) for own in (chip.constants, chip.cube)])  # a chip file's are its own
     return hashlib.sha256(f"{constants}\0{code_digest(MODEL)}".encode()).hexdigest()

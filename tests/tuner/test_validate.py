@@ -11,8 +11,9 @@ from tuner.robustness import ranking
 from tuner.robustness import validation as validate
 
 
-def row(name, predicted, published, kernel="k", judged=True):
+def row(name, predicted, published, kernel="k", judged=True, cube=False):
     about = dict(name=name, kernel=kernel, chip="a", programs=1, clock="task duration", weight=1.0, judged=judged)
+    about["cube"] = cube
     return validate.compared(predicted, published, **about, source="b", explanation="")
 
 
@@ -36,6 +37,15 @@ def test_one_row_beyond_half_as_much_is_too_many():
     far = validate.judged([*near, row("x", 152, 100, kernel="other")])
     assert not far["met"] and far["goal"]["within_25"] >= 0.9
     assert validate.judged([*near, row("x", 152, 100, kernel="other", judged=False)])["met"]
+
+
+def test_rows_of_the_cube_core_have_a_goal_of_their_own():
+    near = [row("x", 100, 100), *(row(str(n), 110, 100, "mm", False, True) for n in range(10))]
+    far = [row(f"far {n}", 140, 100, "mm", False, True) for n in range(2)]
+    goal = validate.judged([*near, *far])
+    assert goal["met"] and goal["goal"]["cube"] == {"rows": 12, "median_error": 0.1, "within_30": 10, "met": True}
+    assert not validate.judged([*near, *far, row("more", 140, 100, "mm", False, True)])["met"]
+    assert not validate.judged([row("x", 100, 100), row("y", 120, 100, "mm", False, True)])["met"]
 
 
 @pytest.mark.parametrize("predicted, code", [(100, 0), (200, 1)])

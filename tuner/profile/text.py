@@ -42,6 +42,9 @@ def show(found: dict[str, Any], written: Iterable[str]) -> None:
         _causes(report, launch)
         _lines(report, launch)
         _buffers(report, launch["unified_buffer"])
+        for memory in launch["cube_memories"]:
+            peak, capacity = (memory[name] / 1024 for name in ("peak_bytes", "capacity_bytes"))
+            report.say(f"  {memory['name']}: {peak:.1f} of {capacity:.0f} KiB planned")
         _hazards(report, launch["hazards"])
     _findings(report, found["findings"], found["unchecked"])
     for line in written:
@@ -63,13 +66,16 @@ def _pipes(report: Report, launch: dict[str, Any]) -> None:
     table = _table(
         report, "cycles by pipe (busy + stalled + idle = all)", "pipe", "busy", "stalled", "idle", "", words=1
     )
-    for pipe in launch["pipes"]:
+    for pipe in _shown(launch):
         spent = launch["pipes"][pipe]
         parts = [spent[name] for name in ("busy", "stalled", "idle_at_end")]
         cells = [f"{part:.0f} {part / total:4.0%}" for part in parts]
         marks = "".join(mark * round(BAR * part / total) for mark, part in zip("#-.", parts, strict=True))
         table.add_row(pipe, *cells, marks)
     report.console.print(table)
+    left_out = dict.fromkeys(pipe.rpartition(" ")[0] for pipe in launch["pipes"] if pipe not in _shown(launch))
+    for core in left_out:
+        report.say(f"  {core} does the same as the vector core before it")
 
 
 def _critical(report: Report, launch: dict[str, Any]) -> None:
@@ -84,7 +90,7 @@ def _causes(report: Report, launch: dict[str, Any]) -> None:
     total = launch["cycles"] or 1.0
     table = _table(report, "what they wait for", "pipe", "stalled", "of all", "cause", "where", words=2)
     kinds = {}
-    for pipe in launch["pipes"]:
+    for pipe in _shown(launch):
         causes = launch["pipes"][pipe]["causes"]
         for cause in causes[:CAUSES_SHOWN]:
             kinds[cause["kind"]] = cause["means"]
@@ -111,23 +117,46 @@ def _cause(cause: dict[str, Any]) -> tuple[str, str]:
 
 
 def _lines(report: Report, launch: dict[str, Any]) -> None:
-    table = _table(
-        report,
-        "costliest source lines (cycles on the critical path; busy + stalled)",
-        "line",
-        "critical",
-        *launch["pipes"],
-        "source",
-        words=1,
-    )
+    cores = _cores(launch)
+    figures = "busy + stalled" if len(cores) == 1 else "busy, by core"
+    title = f"costliest source lines (cycles on the critical path; {figures})"
+    columns = _shown(launch) if len(cores) == 1 else list(cores)
+    table = _table(report, title, "line", "critical", *columns, "source", words=1)
     for line in launch["lines"]:
         cells = []
-        for pipe in launch["pipes"]:
-            busy, stalled = line["busy"][pipe], line["stalled"][pipe]
+        for name in columns:
+            if len(cores) > 1:
+                busy = sum(line["busy"][pipe] for pipe in cores[name])
+                cells.append(f"{busy:.0f}" if round(busy) else "-")
+                continue
+            busy, stalled = line["busy"][name], line["stalled"][name]
             cells.append(f"{busy:.0f}+{stalled:.0f}" if round(busy) or round(stalled) else "-")
         table.add_row(line["line"], f"{line['critical']:.0f}", *cells, _short(line["text"]))
     if table.row_count:
         report.console.print(table)
+
+
+def _cores(launch: dict[str, Any]) -> dict[str, list[str]]:
+    """The pipes of each core, by the core's name; that of a core in no group is empty."""
+    cores: dict[str, list[str]] = {}
+    for pipe in launch["pipes"]:
+        cores.setdefault(pipe.rpartition(" ")[0], []).append(pipe)
+    return cores
+
+
+def _shown(launch: dict[str, Any]) -> list[str]:
+    """The pipes, without those of a core that does the same as the one before it."""
+    shown: list[str] = []
+    before: list[dict] = []
+    for pipes in _cores(launch).values():
+        own = [
+            (pipe.rpartition(" ")[2], *(launch["pipes"][pipe][name] for name in ("busy", "stalled", "idle_at_end")))
+            for pipe in pipes
+        ]
+        if own != before:
+            shown += pipes
+        before = own
+    return shown
 
 
 def _short(text: str) -> str:
@@ -136,7 +165,9 @@ def _short(text: str) -> str:
 
 def _buffers(report: Report, buffer: dict[str, Any]) -> None:
     peak, capacity, live = (buffer[name] / 1024 for name in ("peak_bytes", "capacity_bytes", "most_live_bytes"))
-    title = f"unified buffer: {peak:.1f} of {capacity:.0f} KiB planned, at most {live:.1f} KiB live at once"
+    title = f"unified buffer: {peak:.1f} of {capacity:.0f} KiB planned"
+    if buffer["buffers"]:
+        title += f", at most {live:.1f} KiB live at once"
     table = _table(
         report, title, "address", "KiB", f"live, of {buffer['cycles']:.0f} cycles", "first written by", words=2
     )

@@ -130,7 +130,9 @@ def judged(rows: list[dict]) -> dict:
 
 def of_cube(rows: list[dict]) -> dict:
     """The cube core's rows: on another clock than the device's, and so with a goal of their own."""
-    errors = sorted(error(row["ratio"]) for row in rows if row["cube"])
+    errors = [error(row["ratio"]) for row in rows if row["cube"]]
+    if not errors:
+        return {"rows": 0, "median_error": 0.0, "within_30": 0, "met": True}
     median, within = statistics.median(errors), sum(one <= CUBE_WITHIN for one in errors)
     met = median <= CUBE_MEDIAN and within >= CUBE_SHARE * len(errors)
     return {"rows": len(errors), "median_error": round(median, 4), "within_30": within, "met": met}

@@ -171,3 +171,26 @@ def test_unit_flags_in_place_of_flags(epilogue):
     assert alone != program.hivm
     found = find_hazards(dataclasses.replace(program, hivm=alone), args, grid)
     assert any("waits for the unit flag of byte 0 of M for FIX" in hazard.message for hazard in found)
+
+
+def test_what_both_vector_cores_write_alike_is_no_race(epilogue):
+    program, args, grid = epilogue
+    half = re.compile(r'"hivm.hir.get_sub_block_idx"\(\) : \(\) -> i64')
+    assert half.search(program.hivm)
+    both = half.sub('"arith.constant"() <{value = 0 : i64}> : () -> i64', program.hivm)  # each does the first half
+    alike = dataclasses.replace(program, hivm=both)
+    assert kinds(alike, args, grid) == set()
+    different = re.sub(  # the second core adds something to what it stores
+        r'"hivm.hir.vmax"\((%\w+), (%\w+), (%\w+)\)',
+        r'"hivm.hir.vadd"(\1, %shift, \3)',
+        both,
+    )
+    shift = """
+    %sub = "hivm.hir.get_sub_block_idx"() : () -> i64
+    %shift = "arith.sitofp"(%sub) : (i64) -> f32
+"""
+    place = different.index('"hivm.hir.vadd"', different.index("<AIC>"))
+    start = different.rindex("\n", 0, different.rindex('"hivm.hir.sync_block_wait"', 0, place)) + 1
+    mixed = dataclasses.replace(program, hivm=different[:start] + shift + different[start:])
+    assert mixed.hivm != both
+    assert "race" in kinds(mixed, args, grid)

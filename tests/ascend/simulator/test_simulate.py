@@ -411,3 +411,12 @@ def test_a_sparse_tensor():
     program, args, grid = sums()
     with pytest.raises(ValueError, match="is torch.sparse_coo; the simulator takes strided tensors"):
         simulate(program, [args[0].to_sparse(), *args[1:]], grid)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32], ids=str)
+def test_unsigned_tensors_are_their_bits(dtype):
+    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32}[dtype]
+    x, y = torch.randint(-1000, 1000, (64,), dtype=signed), blank(64, dtype=signed)
+    program = build(kernels.add, [x, x, y, 64], TILE=64)
+    simulate(program, [x.view(dtype), x.view(dtype), y.view(dtype), 64], (1,))
+    assert torch.equal(y, x + x)

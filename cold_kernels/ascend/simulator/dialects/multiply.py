@@ -118,62 +118,68 @@ class Multiplication:
         if not (m and k and n):
             self._idle(sync)
             return
-        size = a.dtype.itemsize
-        a_rows, a_columns = (columns_of(a), rows_of(a)) if self.transposed[0] else (rows_of(a), columns_of(a))
-        b_rows, b_columns = (columns_of(b), rows_of(b)) if self.transposed[1] else (rows_of(b), columns_of(b))
-        rows, columns = rows_of(c), ceil_to(n, BLOCK_ROWS)
-        if size == 1 and not self.transposed[1]:
-            columns = ceil_to(n, BLOCK)
-        if min(a_rows, rows) < m or min(a_columns, b_rows) < k or min(b_columns, columns_of(c)) < n:
-            raise self.op.unsupported(f"{a!r} times {b!r} into {c!r} of {m} x {k} x {n}")
-        depth, halves = depth_of_parts(max(a_rows, b_columns), size)
-        if not depth:
-            raise self.op.unsupported(f"{a!r} times {b!r}, of which no part fits L0A and L0B (the device traps),")
+        spans, depth, halves = self._sizes(a, b, c, m, k, n)
         given = sync.first_half, sync.second_half
-        own = [number for number, event in enumerate(given) if event == NO_EVENT]
         events = [number if event == NO_EVENT else event for number, event in enumerate(given)]
-        for number in own:
-            self._set(MULTIPLY, LOAD_L0, events[number])
+        own = [event for event, from_outside in zip(events, given, strict=True) if from_outside == NO_EVENT]
+        for event in own:
+            self._set(MULTIPLY, LOAD_L0, event)
         count, unit = math.ceil(k / depth), self.unit(env)
+        if unit:
+            self.units.before_product(c.address)
         for number in range(count):
-            first, last = number * depth, min(k, (number + 1) * depth)
+            part_of_depth = number * depth, min(k, (number + 1) * depth)
             half = (number + count * max(0, sync.turn)) % 2 if halves else 0
             self._wait(MULTIPLY, LOAD_L0, events[half])
-            ends = number == count - 1
-            loaded = []
-            for operand, (memory, tile, event, read, span) in enumerate(
-                (
-                    (L0A, a, sync.a_loaded, sync.a_read, (0, min(rows, a_rows))),
-                    (L0B, b, sync.b_loaded, sync.b_read, (0, min(columns, b_columns))),
-                )
-            ):
-                if not number:
-                    self._wait(LOAD, LOAD_L0, event, operand)
-                source = self._source(tile, memory, span, (first, last))
-                target = self._half(memory, half, halves, source)
-                self._load([source, target])
-                loaded.append(target)
-                if ends:
-                    self._set(LOAD_L0, LOAD, read, operand + 2)
+            loaded = self._load_both(
+                sync, (a, b), spans, part_of_depth, (half, halves), not number, number == count - 1
+            )
             bias = self._table(env[self.bias]) if self.bias is not None else None
             if bias is not None:
                 self._load([env[self.bias], bias])
             self._set(LOAD_L0, MULTIPLY, events[half])
             self._wait(LOAD_L0, MULTIPLY, events[half])
             begins = bool(init) and not number
+            rows, columns = rows_of(c), max(spans[1], ceil_to(n, BLOCK_ROWS))
             whole = part(c, (0, rows), (0, min(columns, columns_of(c))))
-            small = rows // BLOCK_ROWS * n // BLOCK_ROWS < SMALL
-            beyond = self._beyond(c, columns)
-            if unit and not number:
-                self.units.before_product(c.address)
-            self._multiply([*loaded, whole, begins, last - first, bias if begins else None, beyond])
-            if small:
+            through = part_of_depth[1] - part_of_depth[0]
+            self._multiply([*loaded, whole, begins, through, bias if begins else None, self._beyond(c, columns)])
+            if rows // BLOCK_ROWS * n // BLOCK_ROWS < SMALL:
                 self._flag([Barrier(MULTIPLY, self.op)])
-            if unit == WITH_UPDATE and ends:
+            if unit == WITH_UPDATE and number == count - 1:
                 self.units.after_product(c.address)
             self._set(MULTIPLY, LOAD_L0, events[half])
-        for number in own:
-            self._wait(MULTIPLY, LOAD_L0, events[number])
+        for event in own:
+            self._wait(MULTIPLY, LOAD_L0, event)
+
+    def _sizes(self, a: MemRef, b: MemRef, c: MemRef, m: int, k: int, n: int) -> tuple[tuple[int, int], int, bool]:
+        """Rows of A and columns of B that are loaded, how much of the depth at once, and whether halves take turns."""
+        a_rows, a_columns = (columns_of(a), rows_of(a)) if self.transposed[0] else (rows_of(a), columns_of(a))
+        b_rows, b_columns = (columns_of(b), rows_of(b)) if self.transposed[1] else (rows_of(b), columns_of(b))
+        if min(a_rows, rows_of(c)) < m or min(a_columns, b_rows) < k or min(b_columns, columns_of(c)) < n:
+            raise self.op.unsupported(f"{a!r} times {b!r} into {c!r} of {m} x {k} x {n}")
+        depth, halves = depth_of_parts(max(a_rows, b_columns), a.dtype.itemsize)
+        if not depth:
+            raise self.op.unsupported(f"{a!r} times {b!r}, of which no part fits L0A and L0B (the device traps),")
+        in_blocks = a.dtype.itemsize == 1 and not self.transposed[1]
+        columns = ceil_to(n, BLOCK if in_blocks else BLOCK_ROWS)
+        return (min(rows_of(c), a_rows), min(columns, b_columns)), depth, halves
+
+    def _load_both(
+        self, sync: Sync, tiles: tuple, spans: tuple, depth: tuple, half: tuple[int, bool], first: bool, last: bool
+    ) -> list[MemRef]:
+        """Load a part of A, then of B, with the flags of their tiles around the first and the last part."""
+        loaded = []
+        flags = (sync.a_loaded, sync.a_read), (sync.b_loaded, sync.b_read)
+        for operand, (memory, (ready, read)) in enumerate(zip((L0A, L0B), flags, strict=True)):
+            if first:
+                self._wait(LOAD, LOAD_L0, ready, operand)
+            source = self._source(tiles[operand], memory, (0, spans[operand]), depth)
+            loaded.append(self._half(memory, *half, source))
+            self._load([source, loaded[-1]])
+            if last:
+                self._set(LOAD_L0, LOAD, read, operand + 2)
+        return loaded
 
     def _idle(self, sync: Sync) -> None:
         """A tile without elements: the flags alone."""

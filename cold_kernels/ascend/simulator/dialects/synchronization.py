@@ -59,7 +59,7 @@ def lock(translator, op: Op):
 
     The compiler puts it around an atomic operation whose old value is used, or that the copy engine lacks.
     """
-    if op.attribute("sync_block_lock_with_subblock") is not None:
+    if op.attribute("hivm.sync_block_lock_with_subblock") is not None:
         raise op.unsupported("a lock that the vector cores of a group take one after the other")
     variable, core, entering = translator.slot(op.operands[0]), translator.core, not op.name.endswith("unlock")
 

@@ -26,6 +26,8 @@ class Group:
     def __init__(self, cores: Sequence) -> None:
         self.cores = cores
         self.counters = Counters(len(cores) - 1)
+        self.turn = CUBE
+        """The core whose turn it is."""
         self.at_once = True
         """Whether a flag counts as soon as it is issued; an observer that runs pipes by itself lets it count later."""
         for number, core in enumerate(cores):
@@ -69,6 +71,7 @@ class Group:
             if not ready:
                 raise hung(blocked)
             for number in ready:
+                self.turn = number
                 self.cores[number].trace.append(Turn(number))
                 blocked.pop(number, None)
                 wait = next(left[number], None)

@@ -240,14 +240,15 @@ def unique_bytes(cores: Sequence[Core]) -> int:
 
 
 _TRANSLATIONS: dict[str, list[Translator]] = {}
-MAX_TRANSLATIONS = 256
+MAX_BYTES = 48 << 20
+"""Of the memories of the cores that translations are kept for."""
 
 
 def _translated(program: Program) -> list[Translator]:
     """A translation for each core that one program runs on."""
     text = program.hivm
     if text not in _TRANSLATIONS:
-        while len(_TRANSLATIONS) >= MAX_TRANSLATIONS:
+        while sum(map(_bytes, _TRANSLATIONS.values())) >= MAX_BYTES:
             _TRANSLATIONS.pop(next(iter(_TRANSLATIONS)))
         mixed = program.core_type == "MIX"
         functions = [program.functions[kind] for kind in CORES] if mixed else [program.entry]
@@ -255,3 +256,7 @@ def _translated(program: Program) -> list[Translator]:
         if mixed:
             Group([translator.core for translator in _TRANSLATIONS[text]])
     return _TRANSLATIONS[text]
+
+
+def _bytes(translators: list[Translator]) -> int:
+    return sum(memory.nbytes for translator in translators for memory in translator.core.memories.values())

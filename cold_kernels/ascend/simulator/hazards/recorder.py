@@ -25,7 +25,10 @@ class Local(NamedTuple):
 
 
 class Global(NamedTuple):
-    """One region of a tensor that an instruction of a program reads or writes."""
+    """One region of a tensor that an instruction of a program reads or writes.
+
+    In a group ``core`` says which core does it, and ``content`` what a write leaves there, as a hash.
+    """
 
     program: int
     place: int
@@ -40,6 +43,8 @@ class Global(NamedTuple):
     """Of a write that leaves some as they were, which it changes: bits in the order of the region's bytes."""
     number: int = 0
     """The order in which accesses of all programs were made."""
+    core: int = 0
+    content: int = 0
 
 
 _numbers = itertools.count()
@@ -76,7 +81,7 @@ class Recorder:
             self._keep(place, op, touched, self.undo.changes(kept))
 
     def _keep(self, place: int, op: Op, touched: Effects, changes: list[np.ndarray]) -> None:
-        scalar = not op.name.startswith("hivm.")
+        scalar, group = not op.name.startswith("hivm."), self.core.group
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
             local.append(self._interned(tuple(region for region in regions if is_own(region))))
@@ -86,7 +91,11 @@ class Recorder:
                     same = changed is not None and not changed.any()
                     some = changed is not None and not same and not changed.all()
                     kind = bool(writes), touched.atomic, scalar, same, np.packbits(changed) if some else None
-                    self.globals.append(Global(self.core.block, place, op, region, *kind, next(_numbers)))
+                    access = Global(self.core.block, place, op, region, *kind, next(_numbers))
+                    if group is not None:
+                        content = hash(region.of(region.allocation.data).tobytes()) if writes else 0
+                        access = access._replace(core=group.turn, content=content)
+                    self.globals.append(access)
         if any(local):
             self.locals[self.core.block].append(Local(place, op, *local))
 

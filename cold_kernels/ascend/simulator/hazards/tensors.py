@@ -22,11 +22,41 @@ def conflicts(accesses: Sequence[Global], orders: Sequence[Order], found: Found)
         accesses: Of all programs, each program's in the order of its trace.
         orders: By program.
     """
+    twins = _twins(accesses)
     for first, second in _overlapping(_shared(accesses)):
         if first.program == second.program:
-            _within(first, second, orders[first.program][0], found)
+            if not _has_twin(first, second, twins):
+                _within(first, second, orders[first.program][0], found)
         else:
             _between(first, second, orders, found)
+
+
+def _key(access: Global) -> tuple:
+    region = access.region
+    place = id(region.allocation.data), region.start, region.run, region.shape, region.strides
+    return access.program, access.op.raw, place, access.content
+
+
+def _twins(accesses: Sequence[Global]) -> dict[tuple, set[int]]:
+    """For each write of a vector core of a group, by what it is and what it leaves, the cores that do the same.
+
+    Where the compiler does not split its work, both vector cores do all of it.
+    """
+    cores: dict[tuple, set[int]] = {}
+    for access in accesses:
+        if access.writes and access.core and not access.atomic:
+            cores.setdefault(_key(access), set()).add(access.core)
+    return cores
+
+
+def _has_twin(first: Global, second: Global, twins: Mapping[tuple, set[int]]) -> bool:
+    """Whether one of two vector cores has itself written what the other one writes, so that it does not matter who
+    came last."""
+    if first.core == second.core or not (first.core and second.core):
+        return False
+    return any(
+        one.writes and other.core in twins.get(_key(one), ()) for one, other in ((first, second), (second, first))
+    )
 
 
 def _within(first: Global, second: Global, moments: Mapping[int, Moment], found: Found) -> None:
