@@ -95,4 +95,4 @@ def words_of(errors: Iterable[str], most: int = 160) -> str:
     said = _SAID.search(message) if cause_of([error]) is COMPILER else None
     text = said[1] if said else message
     line = re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
-    return f"{kind.strip()}: {line}"[:most].rstrip(": ")
+    return f"{_NOISE.sub('', kind).strip()}: {line}"[:most].rstrip(": ")

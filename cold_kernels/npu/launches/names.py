@@ -41,7 +41,28 @@ def _empty(module: types.ModuleType) -> None:
     pass
 
 
+class TensorDescriptor:
+    """Of newer releases; can be imported, and not made.
+
+    Raises:
+        NotImplementedError: always.
+    """
+
+    def __init__(self, *_, **__) -> None:
+        raise NotImplementedError("TensorDescriptor is in no module of the installed triton-ascend")
+
+    @classmethod
+    def from_tensor(cls, *_, **__) -> "TensorDescriptor":
+        """The usual way to make one."""
+        return cls()
+
+
+def _descriptor(module: types.ModuleType) -> None:
+    module.TensorDescriptor = TensorDescriptor
+
+
 MODULES = {
+    "triton.tools.tensor_descriptor": _descriptor,
     "triton.experimental": _empty,
     "triton.language.extra.cann": _cann,
     "triton.language.extra.cann.extension": _extension,

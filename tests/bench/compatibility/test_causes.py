@@ -44,4 +44,5 @@ def test_the_compiler_is_quoted_from_its_error_on_and_without_folders():
     said = "MLIRCompilationError: \n[BEG]\n/home/me/work/k.py:7:0: error: strides must not be zero\nnote: more"
     assert words_of([said]) == "MLIRCompilationError: strides must not be zero"
     assert words_of(["OutOfBounds: load at /home/me/k.py:9: too far"]) == "OutOfBounds: load at k.py:9: too far"
+    assert words_of(["/home/me/lib/a.py:3: in <module>\nE  No"]).startswith("a.py:3: in <module>")
     assert len(words_of(["ValueError: " + "x" * 999])) == 160
