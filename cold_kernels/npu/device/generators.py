@@ -36,15 +36,9 @@ def given(place: int, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
 
     Args:
         place: Of the generator among the operator's arguments.
-
-    Raises:
-        RuntimeError: the generator is the CPU's.
     """
     chosen = args[place] if place < len(args) else kwargs.get("generator")
-    if chosen is None:
-        chosen = default
-    elif type(chosen) is not Generator:
-        raise RuntimeError(f"Expected a 'npu' device type for generator but found '{chosen.device.type}'")
+    chosen = default if chosen is None else chosen
     if place < len(args):
         return (*args[:place], chosen, *args[place + 1 :]), kwargs
     return args, {**kwargs, "generator": chosen}

@@ -41,7 +41,7 @@ class GridLaunch:
     def __init__(self, program: Program, grid: Sequence[int], memory: FindMemory | None = None) -> None:
         if not isinstance(program, Program):
             raise ValueError(f"simulate takes what compile_kernel returns, not {type(program).__name__}")
-        self.program, self.grid, self.memory = program, _grid(grid), memory
+        self.program, self.grid, self.memory = program, _grid(grid, program.options.all_blocks_parallel), memory
         self.translators = _translated(program)
         self.cores = [translator.core for translator in self.translators]
         self.group = self.cores[0].group
@@ -197,11 +197,11 @@ class GridLaunch:
         return [bound(*argument, self.core.memory) for argument in zip(names, types, args, strict=True)]
 
 
-def _grid(grid: Sequence[int]) -> tuple[int, int, int]:
+def _grid(grid: Sequence[int], shared_out: bool) -> tuple[int, int, int]:
     sizes = tuple(grid) if isinstance(grid, Sequence) else ()
     if not 1 <= len(sizes) <= 3 or any(type(size) is not int or size < 1 for size in sizes):
         raise ValueError(f"grid {grid!r} must be a sequence of one to three positive integers")
-    if math.prod(sizes) > MAX_PROGRAMS:
+    if math.prod(sizes) > MAX_PROGRAMS and not shared_out:
         raise ValueError(f"grid {sizes} has {math.prod(sizes)} programs; a launch has at most {MAX_PROGRAMS}")
     return (*sizes, *[1] * (3 - len(sizes)))
 
