@@ -48,6 +48,11 @@ def device_of(tensor: torch.Tensor) -> Device:
     return _device(tensor.device, tensor.is_cpu and interpreting())
 
 
+def forget() -> None:
+    """Ask devices anew: a simulated one changes its chip."""
+    _device.cache_clear()
+
+
 @functools.cache
 def _device(device: torch.device, interpreted: bool) -> Device:
     kind, index = device.type, device.index or 0

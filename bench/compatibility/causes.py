@@ -1,10 +1,9 @@
 """Why a test did not pass: rules over the errors that it ended with."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 
 class Whose(Enum):
@@ -97,8 +96,3 @@ def words_of(errors: Iterable[str], most: int = 160) -> str:
     text = said[1] if said else message
     line = re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
     return f"{kind.strip()}: {line}"[:most].rstrip(": ")
-
-
-def is_skipped(row: Mapping[str, Any]) -> bool:
-    """Whether a recorded test was skipped by its authors, or failed as they expect."""
-    return row["outcome"] == "skipped"

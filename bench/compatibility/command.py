@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
-from cold_kernels.ascend.installation import find_toolchain
 from cold_kernels.files import write_whole
 
 from .causes import Whose
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     """Run what is asked for, and write what is asked for."""
     chosen = named(options.repository)
     how = Options(options.most, options.jobs, options.limit, options.seconds)
-    commits = dict(given.split("=", 1) for given in options.commit if "=" in given)
+    commits = dict(map(_named, options.commit))
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     report: dict[str, Any] = {"repositories": {}, **kept}
     found = [one for one in chosen if (options.folder / one.name).is_dir()]
@@ -72,6 +71,13 @@ def run(options: argparse.Namespace) -> None:
     _tell(summaries)
 
 
+def _named(given: str) -> tuple[str, str]:
+    name, _, commit = given.partition("=")
+    if not commit:
+        raise ValueError(f"--commit {given}: NAME=SHA is wanted")
+    return name, commit
+
+
 def _ran(repository: Repository, folder: Path, how: Options, commits: dict[str, str]) -> dict[str, Any]:
     checkout = folder / repository.name
     recorded, ended = rows(repository, checkout, how)
@@ -82,8 +88,7 @@ def _ran(repository: Repository, folder: Path, how: Options, commits: dict[str, 
 
 def _versions() -> str:
     names = ("cold-kernels", "torch", "triton-ascend", "ascendnpu-ir")
-    known = find_toolchain().versions
-    return ", ".join(f"{name} {known.get(name) or version(name)}" for name in names)
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def _tell(summaries: list[Summary]) -> None:

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = record(session)
         print(f"-- {text.title(found)} --", *text.lines(found), sep="\n", file=sys.stderr)
         if given.npu_report:
-            file.write(Path(given.npu_report), found)
+            print(file.write(Path(given.npu_report), found), file=sys.stderr)
         switch_off()
     return 0
 

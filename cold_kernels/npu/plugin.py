@@ -12,6 +12,7 @@ from .simulated import switch_off, switch_on
 
 _session = pytest.StashKey()
 _records = pytest.StashKey[list]()
+_lost = pytest.StashKey[list]()
 KEY = "cold_kernels_npu"
 
 
@@ -28,7 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         early_config.stash[_session] = switch_on(options.npu_chip, settings(options))
     except (ValueError, RuntimeError, AscendError) as error:
         raise pytest.UsageError(str(error)) from error
-    early_config.stash[_records] = []
+    early_config.stash[_records], early_config.stash[_lost] = [], []
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -37,6 +38,8 @@ def pytest_testnodedown(node, error) -> None:
     output = getattr(node, "workeroutput", None) or {}
     if KEY in output:
         node.config.stash[_records].append(output[KEY])
+    else:
+        node.config.stash[_lost].append(node.gateway.id)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -73,7 +76,7 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     terminalreporter.section(text.title(whole))
     for line in text.lines(whole):
         terminalreporter.write_line(line)
+    if lost := config.stash[_lost]:
+        terminalreporter.write_line(f"what ran in workers that crashed is not in it: {', '.join(lost)}")
     if config.option.npu_report:
-        path = Path(config.option.npu_report)
-        file.write(path, whole)
-        terminalreporter.write_line(f"report: {path}")
+        terminalreporter.write_line(file.write(Path(config.option.npu_report), whole))

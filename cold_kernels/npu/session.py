@@ -114,6 +114,7 @@ def begin(session: Session) -> None:
     _current.append(session)
 
 
-def end() -> None:
-    """Let them belong to the one before."""
+def end() -> Session | None:
+    """Let them belong to the one before, which comes back."""
     _current.pop()
+    return _current[-1] if _current else None

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from ..ascend.chips import DEFAULT_CHIP, chip_named
 from ..ascend.installation import find_toolchain
+from ..devices import forget
 from . import session as sessions
 from .options import HAZARDS
 from .session import Session, Settings
@@ -19,7 +20,7 @@ def simulated(
 
     Tensors of the device lie in this machine's memory, and torch's operators on them run on the CPU. Kernels are
     compiled by the real compiler. ``import torch_npu`` gives a stand-in where torch_npu is absent. Afterwards kernels
-    launch as before; torch keeps the device, because it cannot let go of one.
+    launch as before, and functions of torch are what they were; torch keeps the device: it cannot let go of one.
 
     Args:
         chip: A name in `cold_kernels.ascend.chips.CHIPS`, or a chip file.
@@ -44,27 +45,34 @@ def switch_on(chip: str, settings: Settings) -> Session:
     figures = chip_named(chip)
     _check(settings)
     find_toolchain()
-    from .device import set_up, stand_in
+    from .device import functions, set_up, stand_in
 
     stand_in.check_absent()
     set_up.set_up(figures)
+    functions.replace()
     stand_in.provide()
     from .launches import installed
 
     begun = Session(figures, settings)
-    installed.install(figures)
+    installed.install(figures, settings)
     sessions.begin(begun)
+    forget()
     return begun
 
 
 def switch_off() -> None:
     """What `simulated` does at its end."""
-    from .device import stand_in
+    from .device import functions, set_up, stand_in
     from .launches import installed
 
-    sessions.end()
+    outer = sessions.end()
     installed.remove()
     stand_in.withdraw()
+    if outer is None:
+        functions.put_back()
+    else:
+        set_up.set_up(outer.chip)
+    forget()
 
 
 def _check(settings: Settings) -> None:

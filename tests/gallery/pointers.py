@@ -22,6 +22,13 @@ def rows_to_addresses(address_ptr, x_ptr, N: tl.constexpr):
 
 
 @triton.jit
+def numbers_to_addresses(address_ptr, x_ptr, n):
+    for place in range(n):
+        y_ptr = tl.load(address_ptr + place).to(tl.pointer_type(x_ptr.dtype.element_ty))
+        tl.store(y_ptr, tl.load(x_ptr + place) + 1)
+
+
+@triton.jit
 def if_given(x_ptr, y_ptr):
     row = tl.program_id(0)
     if x_ptr:

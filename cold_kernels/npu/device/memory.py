@@ -34,11 +34,13 @@ def _relabelled(tensor: torch.Tensor, kind: int) -> torch.Tensor:
     made = torch._C._from_dlpack(capsule)
     if made.stride() != tensor.stride():  # DLPack gives dimensions of one element the stride 1
         made.as_strided_(tensor.shape, tensor.stride(), 0)
-    return made
+    made = made.conj() if tensor.is_conj() else made
+    return torch._neg_view(made) if tensor.is_neg() else made
 
 
 def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """A CPU tensor, without a gradient, on the memory of a tensor of the device."""
+    """A CPU tensor, without a gradient, on the memory of a tensor of the device; lazily conjugated or negated as that
+    is."""
     with torch.no_grad():
         return _relabelled(tensor.data, CPU)
 

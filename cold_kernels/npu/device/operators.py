@@ -5,7 +5,7 @@ import ctypes
 import torch
 
 from . import autocast
-from .dispatch import run_on_cpu, strided
+from .dispatch import check_index, resized, run_on_cpu, strided
 from .memory import allocated, on_cpu, on_npu
 
 _libraries: list[torch.library.Library] = []
@@ -13,20 +13,18 @@ _libraries: list[torch.library.Library] = []
 
 
 def _empty(size, *, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None):
+    check_strided(layout)
+    check_index(device)
     return allocated(torch.empty(size, dtype=dtype, memory_format=memory_format or torch.contiguous_format))
 
 
 def _empty_strided(size, stride, *, dtype=None, layout=None, device=None, pin_memory=None):
+    check_index(device)
     return allocated(torch.empty_strided(size, stride, dtype=dtype))
 
 
 def _cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """The CPU tensor on its memory; conjugated and negated lazily, as it is."""
-    if tensor.device.type != "npu":
-        return tensor
-    cpu = on_cpu(tensor)
-    cpu = cpu.conj() if tensor.is_conj() else cpu
-    return torch._neg_view(cpu) if tensor.is_neg() else cpu
+    return on_cpu(tensor) if tensor.device.type == "npu" else tensor
 
 
 def _copy_from(source, target, non_blocking=False):
@@ -41,14 +39,13 @@ def _copy_from_and_resize(source, target):
 
 
 def _resize(tensor, size, *, memory_format=None):
-    old = on_cpu(tensor)
-    if tuple(size) == tuple(tensor.shape):
-        return tensor
-    made = torch.empty(tuple(size), dtype=tensor.dtype)
-    kept = min(made.numel(), old.numel())
-    made.view(-1)[:kept] = old.reshape(-1)[:kept]
-    tensor.data = allocated(made)
-    return tensor
+    return resized(tensor, size)
+
+
+def check_strided(layout: torch.layout | None) -> None:
+    """Refuse tensors of another layout."""
+    if layout not in (None, torch.strided):
+        raise NotImplementedError(f"{layout} tensors are not simulated on npu")
 
 
 def _set_storage(tensor, storage):

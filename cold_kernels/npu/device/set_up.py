@@ -4,7 +4,7 @@ import torch
 from torch.utils import backend_registration
 
 from ...ascend.chips import Chip
-from . import files, functions, operators
+from . import files, operators
 from .module import device_module
 
 _setup = getattr(backend_registration, "_setup_privateuseone_for_python_backend", None)
@@ -31,4 +31,3 @@ def set_up(chip: Chip) -> None:
     _setup("npu", module)
     operators.register()
     files.register()
-    functions.replace()

@@ -40,7 +40,7 @@ class SimulatedBackend(_Stock):
 
 
 def _blockified() -> bool:
-    return os.environ.get("TRITON_ALL_BLOCKS_PARALLEL", "0") != "0"
+    return os.environ.get("TRITON_ALL_BLOCKS_PARALLEL", "false").lower() in ("true", "1")
 
 
 def compile_options(options: NPUOptions) -> CompileOptions:
@@ -65,11 +65,12 @@ def compile_hivm(linalg: str, metadata: dict, chip: str, options: NPUOptions) ->
     name = metadata["kernel_name"]
     compiler = Compiler(find_toolchain(), name, SECONDS)
     chosen = compile_options(options)
+    bind = options.enable_auto_bind_sub_block is not False
     metadata["compile_options"] = chosen.chosen()
     with current().compiling(name):
-        hivm = compiler.compile(linalg, chip, chosen, bind_sub_blocks=options.enable_auto_bind_sub_block is not False)
+        hivm = compiler.compile(linalg, chip, chosen, bind_sub_blocks=bind)
         if current().settings.compile_twice:
-            again = compiler.compile(linalg, chip, chosen)
+            again = compiler.compile(linalg, chip, chosen, bind_sub_blocks=bind)
             digests = [hashlib.sha256(without_locations(text).encode()).hexdigest()[:12] for text in (hivm, again)]
             if digests[0] != digests[1]:
                 message = f"two compilations of one Linalg module differ: {digests[0]} and {digests[1]}"

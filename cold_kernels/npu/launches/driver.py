@@ -11,11 +11,30 @@ from .bench import device_time
 from .launcher import SimulatedLauncher
 
 
-class SimulatedDriver(DriverBase):
-    """The driver of one simulated chip."""
+class DeviceNumber(int):
+    """The number 0, which is another key for each chip: kernels compiled for one are no other's."""
 
-    def __init__(self, chip: Chip) -> None:
-        self.chip = chip
+    def __new__(cls, *key: object) -> "DeviceNumber":
+        made = super().__new__(cls, 0)
+        made.key = key
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, DeviceNumber) else int(self) == other
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class SimulatedDriver(DriverBase):
+    """The driver of one simulated chip.
+
+    Args:
+        compile_twice: Kernels that were compiled without a second time are compiled again.
+    """
+
+    def __init__(self, chip: Chip, compile_twice: bool = False) -> None:
+        self.chip, self.number = chip, DeviceNumber(chip.name, compile_twice)
         self.launcher_cls = SimulatedLauncher
         self.utils = SimpleNamespace(
             get_device_properties=self._properties,
@@ -37,7 +56,7 @@ class SimulatedDriver(DriverBase):
 
     def get_current_device(self) -> int:
         """The one device's number."""
-        return 0
+        return self.number
 
     def set_current_device(self, device: int) -> None:
         """Choose a device, of which there is one."""

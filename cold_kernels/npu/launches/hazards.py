@@ -1,5 +1,6 @@
 """What becomes of a launch's hazards: an error, a warning, or nothing."""
 
+import sys
 import warnings
 
 from ...ascend.errors import AscendError
@@ -30,4 +31,12 @@ def judge(launch: Launch, way: str) -> None:
         text = f"{launch.program.name} on the grid {launch.grid}: " + "\n  ".join(map(str, found))
         if way == "error" and severity == ERROR:
             raise HazardFound(text)
-        warnings.warn(text, HazardWarning, stacklevel=6)
+        warnings.warn(text, HazardWarning, stacklevel=_depth())
+
+
+def _depth() -> int:
+    """How far up the code stands that is neither Triton's nor the simulator's: the test that launches."""
+    frame, depth = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("triton.", "cold_kernels.")):
+        frame, depth = frame.f_back, depth + 1
+    return depth

@@ -1,5 +1,6 @@
 """One launch: what Triton hands to a device goes to the simulator."""
 
+import operator
 import time
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from ...ascend import simulate
 from ...ascend.options import CompileOptions
 from ...ascend.program import Program
+from ...dtypes import TORCH
 from ..device.clock import clock
 from ..device.memory import allocations, pointed_at, whole_on_cpu
 from ..session import Launch, current
@@ -43,7 +45,7 @@ class SimulatedLauncher:
         """
         if enter_hook is not None:
             enter_hook(launch_metadata)
-        grid = tuple(int(size) for size in (x, y, z))
+        grid = tuple(map(operator.index, (x, y, z)))
         if 0 not in grid:
             with torch.device("cpu"):  # else the default device is what the simulator's own tensors are made on
                 self._run(hivm, grid, args)
@@ -70,10 +72,18 @@ class SimulatedLauncher:
         judge(launch, session.settings.hazards)
 
 
+def _reinterpreted(name: str, wrapper) -> torch.Tensor:
+    """The tensor in a `triton.reinterpret`, as elements of the wrapper's type."""
+    dtype = wrapper.dtype if isinstance(wrapper.dtype, torch.dtype) else TORCH.get(str(wrapper.dtype))
+    if dtype is None or dtype.itemsize != wrapper.base.dtype.itemsize:
+        raise TypeError(f"argument {name}: {wrapper.base.dtype} reinterpreted as {wrapper.dtype} is not simulated")
+    return wrapper.base.data.view(dtype)
+
+
 def _argument(name: str, value, kind: str):
     """A launch's argument as the simulator takes it."""
     if hasattr(value, "base") and isinstance(value.base, torch.Tensor):  # triton.reinterpret
-        value = value.base.view(value.base.dtype)
+        value = _reinterpreted(name, value)
     if isinstance(value, torch.Tensor):
         if value.device.type != "npu":
             raise ValueError(

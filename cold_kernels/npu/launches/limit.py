@@ -25,8 +25,7 @@ def limited(seconds: float | None, what: str) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    thread, done = threading.get_ident(), threading.Event()
-    lock = threading.Lock()
+    thread, done, lock = threading.get_ident(), threading.Event(), threading.Lock()
 
     def watch() -> None:
         if not done.wait(seconds):
@@ -34,18 +33,18 @@ def limited(seconds: float | None, what: str) -> Iterator[None]:
                 if not done.is_set():
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_TimeIsUp))
 
-    watcher = threading.Thread(target=watch, daemon=True)
     started = time.monotonic()
-    watcher.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
-        yield
-        with lock:
-            done.set()
+        try:
+            yield
+        finally:
+            with lock:  # from here on nobody ends this thread
+                done.set()
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
     except _TimeIsUp:
         took = time.monotonic() - started
         raise LaunchTookTooLong(
             f"{what} was ended after {took:.0f} s of simulation; the limit is {seconds:g} s a launch "
             f"(--npu-limit): fewer programs or smaller shapes simulate faster"
         ) from None
-    finally:
-        done.set()

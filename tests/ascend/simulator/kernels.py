@@ -146,6 +146,18 @@ def running_sum(x_ptr, y_ptr, N: tl.constexpr):
 
 
 @triton.jit
+def overlapping(x_ptr, y_ptr, STEP: tl.constexpr, N: tl.constexpr):
+    o_n = tl.program_id(0) * STEP + tl.arange(0, N)
+    tl.store(y_ptr + o_n, tl.load(x_ptr + o_n) + 1)
+
+
+@triton.jit
+def overlapping_apart(x_ptr, y_ptr, STEP: tl.constexpr, N: tl.constexpr):
+    o_n = tl.program_id(0) * STEP + tl.arange(0, N)
+    tl.store(y_ptr + o_n, tl.load(x_ptr + o_n) + tl.program_id(0))
+
+
+@triton.jit
 def every_second(x_ptr, y_ptr, N: tl.constexpr):
     o_n = tl.arange(0, N)
     tl.store(y_ptr + o_n, tl.load(x_ptr + 2 * o_n))

@@ -11,6 +11,7 @@ if problem := toolchain_problem():
 from cold_kernels.ascend import simulate
 from cold_kernels.ascend.simulator import OutOfBounds, find_hazards
 from cold_kernels.ascend.simulator.core.binding import detached
+from tests.ascend.simulator import kernels
 from tests.ascend.simulator.kernels import build
 from tests.gallery import pointers
 
@@ -81,3 +82,19 @@ def test_a_copy_of_the_arguments_leaves_what_they_point_to_alone():
     assert torch.equal(x, before) and not y.any()
     simulate(program, args, (2,), memory=holding(y), values=False)
     assert torch.equal(x, before) and not y.any()
+
+
+def test_an_address_in_each_turn_of_a_loop():
+    x, y = torch.randn(5), torch.zeros(5)
+    args = [torch.tensor([y[place:].data_ptr() for place in (4, 2, 0, 1, 3)]), x, 5]
+    program = build(pointers.numbers_to_addresses, args)
+    run = simulate(program, args, (1,), memory=holding(y), hazards=True)
+    assert torch.equal(y[[4, 2, 0, 1, 3]], x + 1) and {hazard.kind for hazard in run.hazards} <= {"outside"}
+
+
+def test_two_arguments_that_are_views_of_one_storage():
+    """The first program writes what the second one reads through another argument."""
+    both = torch.randn(768)
+    args = [both[:512], torch.zeros(512), both[256:], 512]
+    found = find_hazards(build(kernels.add, args, TILE=256), args, (2,))
+    assert [hazard.kind for hazard in found] == ["programs"]

@@ -161,11 +161,24 @@ def test_unwritten_bytes_that_do_not_matter():
 
 
 def test_programs_that_write_the_same_bytes():
-    assert kinds(RIGHT, programs=2) == [PROGRAMS]
-    (hazard,) = hazards(RIGHT, programs=3)[:1]
+    zero = constants(zero="0 : i64")
+    each_its_own = f"""
+    %program = "hivm.hir.get_block_idx"() : () -> i64
+    %is_first = "arith.cmpi"(%program, %zero) <{{predicate = 0 : i64}}> : (i64, i64) -> i1
+    "scf.if"(%is_first) ({{ {store("b")} "scf.yield"() : () -> () }}, {{ {store("a")} "scf.yield"() : () -> () }})
+        : (i1) -> ()
+    """
+    body = zero + load() + LOADED + add() + ADDED + then("MTE2", "MTE3") + each_its_own + barrier()
+    assert kinds(body, programs=2) == [PROGRAMS]
+    (hazard,) = hazards(body, programs=3)[:1]
     assert "writes bytes of x1 that hivm.hir.store" in hazard.message and hazard.program == 1
-    atomic = RIGHT.replace(store(), store(atomic=True))
-    assert kinds(atomic, programs=3) == []
+    assert (
+        kinds(body.replace(store("a"), store("a", atomic=True)).replace(store("b"), store("b", atomic=True)), 3) == []
+    )
+
+
+def test_programs_that_write_equal_bytes_to_the_same_place():
+    assert kinds(RIGHT, programs=3) == []
 
 
 def test_programs_that_read_what_another_writes():

@@ -10,12 +10,12 @@ from cold_kernels.ascend.installation import toolchain_problem
 if problem := toolchain_problem():
     pytest.skip(str(problem), allow_module_level=True)
 
-from cold_kernels.ascend import UnsupportedProgram, simulate
+from cold_kernels.ascend import CompileOptions, UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import CHIPS, chip_named
 from cold_kernels.ascend.simulator import Deadlock, OutOfBounds
 from cold_kernels.ascend.simulator.timing.cores import timed
 from tests.ascend.simulator import kernels
-from tests.ascend.simulator.kernels import build
+from tests.ascend.simulator.kernels import build, compiled
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 
@@ -46,6 +46,36 @@ def test_add_with_a_tail(n, dtype):
     wide = blank(n + 9, dtype=dtype)
     simulate(program, [*args[:2], wide[:n], n], grid)
     assert torch.equal(wide[:n], args[0] + args[1]) and wide[n:].isnan().all()
+
+
+def test_programs_that_share_out_the_grid_start_once_a_core():
+    x, y = torch.randn(3200), torch.randn(3200)
+    args = [x, y, blank(3200), 3200]
+    plain = build(kernels.add, args, TILE=64)
+    shared = CompileOptions(all_blocks_parallel=True)
+    program = compiled(kernels.add, tuple(plain.signature.items()), (("TILE", 64),), options=shared)
+    done = simulate(program, args, (50,), hazards=True)
+    assert torch.equal(args[2], x + y) and not done.hazards
+    assert done.execution.programs and len(done.execution.programs) == chip_named(program.chip).vector_cores
+
+
+def test_a_write_that_shares_equal_bytes_with_another_program_and_has_more_of_its_own():
+    """Rows from program * 8 on, 16 of them: 8 are the next program's too."""
+    x, y = torch.arange(64.0), torch.zeros(64)
+    assert not simulate(build(kernels.overlapping, [x, y], STEP=8, N=16), [x, y], (6,), hazards=True).hazards
+    apart = build(kernels.overlapping_apart, [x, y], STEP=8, N=16)
+    assert [hazard.kind for hazard in simulate(apart, [x, y], (6,), hazards=True).hazards] == ["programs"]
+
+
+def test_a_running_sum_reads_what_it_has_written():
+    """The buffer is chosen by the turn of the loop over programs, so that no slot names it for good."""
+    x = torch.randn(2, 32)
+    args = [x, blank(2, 32)]
+    plain = build(kernels.running_sum, args, N=32)
+    shared = CompileOptions(all_blocks_parallel=True)
+    program = compiled(kernels.running_sum, tuple(plain.signature.items()), (("N", 32),), options=shared)
+    done = simulate(program, args, (2,), hazards=True)
+    assert torch.allclose(args[1], x.cumsum(1), atol=1e-5) and not done.hazards
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -381,3 +411,12 @@ def test_a_sparse_tensor():
     program, args, grid = sums()
     with pytest.raises(ValueError, match="is torch.sparse_coo; the simulator takes strided tensors"):
         simulate(program, [args[0].to_sparse(), *args[1:]], grid)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32], ids=str)
+def test_unsigned_tensors_are_their_bits(dtype):
+    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32}[dtype]
+    x, y = torch.randint(-1000, 1000, (64,), dtype=signed), blank(64, dtype=signed)
+    program = build(kernels.add, [x, x, y, 64], TILE=64)
+    simulate(program, [x.view(dtype), x.view(dtype), y.view(dtype), 64], (1,))
+    assert torch.equal(y, x + x)

@@ -24,6 +24,9 @@ TORCH_TYPES = {
     torch.int16: "i16",
     torch.int32: "i32",
     torch.int64: "i64",
+    torch.uint16: "i16",
+    torch.uint32: "i32",
+    torch.uint64: "i64",
 }
 
 
@@ -39,9 +42,10 @@ def bound(name: str, kind: Attribute, value: Any, memory: GlobalMemory) -> MemRe
         raise TypeError(f"argument {name} must be a number of type {kind}, not {type(value).__name__}")
     if str(kind) not in WIDTHS:
         return rounded(str(kind))(value)
-    if not isinstance(value, int) or wrap(WIDTHS[str(kind)])(value) != value:
+    wrapped = wrap(WIDTHS[str(kind)])(value) if isinstance(value, int) else None
+    if wrapped != value and not (str(kind) == "i64" and isinstance(value, int) and 0 <= value < 1 << 64):  # a u64
         raise ValueError(f"argument {name} = {value!r} does not fit {kind}")
-    return value
+    return wrapped
 
 
 class Detached(list):

@@ -17,19 +17,9 @@ from xdsl.ir import Block, SSAValue
 
 from ...errors import UnsupportedProgram
 from ..core.memory import BIT, MemRef, OutOfBounds
-from ..core.operations import (
-    FREE,
-    HANDLERS,
-    Op,
-    divides,
-    element_type,
-    follows_unused,
-    is_local,
-    is_memref,
-    located,
-    placed,
-)
+from ..core.operations import FREE, HANDLERS, Op, divides, element_type, follows_unused, is_local, located, placed
 from ..trace.events import ScalarAccess, ScalarWork
+from .roots import ELEMENTS, roots
 
 LOOP_OVERHEAD = 2
 """Scalar operations of a loop per iteration: add and branch."""
@@ -47,8 +37,6 @@ ENDS = ("scf.yield", "scf.condition")
 FAMILIES = ("arith.", "math.", "memref.", "hivm.hir.pointer_cast")
 """Beginnings of the names of operations whose handlers leave everything to `Writer.pure`."""
 
-VIEWS = "memref.", "hivm.hir.bitcast"
-"""Beginnings of the names of operations whose first operand is the memref that their result is a view of."""
 
 Totals = dict[str, int]
 """Scalar operations, and accesses to the unified buffer and to global memory, by the names of their counters."""
@@ -62,6 +50,8 @@ def is_scalar(op: Op) -> bool:
 def _writable(op: Op) -> bool:
     if op.name in WRITERS or op.name in ENDS:
         return True
+    if op.name == "hivm.hir.pointer_cast" and not is_local(op.results[0]):
+        return False  # what the loop touches is not known when it begins
     silent = op.name in HANDLERS and not getattr(HANDLERS[op.name], "leaves_events", True)
     return silent and op.name.startswith(FAMILIES)
 
@@ -81,24 +71,6 @@ def written(translator, op: Op) -> Callable[[list], None]:
             raise placed(error, lines[line_of(error, function)])
 
     return step
-
-
-def roots(op: Op, kind: str) -> list[SSAValue]:
-    """The memrefs from outside a loop that its operations of a kind (of `ELEMENTS`) may access, or views of them."""
-    inside = set(op.raw.walk())
-    accesses = (inner for inner in map(Op, op.raw.walk()) if inner.name == kind)
-    return [root for access in accesses for root in _roots(access.operands[ELEMENTS.index(kind)], inside)]
-
-
-def _roots(value: SSAValue, inside: set) -> Iterator[SSAValue]:
-    owner = value.owner.parent_op() if isinstance(value.owner, Block) else value.owner
-    op = Op(owner)
-    memrefs = [operand for operand in op.operands if is_memref(operand)]
-    if owner not in inside or not memrefs:
-        yield value
-        return
-    for operand in memrefs[:1] if op.name.startswith(VIEWS) else memrefs:
-        yield from _roots(operand, inside)
 
 
 def line_of(error: Exception, function: Callable) -> int:
@@ -369,8 +341,5 @@ def _if(writer: Writer, op: Op) -> None:
                 writer.count(writer.block(block, 1, op), op)
                 writer.assign(results, [writer.name(value) for value in block.last_op.operands], op)
 
-
-ELEMENTS = ("memref.load", "memref.store")
-"""By the place of the memref among their operands."""
 
 WRITERS = {"scf.for": _for, "scf.while": _while, "scf.if": _if, "memref.load": _load, "memref.store": _store}

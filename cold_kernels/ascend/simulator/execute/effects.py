@@ -13,7 +13,8 @@ from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
 from ..dialects.ordering import filled_up
-from ..dialects.scalar_loops import ELEMENTS, is_scalar, roots
+from ..dialects.roots import ELEMENTS, roots
+from ..dialects.scalar_loops import is_scalar
 from ..trace.work import LOAD
 
 

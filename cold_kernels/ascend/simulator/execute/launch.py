@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ...chips import L2_BYTES
+from ...chips import L2_BYTES, chip_named
 from ...errors import UnsupportedProgram
 from ...program import Program
 from ..core.addresses import FindMemory, GlobalMemory
@@ -45,13 +45,23 @@ class GridLaunch:
         self.translators = _translated(program)
         self.cores = [translator.core for translator in self.translators]
         self.group = self.cores[0].group
-        self.workspace = workspace(program, math.prod(self.grid))
+        self.workspace = workspace(program, self.count)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Around `run`: a translation has one core's memories, and computes as the device does, without warnings."""
         with self.translators[0].lock, np.errstate(all="ignore"):
             yield
+
+    @property
+    def count(self) -> int:
+        """How many programs start: the grid's, or where each works through a share of it (``all_blocks_parallel``), at
+        most as many as there are cores (triton-ascend's launcher)."""
+        places = math.prod(self.grid)
+        if not self.program.options.all_blocks_parallel:
+            return places
+        chip = chip_named(self.program.chip)
+        return min(places, chip.cube_cores if self.group else chip.vector_cores)
 
     @property
     def core(self) -> Core:
@@ -117,7 +127,7 @@ class GridLaunch:
         for each in self.cores:
             each.memory = memory
         arguments = [0, lock_variables(), self.workspace, *self._bound(args), *self.grid]
-        core, count, translator = self.core, math.prod(self.grid), self.translators[0]
+        core, count, translator = self.core, self.count, self.translators[0]
         observers = observer if isinstance(observer, Sequence) else [observer] * len(self.cores)
         for each, watching in zip(self.cores, observers, strict=True):
             each.observe = watching
@@ -139,7 +149,7 @@ class GridLaunch:
     def _together(self, arguments: list, block: int, order: Callable[[Group, Sequence], list]) -> list:
         """One program on all cores of a group."""
         if isinstance(self.workspace, MemRef):
-            own = self.workspace.size // math.prod(self.grid)
+            own = self.workspace.size // self.count
             self.workspace.array()[block * own : (block + 1) * own] = POISON - 256  # as int8
         self.group.begin(block)
         return order(self.group, [translator.begun(arguments) for translator in self.translators])

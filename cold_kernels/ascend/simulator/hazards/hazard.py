@@ -20,8 +20,9 @@ class Hazard:
             and no chain of flags and barriers orders them. ``unwritten``: bytes of a buffer are read that were never
             written through it, and the result depends on them. ``flag``: waited for and never set, set and never
             waited for, or set twice. ``programs``: two programs of a launch touch the same bytes of a tensor, at least
-            one writing, without atomics or a lock. ``stale``: a scalar load of what a copy of this launch wrote, which
-            the scalar unit's cache does not see. ``barrier``: one of all cores, with another number of programs.
+            one writing, without atomics or a lock, and not only equal bytes. ``stale``: a scalar load of what a copy of
+            this launch wrote, which the scalar unit's cache does not see. ``barrier``: one of all cores, with another
+            number of programs.
             ``outside``: a read of global memory outside of every tensor, on which nothing depends.
         message: What happens, with operations and lines of the Triton source.
         operations: The operations, each as ``name at file:line``.

@@ -43,17 +43,21 @@ class Poisoner:
             self._in_place(reads, written, step, env)
 
     def _with_copies(self, reads: Sequence[Unwritten], step, env: list) -> None:
-        seen = list(env)
+        seen, copies = list(env), []
         for read in reads:
             own = read.region.allocation
             memory = own.data.copy()
             read.region.of(memory)[read.mask] = self.pattern
             copy = Allocation(own.name, memory, own.start, own.end, own.local)
+            copies.append((own.data, memory, memory.copy()))
             for slot, ref in enumerate(env):
                 if isinstance(ref, MemRef) and ref.allocation is own:
                     seen[slot] = MemRef(copy, ref.offset, ref.shape, ref.strides, ref.dtype)
         given = list(seen)
         step(seen)
+        for data, memory, before in copies:  # what was written there, by a loop that reads what it has written
+            changed = memory != before
+            data[changed] = memory[changed]
         for slot, (value, before) in enumerate(zip(seen, given, strict=True)):
             if value is not before:
                 env[slot] = value

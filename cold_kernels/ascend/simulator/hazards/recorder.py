@@ -1,7 +1,10 @@
 """What the programs of a launch touch, in the order of their traces."""
 
+import itertools
 from collections import Counter, defaultdict
 from typing import NamedTuple
+
+import numpy as np
 
 from ..core.effects import Effects
 from ..core.operations import Op
@@ -34,8 +37,17 @@ class Global(NamedTuple):
     writes: bool
     atomic: bool
     scalar: bool
+    same: bool = False
+    """Whether a write leaves all of its bytes as they were."""
+    changed: np.ndarray | None = None
+    """Of a write that leaves some as they were, which it changes: bits in the order of the region's bytes."""
+    number: int = 0
+    """The order in which accesses of all programs were made."""
     core: int = 0
     content: int = 0
+
+
+_numbers = itertools.count()
 
 
 def is_own(region: Region) -> bool:
@@ -63,19 +75,23 @@ class Recorder:
             return
         place = len(self.core.trace)
         touched = touches(env)
-        self.undo.keep(touched.writes)
+        kept = self.undo.keep(touched.writes)
         step(env)
         if len(self.core.trace) > place:
-            self._keep(place, op, touched)
+            self._keep(place, op, touched, self.undo.changes(kept))
 
-    def _keep(self, place: int, op: Op, touched: Effects) -> None:
+    def _keep(self, place: int, op: Op, touched: Effects, changes: list[np.ndarray]) -> None:
         scalar, group = not op.name.startswith("hivm."), self.core.group
         local: list[tuple[Region, ...]] = []
         for writes, regions in enumerate((touched.reads, touched.writes)):
             local.append(self._interned(tuple(region for region in regions if is_own(region))))
             for region in regions:
                 if not region.allocation.local:
-                    access = Global(self.core.block, place, op, region, bool(writes), touched.atomic, scalar)
+                    changed = changes.pop(0) if writes and changes else None
+                    same = changed is not None and not changed.any()
+                    some = changed is not None and not same and not changed.all()
+                    kind = bool(writes), touched.atomic, scalar, same, np.packbits(changed) if some else None
+                    access = Global(self.core.block, place, op, region, *kind, next(_numbers))
                     if group is not None:
                         content = hash(region.of(region.allocation.data).tobytes()) if writes else 0
                         access = access._replace(core=group.turn, content=content)

@@ -79,6 +79,9 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         if written.writes and not written.scalar and read.scalar and not read.writes:
             _stale(written, read, found)
             return
+    later = max(first, second, key=lambda access: access.number)
+    if first.writes and second.writes and not _changes(later, second if later is first else first):
+        return  # equal bytes, whoever comes last
     if _in_turn(first, second, orders) or _met(first, second, orders) or _met(second, first, orders):
         return
     doing = ("reads", "writes")
@@ -90,6 +93,18 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         first.op,
         program=second.program,
     )
+
+
+def _changes(later: Global, other: Global) -> bool:
+    """Whether a write changes a byte that another has written."""
+    if later.same or later.changed is None:
+        return not later.same
+    starts, run = later.region.starts(), later.region.run
+    bits = np.unpackbits(later.changed, count=len(starts) * run).view(np.bool_).reshape(len(starts), run)
+    places = (starts[:, None] + np.arange(run))[bits] + later.region.allocation.data.ctypes.data
+    written = np.sort(other.region.starts()) + other.region.allocation.data.ctypes.data
+    before = np.searchsorted(written, places, "right") - 1
+    return bool(np.any((before >= 0) & (places < written[np.maximum(before, 0)] + other.region.run)))
 
 
 def _stale(written: Global, read: Global, found: Found) -> None:
