@@ -15,7 +15,9 @@ from .finding import Finding, events, place_of
 from .launch import ProfiledLaunch
 from .values import VIEWS, buffers, users
 
-STORE, TRANSPOSE, WORKSPACE = "hivm.hir.store", "hivm.hir.vtranspose", "memref.view"
+STORE, WORKSPACE = "hivm.hir.store", "memref.view"
+TURNING = ("hivm.hir.vtranspose", "hivm.hir.vdeinterleave")
+"""The second one brings together elements that were loaded to a block each."""
 
 
 def turned_operand(launch: ProfiledLaunch) -> Iterator[Finding]:
@@ -41,11 +43,11 @@ def turned_operand(launch: ProfiledLaunch) -> Iterator[Finding]:
 
 def _turns(event: Issue) -> bool:
     """Whether an operation reads along one axis what it writes along another one."""
-    return event.op.name == TRANSPOSE or (event.work.pipe == LOAD and event.work.fallback == STRIDED)
+    return event.op.name in TURNING or (event.work.pipe == LOAD and event.work.fallback == STRIDED)
 
 
 def _plain(event: Issue) -> Issue | None:
-    return None if event.op.name == TRANSPOSE else without_scalar_unit(event)
+    return None if event.op.name in TURNING else without_scalar_unit(event)
 
 
 def _handed_over(op: Op) -> bool:

@@ -170,6 +170,17 @@ def product(a_ptr, b_ptr, c_ptr, N: tl.constexpr):
     tl.store(c_ptr + square, tl.dot(tl.load(a_ptr + square), tl.load(b_ptr + square)))
 
 
+@triton.jit
+def state_of_products(q_ptr, k_ptr, o_ptr, T, N: tl.constexpr):
+    o_n, o_d = tl.arange(0, N)[:, None], tl.arange(0, N)[None, :]
+    state = tl.zeros((N, N), tl.float32)
+    for start in range(0, T, N):
+        q = tl.load(q_ptr + (start + o_n) * N + o_d)
+        k = tl.load(k_ptr + (start + o_n) * N + o_d)
+        tl.store(o_ptr + (start + o_n) * N + o_d, tl.dot(q, state.to(q.dtype)))
+        state += tl.dot(tl.trans(k), k)
+
+
 def build(kernel, args, **constants):
     """Compile ``kernel`` for arguments like ``args``; nothing but ``constants`` is specialised."""
     names = [name for name in inspect.signature(kernel.fn).parameters if name not in constants]

@@ -17,7 +17,7 @@ from cold_kernels.ascend.simulator.core.binding import detached
 from cold_kernels.ascend.simulator.core.counters import MOST, Counters
 from cold_kernels.ascend.simulator.mutation.verdict import SURVIVED, verdicts
 from cold_kernels.ascend.simulator.trace.events import Turn
-from tests.ascend.simulator.kernels import build
+from tests.ascend.simulator.kernels import build, state_of_products
 from tests.gallery import linear_attention, matmul
 
 FP16 = torch.float16
@@ -194,3 +194,9 @@ def test_what_both_vector_cores_write_alike_is_no_race(epilogue):
     mixed = dataclasses.replace(program, hivm=different[:start] + shift + different[start:])
     assert mixed.hivm != both
     assert "race" in kinds(mixed, args, grid)
+
+
+def test_a_state_that_the_compiler_loses_is_refused():
+    args = [torch.randn(64, 32).half(), torch.randn(64, 32).half(), torch.zeros(64, 32), 64]
+    with pytest.raises(UnsupportedProgram, match=r"memref.alloc at .*kernels.py:\d+: a buffer .* given no address"):
+        simulate(build(state_of_products, args, N=32), args, (1,))

@@ -22,7 +22,10 @@ HANDLERS: dict[str, Callable[..., Any]] = {}
 IN_PARTS: set[Callable[..., Any]] = set()
 """Handlers whose steps run several observed ones."""
 
-REFUSED = {"llvm.inline_asm": "inline assembly"}
+REFUSED = {
+    "llvm.inline_asm": "inline assembly",
+    "memref.alloc": "a buffer that the compiler has given no address",
+}
 """Operation name -> what it is, of some that nobody can simulate."""
 
 RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
