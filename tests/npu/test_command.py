@@ -35,6 +35,13 @@ except Exception as error:
 with npu.simulated():
     script.double[(1,)](script.x, script.x, BLOCK=64)
     assert script.x.sum().item() == 256
+with npu.simulated() as outer:
+    with npu.simulated("Ascend910B1") as inner:
+        script.double[(1,)](script.x, script.x, BLOCK=64)
+        (kernel,) = inner.kernels.values()
+        assert kernel.longest.program.chip == "Ascend910B1" == torch.npu.get_device_name()
+    assert torch.npu.get_device_name() == "Ascend910B3" and not outer.kernels
+assert torch.ones.__module__ is None and torch.compile.__module__ == "torch"
 for wrong in (dict(chip="nothing"), dict(hazards="maybe"), dict(limit=0)):
     try:
         with npu.simulated(**wrong):

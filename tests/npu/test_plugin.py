@@ -116,6 +116,8 @@ def test_a_second_compilation_is_compared(write):
     given = dict(folder=folder, TRITON_CACHE_DIR=str(folder / "cache"))
     code, said = run_pytest("-q", "-n", "0", "--npu-compile-twice", **given)
     assert code == 0 and "on 1 compilations" in said, said
+    code, said = run_pytest("-q", "-n", "0", "--npu-compile-twice", **given)
+    assert code == 0 and "on 1 compilations" in said, "what is in the cache is compiled as well"
     broken = """
     import itertools
     from cold_kernels.ascend import bishengir
@@ -143,6 +145,7 @@ def test_modules_find_the_device_when_they_are_imported(write):
         ("--npu-chip=Ascend910X", "unknown chip 'Ascend910X'"),
         ("--npu-limit=-1", "--npu-limit -1"),
         ("--npu-report=report.pdf", "a name that ends in .html or .json"),
+        ("--npu-report=/proc/none/report.json", "report /proc/none/report.json: "),
         ("--npu-hazards=maybe", "invalid choice: 'maybe'"),
     ],
 )
@@ -154,3 +157,31 @@ def test_wrong_options(write, option, words):
 def test_the_interpreter_is_another_way(write):
     code, said = run_pytest("-q", "-n", "0", folder=write(GOOD), TRITON_INTERPRET="1")
     assert code == 4 and "TRITON_INTERPRET" in said, said
+
+
+def test_a_worker_that_crashes_is_missed(write):
+    crash = "import os\n\ndef test_crash():\n    os._exit(1)\n"
+    folder = write(GOOD, name="test_one.py")
+    write(crash, name="test_two.py")
+    code, said = run_pytest("-q", "-n", "2", "--dist", "loadfile", folder=folder)
+    assert code == 1 and "what ran in workers that crashed is not in it: gw" in said, said
+
+
+def test_an_exception_of_a_signal_is_not_the_simulators(write):
+    alarm = """
+    import signal
+
+    class Alarm(Exception):
+        pass
+
+    def test_alarm():
+        def ring(*_):
+            raise Alarm("time is up")
+
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        x = torch.empty(64 * 60000, device="npu")
+        double[(60000,)](x, x, BLOCK=64)
+    """
+    code, said = run_pytest("-q", "-n", "0", folder=write(alarm))
+    assert code == 1 and "Alarm: time is up" in said and "not simulated" not in said, said

@@ -1,5 +1,7 @@
 """Launches as people write them, on the simulated device."""
 
+import gc
+
 import pytest
 import torch
 import triton
@@ -275,3 +277,34 @@ def test_pointers_in_a_tensor():
     freed = torch.tensor([16, 16], device=DEVICE)
     with pytest.raises(Exception, match="lies in no tensor"):
         gathered[(2,)](freed, out, BLOCK=64)
+
+
+def test_a_launch_lets_go_of_its_tensors():
+    gc.collect()
+    before = torch.npu.memory_allocated()
+    x, y, out = operands(4096)
+    add[(4,)](x, y, out, 4096, BLOCK=1024)
+    assert torch.npu.memory_allocated() > before
+    del x, y, out
+    gc.collect()
+    assert torch.npu.memory_allocated() == before
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.float32])
+def test_a_tensor_reinterpreted(dtype):
+    x = torch.arange(64, dtype=torch.int32, device=DEVICE)
+    out = torch.empty_like(x).view(dtype)
+    copied[(1,)](triton.reinterpret(x, tl.float32 if dtype == torch.float32 else tl.int32), out, BLOCK=64)
+    assert torch.equal(out.view(torch.int32), x)
+
+
+@triton.jit
+def copied(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    offsets = tl.arange(0, BLOCK)
+    tl.store(out_ptr + offsets, tl.load(x_ptr + offsets))
+
+
+def test_a_grid_of_whole_numbers():
+    x, y, out = operands()
+    with pytest.raises(TypeError, match="float"):
+        add[(1.5,)](x, y, out, 1000, BLOCK=256)

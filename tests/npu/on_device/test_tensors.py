@@ -185,3 +185,90 @@ def test_pinned_memory_is_any_memory():
     same(torch.empty_like(x, device=DEVICE, pin_memory=True).copy_(x, non_blocking=True), torch.ones(3))
     assert torch.full((2,), 3, pin_memory=True, dtype=torch.int8).tolist() == [3, 3]
     torch.accelerator.synchronize()
+
+
+def test_products_of_lazily_conjugated_and_negated_tensors():
+    host, other = (torch.randn(4, 4, dtype=torch.complex64) for _ in range(2))
+    x, y = host.npu(), other.npu()
+    same(x.conj() @ y, host.conj() @ other)
+    same(x @ y.mH, host @ other.mH)
+    same(torch.einsum("ij,jk->ik", x.conj(), y), torch.einsum("ij,jk->ik", host.conj(), other))
+    same(x.conj().imag @ y.real, host.conj().imag @ other.real)
+    out = torch.empty_like(x)
+    torch.add(x, y, out=out.conj())
+    same(out, (host + other).conj().resolve_conj())
+
+
+def test_buffers_and_storages_are_copied():
+    norm = torch.nn.BatchNorm1d(3).npu()
+    norm(matrix(4, 3))
+    twin = copy.deepcopy(norm)
+    same(twin.running_mean, norm.running_mean.cpu())
+    x = matrix(6)
+    both = copy.deepcopy({"all": x, "part": x[2:4]})
+    both["part"].fill_(7)
+    assert both["all"][2:4].tolist() == [7, 7] and x[2] != 7
+    assert x.untyped_storage().clone().nbytes() == 24
+
+
+def test_sizes_change_within_a_storage():
+    for device in ("cpu", DEVICE):
+        base = torch.zeros(6, device=device)
+        torch.add(torch.ones(3, device=device), 1, out=base[:0])
+        assert base.tolist() == [2, 2, 2, 0, 0, 0]
+        x = torch.arange(6.0, device=device)
+        view = x[:]
+        x.resize_(2).fill_(9)
+        assert view.tolist() == [9, 9, 2, 3, 4, 5]
+        assert torch.arange(6.0, device=device).view(2, 3).t().resize_(6).tolist() == [0, 1, 2, 3, 4, 5]
+    shared = matrix(3)
+    part = shared[1:]
+    with pytest.raises(NotImplementedError, match="does not grow"):
+        shared.resize_(100)
+    assert len(part) == 2
+
+
+def test_dropout_draws_from_the_device():
+    x = torch.ones(100, device=DEVICE)
+    torch.npu.manual_seed(1)
+    host, first = torch.get_rng_state(), torch.nn.functional.dropout(x)
+    torch.npu.manual_seed(1)
+    assert torch.equal(torch.nn.functional.dropout(x), first)
+    assert torch.equal(torch.get_rng_state(), host)
+
+
+def test_what_a_device_refuses():
+    x = matrix(3)
+    with pytest.raises(RuntimeError, match="same device"):
+        x[torch.tensor([0, 1])] = torch.ones(2)
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.ones(3)[torch.tensor([0, 1], device=DEVICE)]
+    for device in ("npu:3", torch.device("npu", 7)):
+        with pytest.raises(RuntimeError, match="invalid device ordinal"):
+            torch.empty(2, device=device)
+    with pytest.raises(NotImplementedError, match="_thnn_fused_lstm_cell.default is not simulated"):
+        torch.nn.LSTM(3, 3).npu()(matrix(2, 1, 3))
+
+
+def test_operators_of_others_need_a_kernel_for_the_device():
+    @torch.library.custom_op("simulated_npu_tests::twice", mutates_args=(), device_types="cpu")
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    with pytest.raises(NotImplementedError, match="no kernel is registered for PrivateUse1"):
+        twice(matrix(3))
+    twice.register_kernel("npu")(lambda x: x * 2)
+    x = matrix(3)
+    same(twice(x), 2 * x.cpu())
+
+
+def test_torchscript_and_forward_mode_know_the_factories():
+    @torch.jit.script
+    def ones(x: torch.Tensor):
+        return x + torch.ones([2])
+
+    assert ones(torch.zeros(2)).tolist() == [1, 1]
+    value, tangent = torch.func.jvp(torch.sin, (torch.zeros(2),), (torch.ones(2),))
+    assert tangent.tolist() == [1, 1] and value.tolist() == [0, 0]
+    assert isinstance(torch.default_generator, torch.Generator)
+    assert torch.ones(2).pin_memory().is_pinned() and not torch.ones(2).is_pinned()

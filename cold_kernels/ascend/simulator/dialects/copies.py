@@ -96,20 +96,17 @@ class Reads:
     have read more than the second-level cache holds.
 
     Args:
-        core: Its ``first_reads``, ``late_reads`` and ``bytes_read`` are kept.
+        core: Its ``first_reads``, ``last_reads``, ``late_reads`` and ``bytes_read`` are kept.
     """
 
     def __init__(self, core) -> None:
         self._core = core
-        self._launch: dict | None = None
-        self._last: dict[tuple, tuple[int, int]] = {}
 
     def note(self, place: tuple, size: int) -> None:
         core = self._core
-        if self._launch is not core.first_reads:
-            self._launch, self._last = core.first_reads, {}
-        program, then = self._last.get(place, (-1, 0))
-        self._last[place] = core.block, core.bytes_read
+        last = core.last_reads.setdefault(self, {})
+        program, then = last.get(place, (-1, 0))
+        last[place] = core.block, core.bytes_read
         since = core.bytes_read - then if program == core.block else 0
         if not isinstance(place[0], Workspace):  # what is there has just been written
             core.first_reads[place] = size

@@ -51,7 +51,11 @@ class GridLaunch:
     def held(self) -> Iterator[None]:
         """Around `run`: a translation has one core's memories, and computes as the device does, without warnings."""
         with self.translators[0].lock, np.errstate(all="ignore"):
-            yield
+            try:
+                yield
+            finally:
+                for core in self.cores:
+                    core.forget()
 
     @property
     def count(self) -> int:

@@ -60,6 +60,7 @@ class Core:
         self.bytes_written = 0
         self.late_reads = 0
         self.first_reads: dict[tuple, int] = {}
+        self.last_reads: dict[object, dict[tuple, tuple[int, int]]] = {}
         self.lines: set[tuple[int, int]] = set()
         self.tensors: set[int] = set()
         self.under_way = False
@@ -79,9 +80,14 @@ class Core:
         tensor give the byte ``stray``."""
         self.blocks, self.values = blocks, values
         self.bytes_read = self.bytes_written = self.late_reads = 0
-        self.first_reads = {}
+        self.first_reads, self.last_reads = {}, {}
         self.strays = Strays(stray)
         self.before = Before() if values and self.observe is None else None
+
+    def forget(self) -> None:
+        """Let go of a launch's memory."""
+        self.first_reads, self.last_reads = {}, {}
+        self.strays, self.before = Strays(), None
 
     def stray(self, op: Op, error: Exception) -> None:
         """An operation reads outside of every tensor."""
