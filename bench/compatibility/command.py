@@ -97,5 +97,5 @@ def _tell(summaries: list[Summary]) -> None:
         table.add_column(head, justify="left" if head == "repository" else "right")
     for one in (*summaries, total(summaries)):
         numbers = (one.ran, one.passed, *(one.whose(whose) for whose in (Whose.NOBODY, Whose.THEIRS, Whose.OURS)))
-        table.add_row(one.name, *map(str, numbers), f"{one.share:.1%}")
+        table.add_row(one.name, *map(str, numbers), one.passed_of_counted)
     Console().print(table)

@@ -76,7 +76,7 @@ def _table(report: Mapping[str, Any], summaries: Sequence[Summary]) -> Iterator[
             one.ran,
             one.passed,
             *whose,
-            f"{one.share:.1%}",
+            one.passed_of_counted,
         ]
         yield f"| {' | '.join(map(str, cells))} |"
 

@@ -64,6 +64,11 @@ class Summary:
         return self.passed / self.counted if self.counted else 1.0
 
     @property
+    def passed_of_counted(self) -> str:
+        """The share as tables show it."""
+        return f"{self.share:.1%}" if self.counted else "-"
+
+    @property
     def of_ours(self) -> float:
         """Of the counted tests, those that did not pass for reasons of ours."""
         return self.whose(Whose.OURS) / self.counted if self.counted else 0.0

@@ -57,3 +57,7 @@ def test_the_page_lists_every_test_that_did_not_pass(one):
     for name in ("a.py::test_one[2]", "a.py::test_two", "a.py::test_three", "b.py"):
         assert f"- `{name}`: " in text
     assert "- theirs: einops" in text and "a.py::test_one[1]" not in text
+
+
+def test_a_repository_of_which_nothing_ran_has_no_share():
+    assert summary("nothing", []).passed_of_counted == "-"
