@@ -31,7 +31,6 @@ class Cause:
     words: str
 
 
-DOT = Cause("tl.dot", Whose.NOBODY, "the kernel uses the cube core, which is not simulated for it")
 COMPILER = Cause("compiler", Whose.NOBODY, "triton-ascend or bishengir-compile refuses the kernel, or dies of it")
 RELEASE = Cause("release", Whose.NOBODY, "a name or an option that the installed triton-ascend does not have")
 CHIP = Cause("chip", Whose.NOBODY, "for another chip: Ascend 950's SIMT units, CUDA")
@@ -39,8 +38,12 @@ MISSING = Cause("missing", Whose.NOBODY, "a package, a compiled library or a dow
 CANN = Cause("CANN", Whose.NOBODY, "an operator of CANN or of the repository's C++, which is no Triton kernel")
 REFERENCE = Cause("reference", Whose.THEIRS, "the test's own torch code, which torch's CPU operators do not run")
 TEST = Cause("test", Whose.THEIRS, "the test cannot pass reliably anywhere; settled by hand")
-BOUNDS = Cause("bounds", Whose.THEIRS, "the compiled kernel reads or writes outside a tensor")
-HAZARD = Cause("hazard", Whose.THEIRS, "a device may do otherwise: a race, bytes read that nothing has written")
+BOUNDS = Cause("bounds", Whose.THEIRS, "the compiled kernel reads or writes outside a tensor, by the simulator's word")
+HAZARD = Cause(
+    "hazard",
+    Whose.THEIRS,
+    "a device may do otherwise, by the simulator's word: a race, bytes read that nothing has written",
+)
 COMPILED = Cause(
     "miscompiled", Whose.THEIRS, "the installed compiler's program computes something else; settled by hand"
 )
@@ -49,12 +52,11 @@ SLOW = Cause("slow", Whose.OURS, "the time limit of a launch or a test was reach
 VALUE = Cause("value", Whose.OURS, "an assertion about values fails, and nobody has settled why")
 OTHER = Cause("other", Whose.OURS, "everything else")
 CAUSES = (
-    DOT, COMPILER, RELEASE, CHIP, MISSING, CANN, REFERENCE, TEST, BOUNDS, HAZARD, COMPILED, UNSUPPORTED, SLOW, VALUE,
+    COMPILER, RELEASE, CHIP, MISSING, CANN, REFERENCE, TEST, BOUNDS, HAZARD, COMPILED, UNSUPPORTED, SLOW, VALUE,
     OTHER,
 )  # fmt: skip
 
 RULES = (
-    (DOT, r"^UnsupportedProgram: .*(uses the cube core|cube core)"),
     (SLOW, r"^(LaunchTookTooLong|TestTookTooLong): "),
     (BOUNDS, r"^OutOfBounds: "),
     (HAZARD, r"^HazardFound: "),

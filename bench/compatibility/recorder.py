@@ -22,7 +22,7 @@ class TestTookTooLong(BaseException):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Where to, how many, how long."""
     group = parser.getgroup("compatibility")
-    group.addoption("--record-to", type=Path, required=False)
+    group.addoption("--record-to", metavar="FILE")  # no Path: workers of pytest-xdist take plain values
     group.addoption("--most", type=int, default=0, help="cases of a test that run; 0 for all")
     group.addoption("--test-limit", type=float, default=60.0, help="seconds of the process for one test")
 
@@ -97,7 +97,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
             "seconds": round(time.perf_counter() - item.started, 2),
             "errors": errors(call.excinfo.value if call.excinfo else None),
         }
-        append(item.config.option.record_to, row)
+        append(Path(item.config.option.record_to), row)
     return report
 
 
@@ -115,7 +115,7 @@ _to: list[Path] = []
 def pytest_configure(config: pytest.Config) -> None:
     """Note where to; pytest-xdist tells its controller what its workers could not collect."""
     if config.option.record_to and not hasattr(config, "workerinput"):
-        _to[:] = [config.option.record_to]
+        _to[:] = [Path(config.option.record_to)]
 
 
 @pytest.hookimpl(optionalhook=True)

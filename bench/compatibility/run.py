@@ -12,6 +12,7 @@ from typing import Any
 from .repositories import Repository
 
 ROOT = Path(__file__).parents[2]
+DIFFERENT = "Different tests were collected between"
 PLUGINS = ("cold_kernels.npu", "bench.compatibility.built", "bench.compatibility.recorder")
 
 
@@ -56,6 +57,8 @@ def rows(repository: Repository, checkout: Path, options: Options) -> tuple[list
                 ended = "" if code in (0, 1) else f"pytest ended with {code}: {_last(log)}"
             except subprocess.TimeoutExpired:
                 ended = f"ended after {options.seconds:g} s"
+        if DIFFERENT in log.read_text(errors="replace"):
+            ended = "pytest-xdist's workers collected different tests, so that none ran: --jobs 1 is wanted"
         lines = recorded.read_text().splitlines() if recorded.exists() else []
         return [json.loads(line) for line in lines], ended
 

@@ -28,7 +28,7 @@ def simulate(
     closed back end does below HIVM is not claimed.
 
     Args:
-        program: A compiled vector-core kernel.
+        program: A compiled kernel, of vector cores, the cube core, or both.
         args: The kernel's run-time arguments in order: CPU tensors (outputs are written in place) and numbers.
         grid: Programs along up to three axes.
         chip: What to time it on; by default the one that it was compiled for.
@@ -42,7 +42,7 @@ def simulate(
             address to the base and the size in bytes of the allocation that holds it, or None.
 
     Raises:
-        UnsupportedProgram: it uses the cube core, or an operation that is not modelled.
+        UnsupportedProgram: an operation, or a form of one, that is not modelled.
         OutOfBounds: an access outside a tensor's storage or a buffer; names the operation and its source line. A read
             outside of a tensor on which nothing depends is none: it is a hazard.
         Deadlock: a pipe waits for a flag that nothing sets.

@@ -11,13 +11,24 @@ from . import generators
 from .memory import allocations
 from .streams import Event, Stream, current_stream
 
-HBM_BYTES = 64 << 30
-"""Of a 910B: 64 GiB (Huawei's data sheets; 910B4 has 32)."""
-_device = torch.device
-
-
-class Properties(types.SimpleNamespace):
-    """What `torch.npu.get_device_properties` returns."""
+HBM_BYTES = {"Ascend910B4": 32 << 30}
+"""Global memory of the chips that have not the usual 64 GiB (quoted per SKU, as clock and bandwidth are)."""
+SOC_VERSIONS = {
+    "Ascend910B1": 220,
+    "Ascend910B2": 221,
+    "Ascend910B2C": 222,
+    "Ascend910B3": 223,
+    "Ascend910B4": 224,
+    "Ascend910B4-1": 225,
+    "Ascend910_9391": 250,
+    "Ascend910_9392": 251,
+    "Ascend910_9381": 252,
+    "Ascend910_9382": 253,
+    "Ascend910_9372": 254,
+    "Ascend910_9362": 255,
+}
+"""CANN's numbers of the chips, as ``torch_npu.npu.get_soc_version`` gives them (github Ascend/pytorch, enum SocVersion
+in torch_npu/csrc/core/npu/NpuVariables.h)."""
 
 
 def _only_one(device=None) -> int:
@@ -44,9 +55,10 @@ def _refused(name: str, why: str):
 def device_module(chip: Chip) -> types.ModuleType:
     """A module with the functions of `torch.npu` for one device of a chip."""
     module = types.ModuleType("torch.npu", __doc__)
-    properties = Properties(
+    hbm = HBM_BYTES.get(chip.name, 64 << 30)
+    properties = types.SimpleNamespace(
         name=chip.name,
-        total_memory=HBM_BYTES,
+        total_memory=hbm,
         multi_processor_count=chip.cube_cores,
         cube_core_num=chip.cube_cores,
         vector_core_num=chip.vector_cores,
@@ -62,7 +74,7 @@ def device_module(chip: Chip) -> types.ModuleType:
         generators.default.manual_seed(value)
 
     def free_and_total(device=None) -> tuple[int, int]:
-        return HBM_BYTES - allocations.bytes(), HBM_BYTES
+        return hbm - allocations.bytes(), hbm
 
     def used(device=None) -> int:
         return allocations.bytes()
@@ -90,7 +102,7 @@ def device_module(chip: Chip) -> types.ModuleType:
         get_device_name=lambda device=None: chip.name,
         get_device_properties=lambda device=None: properties,
         get_device_capability=lambda device=None: None,
-        get_soc_version=lambda: SOC_VERSIONS.get(chip.name.split("_")[0], 0),
+        get_soc_version=lambda: SOC_VERSIONS[chip.name],
         manual_seed=seed,
         manual_seed_all=seed,
         seed=generators.default.seed,
@@ -131,7 +143,3 @@ def device_module(chip: Chip) -> types.ModuleType:
         ),
     )
     return module
-
-
-SOC_VERSIONS = {"Ascend910B1": 220, "Ascend910B2": 221, "Ascend910B3": 222, "Ascend910B4": 223, "Ascend910": 250}
-"""CANN's ``SocVersion`` numbers, as torch_npu's ``get_soc_version`` gives them (torch_npu, NpuVariables.h)."""

@@ -16,8 +16,6 @@ from ..session import Launch, current
 from .hazards import judge
 from .limit import limited
 
-_SAME_BITS = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
-
 
 class SimulatedLauncher:
     """What triton-ascend's ``NPULauncher`` is to a device, for one compiled kernel.
@@ -60,7 +58,7 @@ class SimulatedLauncher:
             name = self.metadata.kernel_name
             self.program = Program(name, session.chip.name, hivm, self.signature, self.constants, options)
         given = dict(zip(self.names, args, strict=True))
-        values = [_argument(name, given[name], kind) for name, kind in self.signature.items()]
+        values = [_argument(name, given[name]) for name in self.signature]
         look = session.settings.hazards != "off"
         started = time.perf_counter()
         simulated = partial(simulate, hazards=look, values=True, chip=session.chip, memory=allocations.at)
@@ -83,7 +81,7 @@ def _reinterpreted(name: str, wrapper) -> torch.Tensor:
     return wrapper.base.data.view(dtype)
 
 
-def _argument(name: str, value, kind: str):
+def _argument(name: str, value):
     """A launch's argument as the simulator takes it."""
     if hasattr(value, "base") and isinstance(value.base, torch.Tensor):  # triton.reinterpret
         value = _reinterpreted(name, value)
@@ -93,8 +91,7 @@ def _argument(name: str, value, kind: str):
                 f"Pointer argument {name} cannot be accessed from Triton (cpu tensor?): it is on {value.device}, "
                 "and a kernel takes tensors on npu"
             )
-        value = whole_on_cpu(value)
-        return value.view(_SAME_BITS[value.dtype]) if value.dtype in _SAME_BITS else value
+        return whole_on_cpu(value)
     if hasattr(value, "data_ptr"):  # Triton takes any object with an address and a type
         return pointed_at(name, value.data_ptr(), value.dtype)
     if isinstance(value, bool):

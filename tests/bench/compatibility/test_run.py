@@ -91,3 +91,10 @@ def test_a_file_that_cannot_be_imported_is_recorded_once(recorded):
 def test_the_first_and_the_last_are_kept():
     assert spread(list(range(10)), 3) == [0, 4, 9]
     assert spread([1, 2], 3) == [1, 2] and spread([1, 2], 1) == [1]
+
+
+def test_workers_that_collect_different_tests_are_told(tmp_path):
+    text = "import os\nimport pytest\n\n@pytest.mark.parametrize('n', [os.getpid()])\ndef test_it(n):\n    pass\n"
+    (tmp_path / "test_some.py").write_text(text)
+    found, ended = rows(Repository("mine", "", tests=("test_*.py",)), tmp_path, Options(jobs=2))
+    assert not [row for row in found if row["when"] == "call"] and "--jobs 1 is wanted" in ended

@@ -13,6 +13,7 @@ def test_the_device_is_one_910b3():
     properties = npu.get_device_properties(0)
     assert properties.name == npu.get_device_name() == "Ascend910B3"
     assert (properties.cube_core_num, properties.vector_core_num) == (20, 40)
+    assert npu.get_soc_version() == 223 and properties.total_memory == 64 << 30
     with pytest.raises(RuntimeError, match="invalid device ordinal 1"):
         npu.set_device(1)
     with npu.device("npu:0"):
