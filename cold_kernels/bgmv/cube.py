@@ -6,18 +6,20 @@ import triton.language as tl
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, PowerOf2, Switch
+from ..tunables import PowerOf2
 from . import arguments
 from . import cube_reference as reference
 from .items import columns_of, shared_item
-from .row_tiles import most_rows
+from .row_tiles import MANY, most_rows
 from .tile_items import tile_of, tiles_to_do
 
 LEAST = 16
 """Rows and columns of a block that the cube multiplies."""
 HALF_L0 = 16384
-"""16-bit elements in half of L0A or L0B. What fits is multiplied by one instruction, whatever the number of rows: so
-that a row's bits do not depend on it."""
+"""16-bit elements in half of L0A or L0B. A tile of x that fits, whatever its number of rows, is multiplied by one
+instruction, so that a row's bits do not depend on it."""
+SUMS = 32768
+"""Sums in L0C, which holds those of one tile of B."""
 
 
 @triton.jit
@@ -141,21 +143,23 @@ bgmv_shrink_expand_cube = KernelSpec(
     args=arguments.SHRINK_EXPAND_TILES,
     counts=dict(ROWS=lambda config, shape: most_rows(shape.T)),
     space=dict(
-        TILE_A=PowerOf2(1024, HALF_L0, default=4096),
-        TILE=PowerOf2(1024, HALF_L0, default=HALF_L0),
+        TILE_A=PowerOf2(1024, 4 * HALF_L0, default=4096),
+        TILE=PowerOf2(1024, 2 * HALF_L0, default=8192),
         SHARE=PowerOf2(1, 32, default=16),
-        AUTO=AutoMultiBuffer(),
-        WORKSPACES=Switch("set_workspace_multibuffer", 2, 4),
     ),
     constraints=dict(
-        rows_past_half=lambda c, s: c.TILE_A // _padded(s) * most_rows(1 << 30) - HALF_L0,
-        narrow_a=lambda c, s: LEAST * _padded(s) - c.TILE_A,
-        narrow_b=lambda c, s: LEAST * _padded(s) - c.TILE,
-        wide_b=lambda c, s: c.TILE // _padded(s) * most_rows(s.T) - 2 * HALF_L0,
+        a_past_half=lambda c, s: c.TILE_A // _padded(s) * MANY - HALF_L0 if _padded(s) < MANY else 0,
+        a_too_narrow=lambda c, s: LEAST * _padded(s) - c.TILE_A,
+        b_past_sums=lambda c, s: c.TILE // _padded(s) * MANY - SUMS,
+        b_too_narrow=lambda c, s: LEAST * _padded(s) - c.TILE,
+    ),
+    by_hand=dict(
+        TILE_A=lambda shape: min(HALF_L0 // MANY * _padded(shape), HALF_L0),
+        TILE=lambda shape: min(SUMS // MANY * _padded(shape), 2 * HALF_L0),
     ),
     group=("R",),
     bucket=("T", "S", "H", "D"),
-    invariant=("TILE_A",),
+    invariant=("TILE_A", "TILE"),
     reference=reference.shrink_expand,
     tolerance=reference.shrink_expand_tolerance,
     minimal_bytes=reference.shrink_expand_bytes,
