@@ -83,7 +83,7 @@ def unwritten(accesses: Sequence[Local]) -> list[Unwritten]:
     for access in accesses:
         for region in access.reads:
             mask = region.of(_owner(owners, region)) != names.setdefault(id(region.allocation), len(names))
-            if mask.any():
+            if np.count_nonzero(mask):
                 reads.append(Unwritten(access, region, mask))
         for region in access.writes:
             region.of(_owner(owners, region))[...] = names.setdefault(id(region.allocation), len(names))
