@@ -8,7 +8,7 @@ from ..core.effects import Effects
 from ..core.memory import BLOCK, MemRef, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
-from ..dialects.copies import transfer
+from ..dialects.copies import by_scalar, layout_of
 from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
 from ..dialects.memref import element_of
@@ -87,14 +87,17 @@ def _load(translator, op: Op) -> Callable[[list], Effects]:
     (source,), (target,), _, left, *_ = op.groups()
     source, target = translator.slot(source), translator.slot(target)
     left_slot = translator.slot(left[0]) if left else None
+    exact, layout = kept(region), kept(layout_of)
 
     def at(env: list) -> Effects:
         memory, buffer = env[source], env[target]
-        if not buffer.size:
+        written = exact(buffer)
+        if written is None:
             return Effects((), ())
-        written = region(buffer)
         before = (env[left_slot] if left else 0) * buffer.dtype.itemsize
-        after = 0 if transfer(LOAD, memory, buffer).blocks else -(written.start + written.run) % BLOCK
+        after = -(written.start + written.run) % BLOCK
+        if after and by_scalar(LOAD, memory, buffer, layout):
+            after = 0
         if before or after:
             start, run = written.start - before, written.run + before + after
             written = Region(written.allocation, start, run, written.shape, written.strides)
