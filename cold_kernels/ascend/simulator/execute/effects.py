@@ -11,7 +11,7 @@ from ..core.regions import Region, everything, region
 from ..dialects.copies import by_scalar, layout_of
 from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
-from ..dialects.memref import element_of
+from ..dialects.memref import elements
 from ..dialects.ordering import filled_up
 from ..dialects.roots import ELEMENTS, roots
 from ..dialects.scalar_loops import is_scalar
@@ -65,11 +65,14 @@ def _element(translator, op: Op) -> Callable[[list], Effects]:
     place = ELEMENTS.index(op.name)
     memref, *indices = (translator.slot(value) for value in op.operands[place:])
 
-    def at(env: list) -> Effects:
-        touched = (region(element_of(env[memref], [env[index] for index in indices])),)
+    element = elements()
+
+    @kept
+    def of(ref: MemRef) -> Effects:
+        touched = (region(ref),)
         return Effects((), touched) if place else Effects(touched, ())
 
-    return at
+    return lambda env: of(element(env[memref], *[env[index] for index in indices]))
 
 
 def _loop(translator, op: Op) -> Callable[[list], Effects]:
