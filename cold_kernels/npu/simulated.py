@@ -12,7 +12,7 @@ from .options import HAZARDS
 from .session import Session, Settings
 
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-"""Makes torch ask for its large tensors in large pages (c10/core/impl/alloc_cpu.cpp), if it is set before the first one:
+"""Makes torch ask for large tensors in large pages (c10/core/impl/alloc_cpu.cpp) if it is set before the first one:
 tensors of a gigabyte take less time to be touched first than a kernel takes to be simulated."""
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from ..core.regions import Region
 from ..core.spaces import Workspace
 
-
 ROOM = 32 << 20
 """Bytes that copies are kept in together: NumPy asks for as much in large pages, which are quicker to come by."""
 
