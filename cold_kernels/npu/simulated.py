@@ -11,6 +11,10 @@ from . import session as sessions
 from .options import HAZARDS
 from .session import Session, Settings
 
+LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""Makes torch ask for large tensors in large pages (c10/core/impl/alloc_cpu.cpp) if it is set before the first one:
+tensors of a gigabyte take less time to be touched first than a kernel takes to be simulated."""
+
 
 @contextmanager
 def simulated(
@@ -45,6 +49,7 @@ def switch_on(chip: str, settings: Settings) -> Session:
     figures = chip_named(chip)
     _check(settings)
     find_toolchain()
+    os.environ.setdefault(LARGE_PAGES, "1")
     from .device import functions, set_up, stand_in
 
     stand_in.check_absent()

@@ -146,6 +146,9 @@ class MemRef:
             self.array()[...] = values
             return
         packed, count = self._packed()
+        if count == 1 and packed.size == 1:
+            packed[...] = bool(values)
+            return
         bits = np.asarray(values, np.bool_)
         if bits.shape != self.shape:
             bits = np.broadcast_to(bits, self.shape)

@@ -22,7 +22,9 @@ class Region:
         self, allocation: Allocation, start: int, run: int, shape: tuple[int, ...] = (), strides: tuple[int, ...] = ()
     ) -> None:
         self.allocation, self.start, self.run, self.shape, self.strides = allocation, start, run, shape, strides
-        self.end = start + run + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+        self.end = start + run
+        if shape:
+            self.end += sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
 
     def starts(self) -> np.ndarray:
         """Where the runs start, in no order."""
@@ -56,6 +58,8 @@ def region(ref: MemRef) -> Region | None:
     """The bytes of a memref's elements; None if it has none. Of packed booleans whole bytes."""
     if not ref.size:
         return None
+    if len(ref.shape) == 1 and ref.strides[0] == 1 and ref.dtype is not BIT:  # what most copies are of
+        return Region(ref.allocation, ref.address, ref.shape[0] * ref.dtype.itemsize)
     bits = 1 if ref.dtype is BIT else 8 * ref.dtype.itemsize
     start, run = ref.offset * bits, bits
     axes = []

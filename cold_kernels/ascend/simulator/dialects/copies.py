@@ -27,19 +27,30 @@ LINE = 512
 """Bytes of a line of the second-level cache: what global memory is asked for."""
 
 
-def _layout(buffer: MemRef) -> tuple[int, int, bool]:
+def layout_of(buffer: MemRef) -> tuple[int, int, bool]:
     """Rows, columns, and whether the copy engine can place them."""
     return (*buffer.rows(), _whole_blocks(buffer))
 
 
-def transfer(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = _layout) -> Work:
+def transfer(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = layout_of) -> Work:
     """The work of a copy between ``memory`` (global) and ``buffer`` (local)."""
+    rows, columns, contiguous, placeable = _placing(pipe, memory, buffer, layout)
+    beyond = beyond_lines(memory, rows, columns) if contiguous else 0
+    return _transfer(pipe, rows, columns, int(buffer.itemsize), contiguous, placeable, beyond)
+
+
+def by_scalar(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable = layout_of) -> bool:
+    """Whether the scalar unit does the copy, element by element: what `transfer`'s work says as ``blocks``."""
+    return not _placing(pipe, memory, buffer, layout)[-1]
+
+
+def _placing(pipe: str, memory: MemRef, buffer: MemRef, layout: Callable) -> tuple[int, int, bool, bool]:
+    """Rows, columns, whether a row is contiguous in global memory, and whether the copy engine can place the rows."""
     rows, columns, placeable = layout(buffer)
     contiguous = columns == 1 or memory.strides[-1:] in ((), (1,))
     if not contiguous and buffer.strides[-1] == 1:  # only a store of one row takes a burst for each element
         placeable = pipe == STORE and rows == 1
-    beyond = beyond_lines(memory, rows, columns) if contiguous else 0
-    return _transfer(pipe, rows, columns, int(buffer.itemsize), contiguous, placeable, beyond)
+    return rows, columns, contiguous, placeable
 
 
 def beyond_lines(memory: MemRef, rows: int, columns: int) -> int:
@@ -130,7 +141,7 @@ def load(translator, op: Op):
     reads = Reads(core)
     issue = issues(op)
     right = kept(lambda buffer: _padding(buffer, 0, True))
-    layout = kept(_layout)
+    layout = kept(layout_of)
 
     def priced(memory: MemRef, buffer: MemRef) -> Issue:
         return issue(transfer(LOAD, memory, buffer, layout))
@@ -217,7 +228,7 @@ def store(translator, op: Op):
     source_slot, target_slot = translator.slot(source), translator.slot(target)
     core = translator.core
     issue = issues(op)
-    layout = kept(_layout)
+    layout = kept(layout_of)
 
     def step(env: list) -> None:
         buffer, memory = env[source_slot], env[target_slot]

@@ -164,7 +164,7 @@ def _bitwise(function: Callable) -> Callable:
 
     def on_bits(*arrays):
         kind = arrays[0].dtype
-        if kind == np.bool_ or np.issubdtype(kind, np.integer):
+        if kind.kind in "biu":
             return function(*arrays)
         bits = np.dtype(f"i{kind.itemsize}")
         return function(*(np.asarray(a).view(bits) for a in arrays)).view(kind)

@@ -257,9 +257,29 @@ def dim(translator, op: Op):
     return translator.pure(op, lambda source, axis: source.shape[axis])
 
 
-def element_of(source: MemRef, indices: list[int]) -> MemRef:
+def element_of(source: MemRef, indices: Sequence[int]) -> MemRef:
+    """One element of a memref."""
     offset = source.offset + sum(i * s for i, s in zip(indices, source.strides, strict=True))
     return MemRef(source.allocation, offset, (1,), (1,), source.dtype)
+
+
+def elements() -> Callable[..., MemRef]:
+    """As `element_of`; an element of a buffer that is the same in every run is made once."""
+    made: dict[tuple, MemRef] = {}
+
+    def element(source: MemRef, *indices: int) -> MemRef:
+        if not (source.fixed and source.allocation.local):
+            return element_of(source, indices)
+        place = source, *indices
+        found = made.get(place)
+        if found is None:
+            if len(made) >= MOST_KEPT:
+                made.clear()
+            found = made[place] = element_of(source, indices)
+            found.fixed = True
+        return found
+
+    return element
 
 
 def _read_bit(element: MemRef) -> bool:
@@ -286,11 +306,11 @@ def load(translator, op: Op):
     result, core = translator.slot(op.results[0]), translator.core
     local = is_local(op.operands[0])
     translator.reads_local |= local
-    near = ScalarAccess(True, 1, op)
+    near, at = ScalarAccess(True, 1, op), elements()
     event = (lambda element: near) if local else _reads(core, op)
 
     def step(env: list) -> None:
-        element = element_of(env[source], [env[index] for index in indices])
+        element = at(env[source], *[env[index] for index in indices])
         try:
             env[result] = _read_bit(element) if element.dtype is BIT else element.array()[0].item()
         except OutOfBounds as error:
@@ -309,10 +329,10 @@ def store(translator, op: Op):
     value, target, *indices = (translator.slot(operand) for operand in op.operands)
     local = is_local(op.operands[1])
     translator.writes_global |= not local
-    core, event = translator.core, ScalarAccess(local, 1, op)
+    core, event, at = translator.core, ScalarAccess(local, 1, op), elements()
 
     def step(env: list) -> None:
-        element = element_of(env[target], [env[index] for index in indices])
+        element = at(env[target], *[env[index] for index in indices])
         if core.before is not None and not local:
             core.before.keep(element)
         if element.dtype is BIT:

@@ -27,9 +27,13 @@ FOLDS = {
 def fold(function: np.ufunc, values: np.ndarray, axis: int, lanes: int = 1) -> np.ndarray:
     """Reduce ``axis`` to size 1: halves of the largest power of two onto each other, and the last ``lanes`` in pairs.
 
-    What is beyond that power comes onto the first folding, or where it is not above ``lanes`` onto the values.
+    What is beyond that power comes onto the first folding, or where it is not above ``lanes`` onto the values. Integers
+    come out the same in any order.
     """
-    values = np.moveaxis(values, axis, -1)
+    if values.dtype.kind in "iu":
+        return function.reduce(values, axis=axis, keepdims=True, dtype=values.dtype)
+    inner = axis == values.ndim - 1
+    values = values if inner else np.moveaxis(values, axis, -1)
     size = values.shape[-1]
     half = 1 << (size.bit_length() - 1)
     if size > lanes:
@@ -48,7 +52,7 @@ def fold(function: np.ufunc, values: np.ndarray, axis: int, lanes: int = 1) -> n
     while values.shape[-1] > 1:
         pairs = function(values[..., :-1:2], values[..., 1::2])
         values = np.concatenate([pairs, values[..., -1:]], axis=-1) if values.shape[-1] % 2 else pairs
-    return np.moveaxis(values, -1, axis)
+    return values if inner else np.moveaxis(values, -1, axis)
 
 
 def with_index(kind: str, values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from xdsl.ir import SSAValue
 
 from ..core.effects import Effects
-from ..core.memory import BLOCK, kept
+from ..core.memory import BLOCK, MemRef, kept
 from ..core.operations import Op, is_memref
 from ..core.regions import Region, everything, region
-from ..dialects.copies import transfer
+from ..dialects.copies import by_scalar, layout_of
 from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
-from ..dialects.memref import element_of
+from ..dialects.memref import elements
 from ..dialects.ordering import filled_up
 from ..dialects.roots import ELEMENTS, roots
 from ..dialects.scalar_loops import is_scalar
@@ -31,8 +31,19 @@ def effects(translator, op: Op) -> Callable[[list], Effects] | None:
     reads, writes = _roles(op)
     if not reads and not writes:
         return None
-    read, written = _regions(translator, reads), _regions(translator, writes)
-    return lambda env: Effects(read(env), written(env))
+    return _whole(translator, reads, writes)
+
+
+def _whole(translator, reads: list[SSAValue], writes: list[SSAValue]) -> Callable[[list], Effects]:
+    """Effects on all elements of memrefs: the same object where these are the same in every run."""
+    slots, first = [translator.slot(value) for value in (*reads, *writes)], len(reads)
+
+    @kept
+    def of(*refs: MemRef) -> Effects:
+        read, written = ([region(ref) for ref in some] for some in (refs[:first], refs[first:]))
+        return Effects(tuple(r for r in read if r is not None), tuple(r for r in written if r is not None))
+
+    return lambda env: of(*[env[slot] for slot in slots])
 
 
 def _roles(op: Op) -> tuple[list[SSAValue], list[SSAValue]]:
@@ -54,11 +65,14 @@ def _element(translator, op: Op) -> Callable[[list], Effects]:
     place = ELEMENTS.index(op.name)
     memref, *indices = (translator.slot(value) for value in op.operands[place:])
 
-    def at(env: list) -> Effects:
-        touched = (region(element_of(env[memref], [env[index] for index in indices])),)
+    element = elements()
+
+    @kept
+    def of(ref: MemRef) -> Effects:
+        touched = (region(ref),)
         return Effects((), touched) if place else Effects(touched, ())
 
-    return at
+    return lambda env: of(element(env[memref], *[env[index] for index in indices]))
 
 
 def _loop(translator, op: Op) -> Callable[[list], Effects]:
@@ -76,14 +90,17 @@ def _load(translator, op: Op) -> Callable[[list], Effects]:
     (source,), (target,), _, left, *_ = op.groups()
     source, target = translator.slot(source), translator.slot(target)
     left_slot = translator.slot(left[0]) if left else None
+    exact, layout = kept(region), kept(layout_of)
 
     def at(env: list) -> Effects:
         memory, buffer = env[source], env[target]
-        if not buffer.size:
+        written = exact(buffer)
+        if written is None:
             return Effects((), ())
-        written = region(buffer)
         before = (env[left_slot] if left else 0) * buffer.dtype.itemsize
-        after = 0 if transfer(LOAD, memory, buffer).blocks else -(written.start + written.run) % BLOCK
+        after = -(written.start + written.run) % BLOCK
+        if after and by_scalar(LOAD, memory, buffer, layout):
+            after = 0
         if before or after:
             start, run = written.start - before, written.run + before + after
             written = Region(written.allocation, start, run, written.shape, written.strides)
@@ -101,29 +118,28 @@ def _store(translator, op: Op) -> Callable[[list], Effects]:
 def _compare(translator, op: Op) -> Callable[[list], Effects]:
     """A comparison of whole repeats writes up to their end. What it reads past the last element does not count."""
     sources, (target,) = op.groups()
-    exact = _regions(translator, [value for value in sources if is_memref(value)])
-    slots = [translator.slot(value) for value in (*sources, target)]
+    vectors, last = [translator.slot(value) for value in sources if is_memref(value)], translator.slot(target)
     whole = not op.ints("transpose") and all(map(is_memref, sources))
 
-    def at(env: list) -> Effects:
-        repeats = whole_repeats([env[slot] for slot in slots]) if whole else None
-        written = region(env[slots[-1]])
+    @kept
+    def of(*refs: MemRef) -> Effects:
+        repeats = whole_repeats(list(refs)) if whole else None
+        written = region(refs[-1])
         if repeats and written is not None:
             written = Region(written.allocation, written.start, region(repeats[-1]).run)
-        return Effects(exact(env), () if written is None else (written,))
+        read = tuple(found for ref in refs[:-1] if (found := region(ref)) is not None)
+        return Effects(read, () if written is None else (written,))
 
-    return at
+    return lambda env: of(*[env[slot] for slot in vectors], env[last])
 
 
 def _gather(translator, op: Op) -> Callable[[list], Effects]:
     values, indices, *targets = [value for value in op.operands if is_memref(value)]
-    read, written = _regions(translator, [values, indices]), _regions(translator, targets)
-    return lambda env: Effects(read(env), written(env))
+    return _whole(translator, [values, indices], targets)
 
 
 def _arange(translator, op: Op) -> Callable[[list], Effects]:
-    written = _regions(translator, op.groups()[0])
-    return lambda env: Effects((), written(env))
+    return _whole(translator, [], op.groups()[0])
 
 
 def _sort(translator, op: Op) -> Callable[[list], Effects]:

@@ -1,6 +1,6 @@
 """Hazards of a core's own memories, within one program."""
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from .order import Moment
 from .recorder import Local
 
 NO_OWNER = -1
+MANY = 64
+"""Pending accesses of a pipe from which on it is worth to look for those that nobody has to wait for any more."""
 
 
 def races(
@@ -21,23 +23,25 @@ def races(
 
     ``pipes`` are the core's pipes, by their numbers.
     """
-    pending: dict[int, deque] = {pipe: deque() for pipe in pipes}
+    pending: dict[int, list[tuple[Local, Moment]]] = {pipe: [] for pipe in pipes}
+    places: dict[int, list[int]] = {pipe: [] for pipe in pipes}
+    """Of each pipe's pending accesses, the indices, which rise."""
     reached = {pipe: (0,) * (max(pipes) + 1) for pipe in pipes}
     for access in accesses:
         moment = moments[access.place]
         if moment.pipe not in pipes:
             continue
         for pipe, others in pending.items():
-            complete = moment.complete[pipe]
-            for other, theirs in others:
-                if theirs.index >= complete:
+            if others:
+                for other, theirs in others[bisect_left(places[pipe], moment.complete[pipe]) :]:
                     _compare(other, theirs, access, moment, found, program, pipes)
         pending[moment.pipe].append((access, moment))
+        places[moment.pipe].append(moment.index)
         reached[moment.pipe] = moment.complete
         for pipe, others in pending.items():
-            retired = min(known[pipe] for known in reached.values())
-            while others and others[0][1].index < retired:
-                others.popleft()
+            if len(others) >= MANY:
+                retired = bisect_left(places[pipe], min(known[pipe] for known in reached.values()))
+                del others[:retired], places[pipe][:retired]
 
 
 def _compare(
@@ -83,7 +87,7 @@ def unwritten(accesses: Sequence[Local]) -> list[Unwritten]:
     for access in accesses:
         for region in access.reads:
             mask = region.of(_owner(owners, region)) != names.setdefault(id(region.allocation), len(names))
-            if mask.any():
+            if np.count_nonzero(mask):
                 reads.append(Unwritten(access, region, mask))
         for region in access.writes:
             region.of(_owner(owners, region))[...] = names.setdefault(id(region.allocation), len(names))

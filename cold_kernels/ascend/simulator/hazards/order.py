@@ -64,7 +64,8 @@ def moments(trace: Iterable[Event], found: Found, program: int, kinds: tuple[str
     pipes, scalar, vector = number.values(), number[SCALAR], number.get(VECTOR)
 
     def learn(pipe: int, *others: list[int]) -> list[int]:
-        complete[pipe] = [max(counts) for counts in zip(complete[pipe], *others, strict=True)]
+        for other in others:
+            complete[pipe] = list(map(max, complete[pipe], other))
         return complete[pipe]
 
     for place, event in enumerate(trace):

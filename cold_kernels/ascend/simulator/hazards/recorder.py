@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.effects import Effects
+from ..core.memory import MOST_KEPT
 from ..core.operations import Op
 from ..core.regions import Region
 from ..core.spaces import Workspace
@@ -68,6 +69,8 @@ class Recorder:
         self.undo = Undo()
         self.locals: defaultdict[int, list[Local]] = defaultdict(list)
         self._same: dict[tuple, tuple[Region, ...]] = {}
+        self._own: dict[int, tuple[Effects, tuple[Region, ...], tuple[Region, ...]]] = {}
+        """Of effects on the core's memories alone, by identity, the regions as they are recorded."""
 
     def __call__(self, op: Op, touches, step, env: list) -> None:
         if touches is None:
@@ -75,6 +78,12 @@ class Recorder:
             return
         place = len(self.core.trace)
         touched = touches(env)
+        own = self._own.get(id(touched))
+        if own is not None:
+            step(env)
+            if len(self.core.trace) > place:
+                self.locals[self.core.block].append(Local(place, op, own[1], own[2]))
+            return
         kept = self.undo.keep(touched.writes)
         step(env)
         if len(self.core.trace) > place:
@@ -88,8 +97,8 @@ class Recorder:
             for region in regions:
                 if not region.allocation.local:
                     changed = changes.pop(0) if writes and changes else None
-                    same = changed is not None and not changed.any()
-                    some = changed is not None and not same and not changed.all()
+                    count = -1 if changed is None else np.count_nonzero(changed)
+                    same, some = count == 0, changed is not None and 0 < count < changed.size
                     kind = bool(writes), touched.atomic, scalar, same, np.packbits(changed) if some else None
                     access = Global(self.core.block, place, op, region, *kind, next(_numbers))
                     if group is not None:
@@ -97,6 +106,10 @@ class Recorder:
                         access = access._replace(core=group.turn, content=content)
                     self.globals.append(access)
         if any(local):
+            if all(region.allocation.local for regions in touched[:2] for region in regions):
+                if len(self._own) >= MOST_KEPT:
+                    self._own.clear()
+                self._own[id(touched)] = touched, *local
             self.locals[self.core.block].append(Local(place, op, *local))
 
     def _interned(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:

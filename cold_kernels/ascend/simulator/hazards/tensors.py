@@ -1,5 +1,6 @@
 """Hazards of global memory, within one program and between the programs of a launch."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -151,24 +152,28 @@ def _overlapping(accesses: list[Global]) -> Iterator[tuple[Global, Global]]:
     once."""
     if not accesses:
         return
-    starts, ends, owners = [], [], []
-    for number, access in enumerate(accesses):
-        region = access.region
-        base = region.allocation.data.ctypes.data  # two arguments may be views of one tensor
-        runs = region.starts() + base
-        starts.append(runs)
-        ends.append(runs + region.run)
-        owners.append(np.full(len(runs), number))
-    start, end, owner = (np.concatenate(parts) for parts in (starts, ends, owners))
+    regions = [access.region for access in accesses]
+    memories = {id(region.allocation.data): region.allocation.data for region in regions}
+    bases = {name: data.ctypes.data for name, data in memories.items()}  # two arguments may be views of one tensor
+    runs = np.array([math.prod(region.shape) for region in regions])
+    owner = np.repeat(np.arange(len(accesses)), runs)
+    start = np.repeat(np.array([region.start + bases[id(region.allocation.data)] for region in regions]), runs)
+    first = np.cumsum(runs) - runs
+    for number, region in enumerate(regions):
+        if region.shape:
+            start[first[number] : first[number] + runs[number]] += region.starts() - region.start
+    end = start + np.array([region.run for region in regions])[owner]
     order = np.argsort(start, kind="stable")
     start, end, owner = start[order], end[order], owner[order]
     reach = np.maximum.accumulate(end)
     broken = np.flatnonzero(np.r_[True, start[1:] >= reach[:-1], True])  # no interval spans these places
-    writes, atomic = (np.array([getattr(a, name) for a in accesses])[owner] for name in ("writes", "atomic"))
+    writes = np.array([access.writes for access in accesses])[owner]
+    atomic = np.array([access.atomic for access in accesses])[owner]
+    several = np.diff(broken) > 1
     pairs = 0
-    for low, high in zip(broken[:-1], broken[1:], strict=True):
+    for low, high in zip(broken[:-1][several], broken[1:][several], strict=True):
         group = slice(low, high)
-        if high - low < 2 or atomic[group].all():
+        if atomic[group].all():
             continue
         for here in low + np.flatnonzero(writes[group]):
             meeting = (start[group] < end[here]) & (end[group] > start[here]) & ~(atomic[group] & atomic[here])

@@ -1,7 +1,8 @@
 """What one program does, in order: the events of its trace.
 
 Events are compared by content, so that equal programs have equal traces. Each says last which operation of the program
-it comes from; made-up traces may leave that out.
+it comes from; made-up traces may leave that out. Those that there are most of are hashed by that operation alone: a
+trace is hashed whole, and an operation mostly leaves the same event.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,9 @@ class ScalarWork:
     by_op: tuple[tuple[Op, int], ...] = ()
     divisions: int = 0
 
+    def __hash__(self) -> int:
+        return hash(self.count)
+
 
 @dataclass(frozen=True, slots=True)
 class ScalarAccess:
@@ -59,6 +63,9 @@ class ScalarAccess:
     first: int = 0
     drains: bool = False
 
+    def __hash__(self) -> int:
+        return hash(self.op)
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -66,6 +73,9 @@ class Issue:
 
     work: Work
     op: Op | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.op)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,9 @@ class SetFlag:
     flag: FlagId
     op: Op | None = None
 
+    def __hash__(self) -> int:
+        return hash(self.op)
+
 
 @dataclass(frozen=True, slots=True)
 class WaitFlag:
@@ -83,6 +96,9 @@ class WaitFlag:
     flag: FlagId
     op: Op | None = None
 
+    def __hash__(self) -> int:
+        return hash(self.op)
+
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
@@ -90,6 +106,9 @@ class Barrier:
 
     pipe: str
     op: Op | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.op)
 
 
 @dataclass(frozen=True, slots=True)
