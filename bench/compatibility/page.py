@@ -96,6 +96,10 @@ def _repository(one: Summary, about: Mapping[str, Any]) -> Iterator[str]:
     cases = f"at most {about['most']} cases of a function, evenly spread" if about["most"] else "all cases"
     limit = f"{about['limit']:g} s for a test and for a launch"
     yield f"{one.ran} tests ran ({cases}; {limit}), {one.passed} passed, {one.skipped} are skipped by their authors."
+    if one.with_cube is not None:
+        cube = one.with_cube
+        share = f"{cube.passed} of {cube.counted} counted passed ({cube.passed_of_counted})"
+        yield f"With `tl.dot`: {cube.ran} ran, {share if cube.counted else 'none is counted'}."
     if about.get("ended"):
         yield f"Not all of the tests were reached: {about['ended']}."
     if one.files:

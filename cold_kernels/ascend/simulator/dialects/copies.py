@@ -234,7 +234,13 @@ def store(translator, op: Op):
         if core.before is not None:
             core.before.keep(memory)
         if kind == "none":
-            memory.write(buffer.read())
+            values = buffer.read()
+            try:
+                memory.write(values)
+            except OutOfBounds as error:
+                if not core.strays.write_back(memory, values):
+                    raise
+                core.stray(op, error, writes=True)
         else:
             if job.blocks or buffer.address % BLOCK:
                 raise op.unsupported("an atomic store from rows that are no whole blocks (the device drops it)")

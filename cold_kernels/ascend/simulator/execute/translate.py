@@ -89,9 +89,9 @@ class Core:
         self.first_reads, self.last_reads = {}, {}
         self.strays, self.before = Strays(), None
 
-    def stray(self, op: Op, error: Exception) -> None:
-        """An operation reads outside of every tensor."""
-        self.strays.note(op, error, self.block)
+    def stray(self, op: Op, error: Exception, writes: bool = False) -> None:
+        """An operation reads outside of every tensor, or writes back what is read there."""
+        self.strays.note(op, error, self.block, writes)
 
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""

@@ -98,8 +98,11 @@ def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None
 
 
 def _outside(strays: Strays, found: Found) -> None:
-    for op, message, program in strays.found.values():
-        text = f"{message}: a device reads what is there, or stops where nothing is; nothing depends on it here"
+    for op, message, program, writes in strays.found.values():
+        does = (
+            "writes back what it has read there, over what others write meanwhile" if writes else "reads what is there"
+        )
+        text = f"{message}: a device {does}, or stops where nothing is; nothing depends on it here"
         found.add(OUTSIDE, text, op, program=program)
 
 
