@@ -39,5 +39,19 @@ def printed(x_ptr, y_ptr, N: tl.constexpr):
     tl.store(y_ptr + o_n, x)
 
 
+@triton.jit
+def positive(x_ptr, y_ptr, n, N: tl.constexpr):
+    """The store's mask depends on what was loaded: the compiler loads all of the tile and stores all of it."""
+    o_n = tl.program_id(0) * N + tl.arange(0, N)
+    x = tl.load(x_ptr + o_n, mask=o_n < n, other=0)
+    tl.store(y_ptr + o_n, x, mask=x > 0)
+
+
+@triton.jit
+def whole_tile(x_ptr, y_ptr, N: tl.constexpr):
+    o_n = tl.arange(0, N)
+    tl.store(y_ptr + o_n, tl.load(x_ptr + o_n))
+
+
 def numbers(*shape: int) -> torch.Tensor:
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)

@@ -88,6 +88,30 @@ def test_writing_outside_is_an_error():
         simulate(build(kernels.gather, args, N=64), args, (1,))
 
 
+@pytest.mark.parametrize("hazards", [False, True])
+def test_a_tile_that_is_written_back_beyond_the_end_is_a_warning(hazards):
+    x, y = torch.randn(100), torch.full((100,), 7.0)
+    args = [x, y, 100]
+    program = build(masks.positive, args, N=64)
+    run = simulate(program, args, (2,), hazards=hazards)
+    assert torch.equal(y, torch.where(x > 0, x, 7.0))
+    found = run.hazards if hazards else find_hazards(program, args, (2,))
+    assert {hazard.severity for hazard in found} == {"warning"}
+    (store,) = [hazard for hazard in found if "hivm.hir.store at " in hazard.message]
+    assert store.kind == "outside" and "elements 64 to 127 of y_ptr, which has 100" in store.message
+    assert "writes back what it has read there" in store.message
+    assert torch.equal(y, torch.where(x > 0, x, 7.0))
+
+
+@pytest.mark.parametrize("value", [5, -1])  # -1 is also what a read outside gives at first
+def test_a_value_of_its_own_beyond_the_end_is_an_error(value):
+    args = [torch.full((64,), value, dtype=torch.int32), torch.zeros(50, dtype=torch.int32)]
+    program = build(masks.whole_tile, args, N=64)
+    for look in (simulate, find_hazards):
+        with pytest.raises(OutOfBounds, match="elements 0 to 63 of y_ptr, which has 50"):
+            look(program, args, (1,))
+
+
 def test_a_print_reads_what_is_done():
     args = [torch.arange(64.0), torch.zeros(64)]
     assert find_hazards(build(masks.printed, args, N=64), args, (1,)) == ()
