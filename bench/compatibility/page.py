@@ -17,6 +17,7 @@ cold_kernels.npu`). Nothing here was measured on a device. Their code is not par
 
 **{passed} of {counted} counted tests pass ({share:.1%}); {ours} ({of_ours:.1%}) do not for reasons of ours.** Counted
 is what could pass here: not the tests that need what is named "not counted" below, nor those that their authors skip.
+Tests that launch a program of the cube core, as `tl.dot` becomes, are counted by themselves as well.
 The goal is at least {each:.0%} in each repository and {all:.0%} over all, and at most {most:.0%} for reasons of ours.
 
 With {versions}; hazards are errors.

@@ -48,6 +48,15 @@ def positive(x_ptr, y_ptr, n, N: tl.constexpr):
 
 
 @triton.jit
+def added(x_ptr, y_ptr, n, M: tl.constexpr, N: tl.constexpr):
+    """The compiler drops the mask of the addition where M is 1."""
+    o_m, o_n, o_k = tl.program_id(0) * M + tl.arange(0, M), tl.arange(0, N), tl.arange(0, 32)
+    at = o_m[None, :] * N + o_n[:, None]
+    x = tl.load(x_ptr + at[:, :, None] * 32 + o_k[None, None, :], mask=o_m[None, :, None] < n, other=0)
+    tl.atomic_add(y_ptr + at, tl.sum(x, axis=2), mask=o_m[None, :] < n)
+
+
+@triton.jit
 def whole_tile(x_ptr, y_ptr, N: tl.constexpr):
     o_n = tl.arange(0, N)
     tl.store(y_ptr + o_n, tl.load(x_ptr + o_n))

@@ -18,14 +18,20 @@ PAGE = 1 << 14
 """Bytes that are copied together before they are written."""
 
 
+READS = "reads what is there"
+WRITES_BACK = "writes back what it has read there, over what others write meanwhile"
+ADDS_NOTHING = "adds 0 there"
+"""What an access outside does on a device."""
+
+
 class Stray(NamedTuple):
-    """An operation that read outside of every tensor, or wrote back there what is read there; what it touched, and the
-    program that did it first."""
+    """An operation that accessed memory outside of every tensor, what it touched, the program that did it first, and
+    what it does there."""
 
     op: Op
     message: str
     program: int
-    writes: bool
+    does: str
 
 
 class Strays:
@@ -40,9 +46,9 @@ class Strays:
         self.pattern = pattern
         self.found: dict[Op, Stray] = {}
 
-    def note(self, op: Op, error: Exception, program: int, writes: bool) -> None:
+    def note(self, op: Op, error: Exception, program: int, does: str) -> None:
         """An access raised ``error``."""
-        self.found.setdefault(op, Stray(op, str(placed(error, op)), program, writes))
+        self.found.setdefault(op, Stray(op, str(placed(error, op)), program, does))
 
     def error(self) -> OutOfBounds:
         """The first one as an error: something depends on it."""
@@ -63,6 +69,14 @@ class Strays:
         if (np.ascontiguousarray(values[~inside]).view(np.uint8) != self.pattern).any():
             return False
         whole[places[inside]] = values[inside]
+        return True
+
+    def add(self, ref: MemRef, values: np.ndarray) -> bool:
+        """Add to a memref's elements as far as they lie inside, if what is added to those outside is 0."""
+        whole, places, inside = _inside(ref)
+        if values[~inside].any():
+            return False
+        whole[places[inside]] += values[inside]
         return True
 
     def number(self, ref: MemRef) -> int | float | bool:

@@ -98,10 +98,7 @@ def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None
 
 
 def _outside(strays: Strays, found: Found) -> None:
-    for op, message, program, writes in strays.found.values():
-        does = (
-            "writes back what it has read there, over what others write meanwhile" if writes else "reads what is there"
-        )
+    for op, message, program, does in strays.found.values():
         text = f"{message}: a device {does}, or stops where nothing is; nothing depends on it here"
         found.add(OUTSIDE, text, op, program=program)
 
