@@ -17,6 +17,7 @@ cold_kernels.npu`). Nothing here was measured on a device. Their code is not par
 
 **{passed} of {counted} counted tests pass ({share:.1%}); {ours} ({of_ours:.1%}) do not for reasons of ours.** Counted
 is what could pass here: not the tests that need what is named "not counted" below, nor those that their authors skip.
+Tests that launch a program of the cube core, as `tl.dot` becomes, are counted by themselves as well.
 The goal is at least {each:.0%} in each repository and {all:.0%} over all, and at most {most:.0%} for reasons of ours.
 
 With {versions}; hazards are errors.
@@ -96,6 +97,10 @@ def _repository(one: Summary, about: Mapping[str, Any]) -> Iterator[str]:
     cases = f"at most {about['most']} cases of a function, evenly spread" if about["most"] else "all cases"
     limit = f"{about['limit']:g} s for a test and for a launch"
     yield f"{one.ran} tests ran ({cases}; {limit}), {one.passed} passed, {one.skipped} are skipped by their authors."
+    if one.with_cube is not None:
+        cube = one.with_cube
+        share = f"{cube.passed} of {cube.counted} counted passed ({cube.passed_of_counted})"
+        yield f"With `tl.dot`: {cube.ran} ran, {share if cube.counted else 'none is counted'}."
     if about.get("ended"):
         yield f"Not all of the tests were reached: {about['ended']}."
     if one.files:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cold_kernels.npu.session import current
+
 KEPT = 1500
 """Characters of a message."""
 
@@ -66,9 +68,18 @@ def _limited(seconds: float) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):
-    """A test gets its time, and no more."""
-    with _limited(item.config.option.test_limit):
-        return (yield)
+    """A test gets its time, and no more; what it launches on cube cores is counted."""
+    before = _on_cubes()
+    try:
+        with _limited(item.config.option.test_limit):
+            return (yield)
+    finally:
+        item.on_cubes = _on_cubes() - before
+
+
+def _on_cubes() -> int:
+    """Launches so far of programs that a cube core has a part in."""
+    return sum(count for cores, count in current().begun.items() if cores != "AIV")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,6 +106,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
             "outcome": report.outcome,
             "expected_to_fail": hasattr(report, "wasxfail"),
             "seconds": round(time.perf_counter() - item.started, 2),
+            "cube": getattr(item, "on_cubes", 0) > 0,
             "errors": errors(call.excinfo.value if call.excinfo else None),
         }
         append(Path(item.config.option.record_to), row)

@@ -1,8 +1,8 @@
 """What the tests of a repository came to, counted by cause."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .causes import Cause, Whose, cause_of, words_of
@@ -31,6 +31,7 @@ class Summary:
 
     Args:
         files: Files that could not be imported; their tests are not counted.
+        with_cube: The same of the tests alone that launched a program with `tl.dot`; None where nobody noted that.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Summary:
     skipped: int
     failures: Sequence[Failure]
     files: Sequence[Failure]
+    with_cube: "Summary | None" = None
 
     @property
     def by_cause(self) -> Counter[Cause]:
@@ -78,10 +80,16 @@ def summary(name: str, rows: Sequence[Mapping[str, Any]]) -> Summary:
     """Count what `recorder` wrote of a repository's tests."""
     tests = {row["test"]: row for row in rows if row["when"] != "collect"}.values()
     files = {row["test"]: row for row in rows if row["when"] == "collect"}.values()
+    whole = _counted(name, tests, [_failure(name, row) for row in files])
+    if not any("cube" in row for row in tests):
+        return whole
+    return replace(whole, with_cube=_counted(name, [row for row in tests if row.get("cube")], []))
+
+
+def _counted(name: str, tests: Iterable[Mapping[str, Any]], files: Sequence[Failure]) -> Summary:
     failed = [_failure(name, row) for row in tests if row["outcome"] == "failed"]
     outcomes = Counter(row["outcome"] for row in tests)
-    unread = [_failure(name, row) for row in files]
-    return Summary(name, outcomes["passed"], outcomes["skipped"], failed, unread)
+    return Summary(name, outcomes["passed"], outcomes["skipped"], failed, files)
 
 
 def total(summaries: Sequence[Summary]) -> Summary:

@@ -1,6 +1,7 @@
 """What one use of the simulated device is set to, and what its launches left behind."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,10 +63,15 @@ class Kernel:
 
 
 class Session:
-    """One use of the device: a chip, settings, and the kernels that ran."""
+    """One use of the device: a chip, settings, and the kernels that ran.
+
+    ``begun`` counts all launches that were handed to the simulator by the cores that their programs are for
+    (`Program.core_type`), those that ended in an error included.
+    """
 
     def __init__(self, chip: Chip, settings: Settings) -> None:
         self.chip, self.settings = chip, settings
+        self.begun: Counter[str] = Counter()
         self.kernels: dict[tuple[str, str], Kernel] = {}
         self._compiled: dict[str, tuple[int, float]] = {}
 

@@ -39,5 +39,28 @@ def printed(x_ptr, y_ptr, N: tl.constexpr):
     tl.store(y_ptr + o_n, x)
 
 
+@triton.jit
+def positive(x_ptr, y_ptr, n, N: tl.constexpr):
+    """The store's mask depends on what was loaded: the compiler loads all of the tile and stores all of it."""
+    o_n = tl.program_id(0) * N + tl.arange(0, N)
+    x = tl.load(x_ptr + o_n, mask=o_n < n, other=0)
+    tl.store(y_ptr + o_n, x, mask=x > 0)
+
+
+@triton.jit
+def added(x_ptr, y_ptr, n, M: tl.constexpr, N: tl.constexpr):
+    """The compiler drops the mask of the addition where M is 1."""
+    o_m, o_n, o_k = tl.program_id(0) * M + tl.arange(0, M), tl.arange(0, N), tl.arange(0, 32)
+    at = o_m[None, :] * N + o_n[:, None]
+    x = tl.load(x_ptr + at[:, :, None] * 32 + o_k[None, None, :], mask=o_m[None, :, None] < n, other=0)
+    tl.atomic_add(y_ptr + at, tl.sum(x, axis=2), mask=o_m[None, :] < n)
+
+
+@triton.jit
+def whole_tile(x_ptr, y_ptr, N: tl.constexpr):
+    o_n = tl.arange(0, N)
+    tl.store(y_ptr + o_n, tl.load(x_ptr + o_n))
+
+
 def numbers(*shape: int) -> torch.Tensor:
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)

@@ -1,6 +1,7 @@
 """The operators that make, move and resize tensors of the simulated device; all others are `dispatch`'s."""
 
 import ctypes
+import math
 
 import torch
 
@@ -87,6 +88,42 @@ def _convolution_backward(grad, source, weight, stride, padding, dilation, trans
     return run_on_cpu(torch.ops.aten.convolution_backward.default, *given)
 
 
+def _fill(tensor, value):
+    """CANN converts the number to the tensor's type (aclnnInplaceFillScalar) and does not ask whether it fits, where
+    torch's CPU raises. How is not documented: here the low bits of integers, and of floats the nearest number of the
+    type, 0 for NaN."""
+    if not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
+        value = _low_bits(value, tensor.dtype)
+    return run_on_cpu(torch.ops.aten.fill_.Scalar, tensor, value)
+
+
+def _low_bits(value: bool | int | float, dtype: torch.dtype) -> int:
+    limits = torch.iinfo(dtype)
+    if isinstance(value, float):
+        value = 0 if math.isnan(value) else min(max(value, limits.min), limits.max)
+    return (int(value) - limits.min) % (1 << limits.bits) + limits.min
+
+
+def _uniform(tensor, low=0.0, high=1.0, *, generator=None):
+    """CANN's are discrete (aclnnInplaceUniform), so that integers are drawn too, which torch's CPU refuses."""
+    if tensor.is_floating_point():
+        return run_on_cpu(torch.ops.aten.uniform_.default, tensor, low, high, generator=generator)
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        raise NotImplementedError(f"uniform_ of {tensor.dtype} is not simulated on npu: CANN draws floats and integers")
+    drawn = allocated(torch.empty(tensor.shape, dtype=torch.float64))
+    run_on_cpu(torch.ops.aten.uniform_.default, drawn, low, high, generator=generator)
+    return tensor.copy_(drawn.floor())
+
+
+def _layer_norm(tensor, shape, weight, bias, eps):
+    """CANN's is the precise one of its modes (aclnnLayerNorm), here fp32 rounded once; of bf16 torch's CPU is off by
+    several steps."""
+    wide = (None if given is None else given.float() for given in (weight, bias))
+    outputs = run_on_cpu(torch.ops.aten.native_layer_norm.default, tensor.float(), shape, *wide, eps)
+    kept = tensor if weight is None else weight  # what the backward pass takes mean and deviation in
+    return tuple(output.to(like.dtype) for output, like in zip(outputs, (tensor, kept, kept), strict=True))
+
+
 def registered() -> bool:
     """Whether the operators are known to torch."""
     return bool(_libraries)
@@ -109,6 +146,9 @@ def register() -> None:
         "set_.source_Tensor": _set_tensor,
         "set_.source_Storage": _set_storage,
         "set_.source_Storage_storage_offset": _set_part,
+        "fill_.Scalar": _fill,
+        "uniform_": _uniform,
+        "native_layer_norm": _layer_norm,
         "_fused_sdp_choice": _fused_attention_choice,
         "convolution_overrideable": _convolution,
         "convolution_backward_overrideable": _convolution_backward,

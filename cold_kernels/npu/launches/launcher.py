@@ -57,6 +57,7 @@ class SimulatedLauncher:
             options = CompileOptions(**dict(self.metadata.compile_options))
             name = self.metadata.kernel_name
             self.program = Program(name, session.chip.name, hivm, self.signature, self.constants, options)
+        session.begun[self.program.core_type] += 1
         given = dict(zip(self.names, args, strict=True))
         values = [_argument(name, given[name]) for name in self.signature]
         look = session.settings.hazards != "off"

@@ -7,7 +7,8 @@ import torch
 from cold_kernels.ascend import UnsupportedProgram, simulate
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
-from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.timing.costs import Costs
+from cold_kernels.ascend.simulator.timing.timeline import schedule
 from cold_kernels.ascend.simulator.trace.events import Issue, Lock, ScalarWork, Unlock
 from cold_kernels.ascend.simulator.trace.work import LOAD, work
 from tests.ascend.simulator.programs import constants, hand_written

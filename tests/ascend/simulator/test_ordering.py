@@ -5,7 +5,7 @@ pytest.importorskip("ml_dtypes")
 import torch
 
 from cold_kernels.ascend import UnsupportedProgram, simulate
-from cold_kernels.ascend.simulator.timing.timeline import Costs
+from cold_kernels.ascend.simulator.timing.costs import Costs
 from cold_kernels.ascend.simulator.trace.movement_costs import sort_work, weave_work
 from tests.ascend.simulator.layouts import dense
 from tests.ascend.simulator.programs import buffer, hand_written, tensor

@@ -13,7 +13,8 @@ from cold_kernels.ascend.simulator.profile.profile import alike, profile
 from cold_kernels.ascend.simulator.profile.recording import Recording
 from cold_kernels.ascend.simulator.profile.stalls import CAUSES
 from cold_kernels.ascend.simulator.timing.cores import timed
-from cold_kernels.ascend.simulator.timing.timeline import Costs, schedule
+from cold_kernels.ascend.simulator.timing.costs import Costs
+from cold_kernels.ascend.simulator.timing.timeline import schedule
 from cold_kernels.ascend.simulator.trace.events import (
     ALL,
     Barrier,

@@ -4,7 +4,8 @@ pytest.importorskip("xdsl")
 pytest.importorskip("ml_dtypes")
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator import Deadlock
-from cold_kernels.ascend.simulator.timing.timeline import Costs, Observer, schedule
+from cold_kernels.ascend.simulator.timing.costs import Costs
+from cold_kernels.ascend.simulator.timing.timeline import Observer, schedule
 from cold_kernels.ascend.simulator.trace.events import (
     ALL,
     Barrier,

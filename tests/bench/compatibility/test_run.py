@@ -37,6 +37,37 @@ def test_skipped():
     pass
 """
 
+KERNELS = """
+import triton
+import triton.language as tl
+
+@triton.jit
+def product(x_ptr, y_ptr, N: tl.constexpr):
+    at = tl.arange(0, N)[:, None] * N + tl.arange(0, N)[None, :]
+    x = tl.load(x_ptr + at)
+    tl.store(y_ptr + at, tl.dot(x, x))
+
+@triton.jit
+def twice(x_ptr, y_ptr, N: tl.constexpr):
+    at = tl.arange(0, N)
+    tl.store(y_ptr + at, tl.load(x_ptr + at) * 2)
+"""
+
+PRODUCTS = """
+import torch
+from kernels import product, twice
+
+def test_product():
+    x, y = torch.eye(32, device="npu"), torch.zeros(32, 32, device="npu")
+    product[(1,)](x, y, N=32)
+    assert torch.equal(y, x)
+
+def test_sum():
+    x, y = torch.ones(32, device="npu"), torch.zeros(32, device="npu")
+    twice[(1,)](x, y, N=32)
+    assert y.sum() == 64
+"""
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
@@ -71,6 +102,20 @@ def test_a_default_device_ends_with_its_file(recorded):
     assert (
         "test_default.py::test_it" in passed and "test_some.py::test_default_device_of_another_file_is_gone" in passed
     )
+
+
+def test_no_product_was_launched(recorded):
+    assert {row["cube"] for row in recorded if row["when"] == "call"} == {False}
+
+
+def test_a_product_that_is_launched_is_noted(tmp_path):
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    (tmp_path / "test_some.py").write_text(PRODUCTS)
+    found, _ = rows(Repository("mine", "", tests=("test_*.py",)), tmp_path, Options(limit=60.0))
+    assert {row["test"].partition("::")[2]: (row["cube"], row["outcome"]) for row in found} == {
+        "test_product": (True, "passed"),
+        "test_sum": (False, "passed"),
+    }
 
 
 def test_an_error_is_recorded_with_its_cause(recorded):

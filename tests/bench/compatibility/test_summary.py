@@ -59,5 +59,27 @@ def test_the_page_lists_every_test_that_did_not_pass(one):
     assert "- theirs: einops" in text and "a.py::test_one[1]" not in text
 
 
+def test_tests_with_products_are_counted_by_themselves():
+    rows = [
+        row("a.py::test_one[1]") | {"cube": True},
+        row("a.py::test_one[2]", "failed", OURS) | {"cube": True},
+        row("a.py::test_two", "failed", "MLIRCompilationError: error: it does not compile") | {"cube": True},
+        row("a.py::test_three") | {"cube": False},
+        row("b.py", "failed", "ImportError: no", when="collect"),
+    ]
+    whole = summary("theirs", rows)
+    cube = whole.with_cube
+    assert (whole.ran, whole.passed, len(whole.files)) == (4, 2, 1)
+    assert (cube.ran, cube.passed, cube.counted, len(cube.files)) == (3, 1, 2, 0)
+    about = {"commit": "abc", "date": "2026-11-30", "most": 3, "limit": 60.0, "ended": ""}
+    report = {"chip": "Ascend910B3", "versions": "torch 2", "repositories": {"theirs": about}}
+    text = page(report, {"theirs": Repository("theirs", "")}, [whole])
+    assert "With `tl.dot`: 3 ran, 1 of 2 counted passed (50.0%)." in text
+
+
+def test_what_was_recorded_before_products_were_noted_says_nothing_of_them(one):
+    assert one.with_cube is None
+
+
 def test_a_repository_of_which_nothing_ran_has_no_share():
     assert summary("nothing", []).passed_of_counted == "-"

@@ -272,3 +272,33 @@ def test_torchscript_and_forward_mode_know_the_factories():
     assert tangent.tolist() == [1, 1] and value.tolist() == [0, 0]
     assert isinstance(torch.default_generator, torch.Generator)
     assert torch.ones(2).pin_memory().is_pinned() and not torch.ones(2).is_pinned()
+
+
+def test_numbers_that_do_not_fit_are_converted():
+    small = torch.ones(4, dtype=torch.int8, device="npu")
+    small[0], small[1], small[2] = 300, -129, float("nan")
+    assert small.tolist() == [44, 127, 0, 1]
+    assert torch.zeros(2, dtype=torch.uint8, device="npu").fill_(-1).tolist() == [255, 255]
+    assert torch.zeros(1, dtype=torch.int32, device="npu").fill_(1e20).tolist() == [2**31 - 1]
+    assert torch.zeros(1, device="npu").fill_(1e20).item() == torch.tensor(1e20).item()
+
+
+def test_integers_are_drawn_between_bounds():
+    drawn = torch.empty(500, dtype=torch.int64, device="npu").uniform_(2, 5)
+    assert drawn.unique().tolist() == [2, 3, 4]
+    assert torch.rand(9, dtype=torch.int32, device="npu").tolist() == [0] * 9
+    with pytest.raises(NotImplementedError, match="uniform_ of torch.bool"):
+        torch.empty(2, dtype=torch.bool, device="npu").uniform_()
+
+
+@pytest.mark.parametrize("weights", [None, torch.bfloat16, torch.float32])
+def test_layer_norm_rounds_once(weights):
+    torch.manual_seed(0)
+    x = -2.3 + 0.5 * torch.randn(64, 128).bfloat16()
+    scale = [] if weights is None else [torch.rand(128).to(weights), torch.rand(128).to(weights)]
+    exact = torch.nn.functional.layer_norm(x.double(), (128,), *(one.double() for one in scale))
+    on_device = x.npu().requires_grad_()
+    y = torch.nn.functional.layer_norm(on_device, (128,), *(one.npu() for one in scale))
+    assert y.dtype == torch.bfloat16 and ((y.cpu() - exact).abs() <= exact.abs() * 2**-8 + 1e-5).all()
+    y.sum().backward()
+    assert on_device.grad.dtype == torch.bfloat16

@@ -1,6 +1,7 @@
 """Which bytes a memref covers."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -82,6 +83,16 @@ def region(ref: MemRef) -> Region | None:
         tuple(size for size, _ in axes),
         tuple(stride // 8 for _, stride in axes),
     )
+
+
+def inside(whole: Region) -> Sequence[Region]:
+    """The parts of a region that lie where its allocation may be accessed."""
+    own = whole.allocation
+    low, high = own.room
+    if low <= whole.start and whole.end <= high:
+        return (whole,)
+    spans = ((max(start, low), min(start + whole.run, high)) for start in whole.starts().tolist())
+    return [Region(own, start, end - start) for start, end in spans if start < end]
 
 
 def everything(allocation: Allocation) -> Region:

@@ -1,4 +1,4 @@
-"""Reads of global memory outside of every tensor, and what a launch wrote, so that it can be run again."""
+"""Accesses to global memory outside of every tensor, and what a launch wrote, so that it can be run again."""
 
 from typing import NamedTuple
 
@@ -18,28 +18,37 @@ PAGE = 1 << 14
 """Bytes that are copied together before they are written."""
 
 
+READS = "reads what is there"
+WRITES_BACK = "writes back what it has read there, over what others write meanwhile"
+ADDS_NOTHING = "adds 0 there"
+"""What an access outside does on a device."""
+
+
 class Stray(NamedTuple):
-    """An operation that read outside of every tensor, what it read, and the program that did it first."""
+    """An operation that accessed memory outside of every tensor, what it touched, the program that did it first, and
+    what it does there."""
 
     op: Op
     message: str
     program: int
+    does: str
 
 
 class Strays:
-    """The reads of a launch outside of every tensor: lanes of a load that a mask takes away later, most often.
+    """The accesses of a launch outside of every tensor: lanes of a load that a mask takes away later, most often, and
+    tiles that the compiler loads, changes in part and stores whole, in place of a store under a mask.
 
     Args:
-        pattern: The byte that they give.
+        pattern: The byte that reads give.
     """
 
     def __init__(self, pattern: int = STRAY) -> None:
         self.pattern = pattern
         self.found: dict[Op, Stray] = {}
 
-    def note(self, op: Op, error: Exception, program: int) -> None:
+    def note(self, op: Op, error: Exception, program: int, does: str) -> None:
         """An access raised ``error``."""
-        self.found.setdefault(op, Stray(op, str(placed(error, op)), program))
+        self.found.setdefault(op, Stray(op, str(placed(error, op)), program, does))
 
     def error(self) -> OutOfBounds:
         """The first one as an error: something depends on it."""
@@ -49,21 +58,42 @@ class Strays:
 
     def elements(self, ref: MemRef) -> np.ndarray:
         """A memref's elements with the pattern in place of those outside."""
-        first, last = ref.room
-        places = np.full(ref.shape, ref.offset, np.int64)
-        for axis, (size, stride) in enumerate(zip(ref.shape, ref.strides, strict=True)):
-            places += (np.arange(size) * stride).reshape([-1 if axis == here else 1 for here in range(len(ref.shape))])
-        inside = (places >= first) & (places < last)
+        whole, places, inside = _inside(ref)
         values = np.full((*ref.shape, ref.dtype.itemsize), self.pattern, np.uint8).view(ref.dtype).reshape(ref.shape)
-        whole = MemRef(ref.allocation, first, (last - first,), (1,), ref.dtype).array()
-        values[inside] = whole[places[inside] - first]
+        values[inside] = whole[places[inside]]
         return values
+
+    def write_back(self, ref: MemRef, values: np.ndarray) -> bool:
+        """Write a memref's elements as far as they lie inside, if those outside are what a read there gives."""
+        whole, places, inside = _inside(ref)
+        if (np.ascontiguousarray(values[~inside]).view(np.uint8) != self.pattern).any():
+            return False
+        whole[places[inside]] = values[inside]
+        return True
+
+    def add(self, ref: MemRef, values: np.ndarray) -> bool:
+        """Add to a memref's elements as far as they lie inside, if what is added to those outside is 0."""
+        whole, places, inside = _inside(ref)
+        if values[~inside].any():
+            return False
+        whole[places[inside]] += values[inside]
+        return True
 
     def number(self, ref: MemRef) -> int | float | bool:
         """What a load of one element outside gives."""
         if ref.dtype is BIT:
             return bool(self.pattern & 1)
         return np.full(ref.dtype.itemsize, self.pattern, np.uint8).view(ref.dtype)[0].item()
+
+
+def _inside(ref: MemRef) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All that a memref's elements may be, where among that each is, and which are there at all."""
+    first, last = ref.room
+    places = np.full(ref.shape, ref.offset - first, np.int64)
+    for axis, (size, stride) in enumerate(zip(ref.shape, ref.strides, strict=True)):
+        places += (np.arange(size) * stride).reshape([-1 if axis == here else 1 for here in range(len(ref.shape))])
+    whole = MemRef(ref.allocation, first, (last - first,), (1,), ref.dtype).array()
+    return whole, places, (places >= 0) & (places < last - first)
 
 
 class Before:

@@ -15,6 +15,7 @@ from ...chips import L2_BYTES, MAX_CORES
 from ..core.memory import BIT, BLOCK, MemRef, OutOfBounds, kept
 from ..core.operations import Op, handles, type_name
 from ..core.spaces import Workspace
+from ..core.strays import ADDS_NOTHING, WRITES_BACK
 from ..trace.copy_costs import copy_work
 from ..trace.events import Issue, issues
 from ..trace.fallbacks import STRIDED, UNALIGNED_ROWS
@@ -245,14 +246,27 @@ def store(translator, op: Op):
         if core.before is not None:
             core.before.keep(memory)
         if kind == "none":
-            memory.write(buffer.read())
+            values = buffer.read()
+            try:
+                memory.write(values)
+            except OutOfBounds as error:
+                if not core.strays.write_back(memory, values):
+                    raise
+                core.stray(op, error, WRITES_BACK)
         else:
             if job.blocks or buffer.address % BLOCK:
                 raise op.unsupported("an atomic store from rows that are no whole blocks (the device drops it)")
             if any(not stride for stride, size in zip(memory.strides, memory.shape, strict=True) if size > 1):
                 raise op.unsupported("an atomic store that repeats an address")
-            into = memory.array()
-            into[...] = ATOMIC[kind](into, buffer.array())
+            values = buffer.array()
+            try:
+                into = memory.array()
+            except OutOfBounds as error:
+                if kind != "add" or not core.strays.add(memory, values):
+                    raise
+                core.stray(op, error, ADDS_NOTHING)
+            else:
+                into[...] = ATOMIC[kind](into, values)
 
     return step
 

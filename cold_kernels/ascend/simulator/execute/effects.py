@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 from ..core.effects import Effects
 from ..core.memory import BLOCK, MemRef, kept
 from ..core.operations import Op, is_memref
-from ..core.regions import Region, everything, region
+from ..core.regions import Region, everything, inside, region
 from ..dialects.copies import by_scalar, layout_of
 from ..dialects.cube import to_l1_effects
 from ..dialects.elementwise import whole_repeats
@@ -112,7 +112,7 @@ def _load(translator, op: Op) -> Callable[[list], Effects]:
 def _store(translator, op: Op) -> Callable[[list], Effects]:
     source, target = (_regions(translator, [value]) for value in op.operands)
     atomic = op.word("atomic_kind", "none") != "none"
-    return lambda env: Effects(source(env), target(env), atomic)
+    return lambda env: Effects(source(env), tuple(part for whole in target(env) for part in inside(whole)), atomic)
 
 
 def _compare(translator, op: Op) -> Callable[[list], Effects]:

@@ -19,7 +19,7 @@ from ..core.effects import Effects
 from ..core.memory import Allocation
 from ..core.operations import FREE, HANDLERS, IN_PARTS, REFUSED, Op, divides, located, placed
 from ..core.spaces import POISON, UB, memories
-from ..core.strays import STRAY, Before, Strays
+from ..core.strays import READS, STRAY, Before, Strays
 from ..core.waiting import Wait, driven, waiting, waits
 from ..trace.events import Event, Issue, ScalarWork
 from .concurrent import ConcurrentPrograms
@@ -89,9 +89,9 @@ class Core:
         self.first_reads, self.last_reads = {}, {}
         self.strays, self.before = Strays(), None
 
-    def stray(self, op: Op, error: Exception) -> None:
-        """An operation reads outside of every tensor."""
-        self.strays.note(op, error, self.block)
+    def stray(self, op: Op, error: Exception, does: str = READS) -> None:
+        """An operation accesses memory outside of every tensor, and leaves it as it is."""
+        self.strays.note(op, error, self.block, does)
 
     def start(self, block: int) -> None:
         """Begin program ``block`` with an empty trace and, if values count, a poisoned buffer."""

@@ -98,8 +98,8 @@ def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None
 
 
 def _outside(strays: Strays, found: Found) -> None:
-    for op, message, program in strays.found.values():
-        text = f"{message}: a device reads what is there, or stops where nothing is; nothing depends on it here"
+    for op, message, program, does in strays.found.values():
+        text = f"{message}: a device {does}, or stops where nothing is; nothing depends on it here"
         found.add(OUTSIDE, text, op, program=program)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..timing.cores import Simulation, timed
-from ..timing.timeline import BY_SCALAR_UNIT
+from ..timing.costs import BY_SCALAR_UNIT
 from ..trace.events import Event, Issue
 from ..trace.work import work
 

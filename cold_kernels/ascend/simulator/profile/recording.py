@@ -7,8 +7,9 @@ from itertools import accumulate
 from operator import attrgetter
 
 from ..core.operations import UNKNOWN_PLACE, Op
+from ..timing.costs import Cost, Costs
 from ..timing.groups import schedule_cores
-from ..timing.timeline import Cost, Costs, Observer
+from ..timing.timeline import Observer
 from ..trace.events import (
     ALL,
     Barrier,

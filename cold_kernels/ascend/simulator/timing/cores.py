@@ -13,8 +13,9 @@ from ..hazards.hazard import Hazard
 from ..trace.events import Arrive, Lock, Meet
 from ..trace.execution import Execution
 from ..trace.pipes import labels
+from .costs import Costs
 from .groups import schedule_cores
-from .timeline import Costs, Timeline, schedule
+from .timeline import Timeline, schedule
 
 
 @dataclass(frozen=True)

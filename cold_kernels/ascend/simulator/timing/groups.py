@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ...errors import Deadlock
 from ..core.counters import Counters
 from ..trace.events import Trace, by_core
-from .timeline import Costs, Observer, Raised, Timeline, schedule, scheduled
+from .costs import Costs
+from .timeline import Observer, Raised, Timeline, schedule, scheduled
 
 
 def schedule_cores(
