@@ -1,22 +1,29 @@
 """Hazards of a launch, found from what its programs touched."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 
 from ...chips import chip_named
+from ...errors import AscendError
 from ...program import Program
 from ..core.addresses import FindMemory
 from ..core.strays import OTHER_STRAY, STRAY, Strays
 from ..execute.launch import GridLaunch
+from ..execute.translate import OperationObserver
 from ..trace.events import Meet, Trace
 from ..trace.pipes import labels, numbers
 from .buffer import Unwritten, races, unwritten
+from .harmless import Written, racing_writes, settle
 from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
-from .poison import WAYS, Poisoner
+from .poison import WAYS, Diverged, Poisoner, Spoil, spoilt
 from .recorder import Recorder, turns
 from .tensors import conflicts
+from .undo import Undo
 
 
 def find_hazards(
@@ -42,13 +49,16 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
         launch: Held.
         args: Written as the launch does, or left as they were if ``values`` is False.
     """
-    found, recorder = Found(), Recorder(launch.core)
+    found, recorder, text = Found(), Recorder(launch.core), StringIO()
     try:
-        traces = launch.run(args, recorder)
+        with redirect_stdout(text):
+            traces = launch.run(args, recorder)
     except BaseException:
         if not values:
             recorder.undo.back()
         raise
+    finally:
+        sys.stdout.write(text.getvalue())
     known: dict[tuple, tuple] = {}
     pipes = [
         dict(zip(numbered.values(), names, strict=True))
@@ -59,34 +69,68 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
         accesses = recorder.locals[number]
         key = trace, tuple(accesses)
         if key not in known:
-            when = moments(trace, found, number, launch.kinds)
+            when, own = moments(trace, found, number, launch.kinds), Found()
             for core in pipes:
-                races(accesses, when, found, number, core)
-            known[key] = when, turns(trace), unwritten(accesses)
+                races(accesses, when, own, number, core)
+            known[key] = when, turns(trace), unwritten(accesses), own
+        found.again(known[key][-1], number)
         programs.append(known[key])
     _barriers(launch, traces, found)
-    conflicts(recorder.globals, [order for *order, _ in programs], found)
+    conflicts(recorder.globals, [(when, waits) for when, waits, *_ in programs], found)
 
-    reads, strays = [reads for *_, reads in programs], launch.core.strays
-    if any(reads) or strays.found:
-        outcome = traces, recorder.undo.contents()
-
-        def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
-            """Whether the launch comes out otherwise with other bytes at these reads."""
-            return any(_again(launch, args, Poisoner(launch.core, reads, *way)) != outcome for way in WAYS)
-
+    reads, strays, writes = [reads for *_, reads, _ in programs], launch.core.strays, racing_writes(found)
+    if any(reads) or strays.found or writes:
+        again = _Again(launch, args, (traces, recorder.undo.contents(), text.getvalue()))
         recorder.undo.back()
         if strays.found:
-            if _again(launch, args, Poisoner(launch.core, (), 0, False), stray=OTHER_STRAY) != outcome:
+            if not again.same((), stray=OTHER_STRAY):
                 raise strays.error()
             _outside(strays, found)
         if any(reads):
-            _report(reads, matters, found)
+            reads = _report(reads, again, found)
+        if writes:
+            written = Written(launch.core, writes)
+            again.run(written)
+            settle(found, written, lambda spoils: again.same((*spoils, *spoilt(reads, STRAY)), stray=OTHER_STRAY))
         if values:
-            launch.run(args)
+            with redirect_stdout(StringIO()):
+                launch.run(args)
     elif not values:
         recorder.undo.back()
     return traces, found.all()
+
+
+class _Again:
+    """A launch that is run again with other bytes somewhere, and then taken back.
+
+    Args:
+        outcome: Traces, what is written, and what is printed, as it was without.
+    """
+
+    def __init__(self, launch: GridLaunch, args: Sequence, outcome: tuple) -> None:
+        self.launch, self.args, self.outcome = launch, args, outcome
+
+    def run(self, observer: OperationObserver, stray: int = STRAY) -> tuple:
+        """What comes of it: traces, what is written, what is printed."""
+        undo = Undo()
+
+        def watch(op, touches, step, env: list) -> None:
+            undo.keep(touches(env).writes if touches else ())
+            observer(op, touches, step, env)
+
+        with redirect_stdout(StringIO()) as text:
+            try:
+                traces = self.launch.run_once(self.args, watch, stray=stray)
+                return traces, undo.contents(), text.getvalue()
+            finally:
+                undo.back()
+
+    def same(self, spoils: Iterable[Spoil], *, apart: bool = False, stray: int = STRAY) -> bool:
+        """Whether it comes out the same, and does the same on its way."""
+        try:
+            return self.run(Poisoner(self.launch.core, spoils, self.outcome[0], apart), stray) == self.outcome
+        except (AscendError, Diverged, MemoryError):
+            return False
 
 
 def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None:
@@ -103,19 +147,15 @@ def _outside(strays: Strays, found: Found) -> None:
         found.add(OUTSIDE, text, op, program=program)
 
 
-def _again(launch: GridLaunch, args: Sequence, observer: Poisoner, stray: int = STRAY) -> tuple:
-    """What comes of a launch, which is then taken back."""
-    try:
-        return launch.run_once(args, observer, stray=stray), observer.undo.contents()
-    finally:
-        observer.undo.back()
+def _report(reads: list[Sequence[Unwritten]], again: _Again, found: Found) -> list[Sequence[Unwritten]]:
+    """Report the reads of what was not written on which the result depends, and return the others: loads under a mask
+    leave such bytes, and whoever computes with them and then throws the result away does no harm."""
 
+    def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
+        return any(not again.same(spoilt(reads, pattern), apart=apart) for pattern, apart in WAYS)
 
-def _report(reads: Sequence[Sequence[Unwritten]], matters: Callable[..., bool], found: Found) -> None:
-    """Report the reads of what was not written on which the result depends: loads under a mask leave such bytes, and
-    whoever computes with them and then throws the result away does no harm."""
     if not matters(reads):
-        return
+        return reads
     ops = dict.fromkeys(read.access.op for program in reads for read in program)
     guilty = [op for op in ops if matters([[r for r in program if r.access.op is op] for program in reads])]
     for number, program in enumerate(reads):
@@ -125,3 +165,4 @@ def _report(reads: Sequence[Sequence[Unwritten]], matters: Callable[..., bool], 
                 byte += region.starts()[run]
                 message = f"{access.op!r} reads {region.allocation.name} at byte {byte}, which nothing has written "
                 found.add(UNWRITTEN, message + "through it, and the result depends on that", access.op, program=number)
+    return [[read for read in program if guilty and read.access.op not in guilty] for program in reads]
