@@ -27,27 +27,36 @@ from .undo import Undo
 
 
 def find_hazards(
-    program: Program, args: Sequence, grid: Sequence[int], *, memory: FindMemory | None = None
+    program: Program,
+    args: Sequence,
+    grid: Sequence[int],
+    *,
+    memory: FindMemory | None = None,
+    severities: bool = True,
 ) -> tuple[Hazard, ...]:
     """What a device may do otherwise than the program means, on these arguments; they are left alone.
 
     Args:
         memory: As `simulate`'s.
+        severities: Whether to find out which races do no harm, for which the launch runs again; else they are errors.
 
     Raises:
         UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
     """
     launch = GridLaunch(program, grid, memory)
     with launch.held():
-        return find(launch, args, values=False)[1]
+        return find(launch, args, values=False, severities=severities)[1]
 
 
-def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace], tuple[Hazard, ...]]:
+def find(
+    launch: GridLaunch, args: Sequence, values: bool, severities: bool = True
+) -> tuple[list[Trace], tuple[Hazard, ...]]:
     """Run a launch, and return its programs' traces and its hazards.
 
     Args:
         launch: Held.
         args: Written as the launch does, or left as they were if ``values`` is False.
+        severities: As `find_hazards`'s.
     """
     found, recorder, text = Found(), Recorder(launch.core), StringIO()
     try:
@@ -78,7 +87,8 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
     _barriers(launch, traces, found)
     conflicts(recorder.globals, [(when, waits) for when, waits, *_ in programs], found)
 
-    reads, strays, writes = [reads for *_, reads, _ in programs], launch.core.strays, racing_writes(found)
+    reads, strays = [reads for *_, reads, _ in programs], launch.core.strays
+    writes = racing_writes(found) if severities else None
     if any(reads) or strays.found or writes:
         again = _Again(launch, args, (traces, recorder.undo.contents(), text.getvalue()))
         recorder.undo.back()
