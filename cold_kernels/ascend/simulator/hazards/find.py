@@ -20,6 +20,7 @@ from .buffer import Unwritten, races, unwritten
 from .harmless import Written, racing_writes, settle
 from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
+from .pairs import Side
 from .poison import WAYS, Diverged, Poisoner, Spoil, spoilt
 from .recorder import Recorder, turns
 from .tensors import conflicts
@@ -101,7 +102,15 @@ def find(
         if writes:
             written = Written(launch.core, writes)
             again.run(written)
-            settle(found, written, lambda spoils: again.same((*spoils, *spoilt(reads, STRAY)), stray=OTHER_STRAY))
+
+            def same(spoils: Iterable[Spoil], equal: Iterable[Side]) -> bool:
+                """Whether it comes out the same with such bytes, reads outside of tensors where it did before, and
+                certain writes leave what they left."""
+                now = Written(launch.core, equal)
+                alike = again.same((*spoils, *spoilt(reads, STRAY)), stray=OTHER_STRAY, watch=now)
+                return alike and launch.core.strays.found.keys() <= strays.found.keys() and now.left_alike(written)
+
+            settle(found, written, same)
         if values:
             with redirect_stdout(StringIO()):
                 launch.run(args)
@@ -135,10 +144,18 @@ class _Again:
             finally:
                 undo.back()
 
-    def same(self, spoils: Iterable[Spoil], *, apart: bool = False, stray: int = STRAY) -> bool:
-        """Whether it comes out the same, and does the same on its way."""
+    def same(
+        self,
+        spoils: Iterable[Spoil],
+        *,
+        apart: bool = False,
+        stray: int = STRAY,
+        watch: OperationObserver | None = None,
+    ) -> bool:
+        """Whether it comes out the same, and does the same on its way; ``watch`` observes it before anything is left
+        behind."""
         try:
-            return self.run(Poisoner(self.launch.core, spoils, self.outcome[0], apart), stray) == self.outcome
+            return self.run(Poisoner(self.launch.core, spoils, self.outcome[0], apart, watch), stray) == self.outcome
         except (AscendError, Diverged, MemoryError):
             return False
 

@@ -26,8 +26,8 @@ MOST_BYTES = 1 << 28
 MOST_APART = 8
 """Hazards that are looked at one by one where not all of them are harmless."""
 
-Same = Callable[[list[Spoil]], bool]
-"""Whether a launch comes out the same with such bytes."""
+Same = Callable[[list[Spoil], list[Side]], bool]
+"""Whether a launch comes out the same with such bytes, and these writes leave what they left without."""
 
 
 def settle(found: Found, written: "Written", same: Same) -> None:
@@ -40,7 +40,8 @@ def settle(found: Found, written: "Written", same: Same) -> None:
 
     def harmless(chosen: Sequence[Key]) -> bool:
         pairs = [pair for key in chosen for pair in found.pairs[key]]
-        return all(same(spoils) for spoils in Doubts(pairs + found.alike, written).ways())
+        doubts = Doubts(pairs + found.alike, written)
+        return all(same(spoils, doubts.equal) for spoils in doubts.ways())
 
     if harmless(keys):
         found.harmless(keys)
@@ -79,6 +80,10 @@ class Written:
         for side, found in zip(sides, before, strict=True):
             self.bytes[_key(side)] = found, taken(side.region)
 
+    def left_alike(self, other: "Written") -> bool:
+        """Whether the writes that this one has seen leave what the other one has seen of them."""
+        return all(np.array_equal(left, other.bytes[key][1]) for key, (_, left) in self.bytes.items())
+
 
 class _Doubt(NamedTuple):
     """An access that may see or leave other bytes; ``found`` and ``left`` are what the other one finds and leaves."""
@@ -100,6 +105,8 @@ class Doubts:
     def __init__(self, pairs: Iterable[Pair], written: Written) -> None:
         self._reads: dict[tuple, _Doubt] = {}
         self._writes: dict[tuple, _Doubt] = {}
+        self.equal: list[Side] = []
+        """Writes that leave the bytes of another one, which has to stay so."""
         for pair in dict.fromkeys(pairs):
             first, second = pair
             ours, theirs = shared(first.region, second.region)
@@ -107,6 +114,8 @@ class Doubts:
                 (found, left), (_, last) = written.bytes[_key(first)], written.bytes[_key(second)]
                 if first.atomic or second.atomic or not np.array_equal(left[ours], last[theirs]):
                     _note(self._writes, second, theirs, found[ours], left[ours])
+                else:
+                    self.equal += pair
             elif first.writes:
                 _note(self._reads, second, theirs, *(content[ours] for content in written.bytes[_key(first)]))
             else:

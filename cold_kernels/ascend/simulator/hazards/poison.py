@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..core.memory import Allocation, MemRef
 from ..core.operations import Op
 from ..core.regions import Region
+from ..execute.translate import OperationObserver
 from ..trace.events import Trace
 from .buffer import Unwritten
 from .pairs import addresses
@@ -62,15 +64,25 @@ class Poisoner:
         traces: What the programs do without them.
         apart: Put them into a copy of the memory that is read, so that another operand in the same place stays what
             it is. Loops of scalar work, which may read what they have written, do not look there.
+        watch: Runs each step, with the bytes that it is given and before others are left behind it.
     """
 
-    def __init__(self, core, spoils: Iterable[Spoil], traces: Sequence[Trace], apart: bool = False) -> None:
-        self.core, self.traces, self.apart = core, traces, apart
+    def __init__(
+        self,
+        core,
+        spoils: Iterable[Spoil],
+        traces: Sequence[Trace],
+        apart: bool = False,
+        watch: OperationObserver | None = None,
+    ) -> None:
+        self.core, self.traces, self.apart, self.watch = core, traces, apart, watch
         self.spoils: defaultdict[tuple[int, int, Op], list[Spoil]] = defaultdict(list)
         for spoil in spoils:
             self.spoils[spoil.program, spoil.place, spoil.op].append(spoil)
 
     def __call__(self, op, touches, step, env: list) -> None:
+        if self.watch is not None and touches:
+            step = partial(self.watch, op, touches, step)
         written = touches(env).writes if touches else ()
         place = len(self.core.trace)
         spoils = self.spoils.get((self.core.block, place, op), ()) if touches else ()
