@@ -8,23 +8,21 @@ from io import StringIO
 import numpy as np
 
 from ...chips import chip_named
-from ...errors import AscendError
 from ...program import Program
 from ..core.addresses import FindMemory
 from ..core.strays import OTHER_STRAY, STRAY, Strays
 from ..execute.launch import GridLaunch
-from ..execute.translate import OperationObserver
 from ..trace.events import Meet, Trace
 from ..trace.pipes import labels, numbers
+from .again import Again
 from .buffer import Unwritten, races, unwritten
 from .harmless import Written, racing_writes, settle
 from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
 from .pairs import Side
-from .poison import WAYS, Diverged, Poisoner, Spoil, spoilt
+from .poison import WAYS, Spoil, spoilt
 from .recorder import Recorder, turns
 from .tensors import conflicts
-from .undo import Undo
 
 
 def find_hazards(
@@ -91,7 +89,7 @@ def find(
     reads, strays = [reads for *_, reads, _ in programs], launch.core.strays
     writes = racing_writes(found) if severities else None
     if any(reads) or strays.found or writes:
-        again = _Again(launch, args, (traces, recorder.undo.contents(), text.getvalue()))
+        again = Again(launch, args, (traces, recorder.undo.contents(), text.getvalue()))
         recorder.undo.back()
         if strays.found:
             if not again.same((), stray=OTHER_STRAY):
@@ -119,47 +117,6 @@ def find(
     return traces, found.all()
 
 
-class _Again:
-    """A launch that is run again with other bytes somewhere, and then taken back.
-
-    Args:
-        outcome: Traces, what is written, and what is printed, as it was without.
-    """
-
-    def __init__(self, launch: GridLaunch, args: Sequence, outcome: tuple) -> None:
-        self.launch, self.args, self.outcome = launch, args, outcome
-
-    def run(self, observer: OperationObserver, stray: int = STRAY) -> tuple:
-        """What comes of it: traces, what is written, what is printed."""
-        undo = Undo()
-
-        def watch(op, touches, step, env: list) -> None:
-            undo.keep(touches(env).writes if touches else ())
-            observer(op, touches, step, env)
-
-        with redirect_stdout(StringIO()) as text:
-            try:
-                traces = self.launch.run_once(self.args, watch, stray=stray)
-                return traces, undo.contents(), text.getvalue()
-            finally:
-                undo.back()
-
-    def same(
-        self,
-        spoils: Iterable[Spoil],
-        *,
-        apart: bool = False,
-        stray: int = STRAY,
-        watch: OperationObserver | None = None,
-    ) -> bool:
-        """Whether it comes out the same, and does the same on its way; ``watch`` observes it before anything is left
-        behind."""
-        try:
-            return self.run(Poisoner(self.launch.core, spoils, self.outcome[0], apart, watch), stray) == self.outcome
-        except (AscendError, Diverged, MemoryError):
-            return False
-
-
 def _barriers(launch: GridLaunch, traces: Sequence[Trace], found: Found) -> None:
     chip = chip_named(launch.program.chip)
     for event in (event for trace in traces for event in trace if isinstance(event, Meet)):
@@ -174,7 +131,7 @@ def _outside(strays: Strays, found: Found) -> None:
         found.add(OUTSIDE, text, op, program=program)
 
 
-def _report(reads: list[Sequence[Unwritten]], again: _Again, found: Found) -> list[Sequence[Unwritten]]:
+def _report(reads: list[Sequence[Unwritten]], again: Again, found: Found) -> list[Sequence[Unwritten]]:
     """Report the reads of what was not written on which the result depends, and return the others: loads under a mask
     leave such bytes, and whoever computes with them and then throws the result away does no harm."""
 

@@ -70,7 +70,7 @@ class Written:
         self.bytes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
         """By `_key`."""
         self._writes: defaultdict[tuple, list[Side]] = defaultdict(list)
-        for side in writes:
+        for side in dict.fromkeys(writes):
             self._writes[side.program, side.place, side.op].append(side)
 
     def __call__(self, op, touches, step, env: list) -> None:
