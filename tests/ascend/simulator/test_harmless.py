@@ -167,6 +167,14 @@ def test_one_that_matters_beside_one_that_does_not():
     assert by_severity["warning"].operations[0].startswith("hivm.hir.load")
 
 
+def test_what_another_program_overwrites_in_this_order_alone():
+    # Program 0 reads y too early or too late and stores that in x, where program 1 then stores something else.
+    one = load("d", "y") + then("MTE2", "MTE3", 2) + store("d", "x")
+    other = then("V", "MTE3", 3) + store("f") + store("f", "x")
+    body = fill("f", "half") + barrier("V") + only(0, one + barrier()) + only(1, other + barrier())
+    assert {found.severity for found in find_hazards(*launch(constants(half="0.5 : f32") + body, 2))} == {"error"}
+
+
 def test_an_atomic_addition_of_what_leaves_the_bytes_as_another_store_did():
     # 0 + 2x and then 2x: equal bytes in this order, 4x in the other one.
     body = WORK + only(0, store(atomic=True) + barrier()) + only(1, store() + barrier())

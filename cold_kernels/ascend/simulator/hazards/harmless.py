@@ -41,7 +41,9 @@ def settle(found: Found, written: "Written", same: Same) -> None:
     def harmless(chosen: Sequence[Key]) -> bool:
         pairs = [pair for key in chosen for pair in found.pairs[key]]
         doubts = Doubts(pairs + found.alike, written)
-        return all(same(spoils, doubts.equal) for spoils in doubts.ways())
+        # Beside others that do harm no write of theirs may change either: it may come last in another order.
+        kept = doubts.equal if chosen is keys else written.sides
+        return all(same(spoils, kept) for spoils in doubts.ways())
 
     if harmless(keys):
         found.harmless(keys)
@@ -66,11 +68,11 @@ class Written:
     """Observes a core: keeps what writes find at their places and what they leave there."""
 
     def __init__(self, core, writes: Iterable[Side]) -> None:
-        self.core = core
+        self.core, self.sides = core, list(dict.fromkeys(writes))
         self.bytes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
         """By `_key`."""
         self._writes: defaultdict[tuple, list[Side]] = defaultdict(list)
-        for side in dict.fromkeys(writes):
+        for side in self.sides:
             self._writes[side.program, side.place, side.op].append(side)
 
     def __call__(self, op, touches, step, env: list) -> None:
