@@ -44,7 +44,8 @@ class KernelSpec:
         limits: The largest size of a dimension, by name, where the kernel has one whatever its configuration.
         by_hand: Defaults that a shape decides, by tunable, in place of its own: ``choice(shape)``, which for a tunable
             in ``invariant`` looks at the group alone.
-        counts: Sizes of workspaces that are neither dimensions nor tunables, by name: ``count(config, shape)``.
+        counts: Sizes of workspaces and parameters of kernels that are neither dimensions nor tunables, by name:
+            ``count(config, shape)``.
     """
 
     name: str
@@ -77,7 +78,7 @@ class KernelSpec:
                 raise ValueError(f"{self.name}: {name!r} is no dimension of {', '.join(self.dims)}")
         scalars = [name for name in self.args if name not in self.tensors]
         for stage in self.stages:
-            stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space])
+            stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space, *self.counts])
         self._check_counts()
         self._check_cases()
 
@@ -207,9 +208,11 @@ class KernelSpec:
 
     def workspace_size(self, name: str, config: Record, shape: Record) -> tuple[int, ...]:
         """Sizes of a workspace's dimensions in a configuration for a shape."""
-        counted = {count: self.counts[count](config, shape) for count in self.counts}
-        sizes = {**shape, **config, **counted}
+        sizes = {**shape, **config, **self._counted(config, shape)}
         return tuple(sizes[dim] for dim in self.tensors[name].dims)
+
+    def _counted(self, config: Record, shape: Record) -> dict[str, int]:
+        return {name: count(config, shape) for name, count in self.counts.items()}
 
     def configs(self, *shapes: Record) -> Iterator[Record]:
         """The configurations that are legal for all of ``shapes``, in the order of the space."""
@@ -228,7 +231,7 @@ class KernelSpec:
         shape = self.shape_of(args)
         device = args[self.first].device
         values = dict(args)
-        constants, options = dict(shape), {}
+        constants, options = {**shape, **self._counted(config, shape)}, {}
         for name, tunable in self.space.items():
             constants |= tunable.constants(name, config[name], backend)
             options |= tunable.options(config[name], backend)

@@ -13,6 +13,7 @@ KERNELS = {
     "bgmv_shrink": "cold_kernels.bgmv.shrink:bgmv_shrink",
     "bgmv_expand": "cold_kernels.bgmv.expand:bgmv_expand",
     "bgmv_shrink_expand": "cold_kernels.bgmv.shrink_expand:bgmv_shrink_expand",
+    "bgmv_shrink_expand_cube": "cold_kernels.bgmv.cube:bgmv_shrink_expand_cube",
     "contrastive_score": "cold_kernels.contrastive.score:contrastive_score",
     "contrastive_argmax": "cold_kernels.contrastive.score:contrastive_argmax",
     "contrastive_sample": "cold_kernels.contrastive.sample:contrastive_sample",

@@ -172,9 +172,10 @@ class Stage:
         return values[tensor].stride(dims.index(dim)) if dim in dims else 0
 
     def _check_strides(self, name: str, value: torch.Tensor, arg: TensorArg) -> None:
-        stem = next((mine for mine, theirs in self.tensors.items() if theirs == name), name)
+        stems = [*(mine for mine, theirs in self.tensors.items() if theirs == name), name]
         for dim, size, stride in zip(arg.dims, value.shape, value.stride(), strict=True):
-            if stride != 1 and size > 1 and f"{stem}{STRIDE}{dim}" not in self.parameters:
+            taken = any(f"{stem}{STRIDE}{dim}" in self.parameters for stem in stems)
+            if stride != 1 and size > 1 and not taken:
                 raise ValueError(f"{name} must be contiguous along {dim}, but its stride there is {stride}")
 
 

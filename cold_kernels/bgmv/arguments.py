@@ -1,6 +1,7 @@
 """What the LoRA kernels take: declared once, for the kernels' specs and for the checks of their operators."""
 
 from ..arguments import Derived, In, Index, InOut, Out, Scalar, Workspace
+from .row_tiles import row_tiles
 from .rows import row_order
 
 SHRINK = dict(
@@ -30,3 +31,11 @@ SHRINK_EXPAND = dict(
     add=Scalar("i1", default=True),
     low=Workspace("T S SPANS R", "fp32"),
 )
+SHRINK_EXPAND_TILES = {
+    **{name: arg for name, arg in SHRINK_EXPAND.items() if name not in ("order", "scale", "add", "low")},
+    "x": In("T H", "fp16 bf16"),
+    "y": InOut("T D", "fp16 bf16", like="x"),
+    "tiles": Derived("N", "int32", derive=row_tiles),
+    "scale": SHRINK_EXPAND["scale"],
+    "add": SHRINK_EXPAND["add"],
+}

@@ -27,7 +27,8 @@ too: their few items gain most by being shared, while those of a full batch are 
 take the nearest."""
 
 
-def _slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:
+def slices(starts: torch.Tensor, outputs: int) -> Iterator[tuple[int, slice]]:
+    """Number and columns of each slice."""
     edges = [*starts.tolist(), outputs]
     for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
         yield place, slice(start, max(start, end))
@@ -46,7 +47,7 @@ def shrink_expand(
 ) -> dict:
     """``y[t, s] (+)= scale * b[idx[t], s] @ (a[idx[t], s] @ x[t])`` for each slice s: [T, D] in float64."""
     y = y_before.double().clone()
-    for place, columns in _slices(starts, b.shape[1]):
+    for place, columns in slices(starts, b.shape[1]):
         low = reference.shrink(x, a[:, place], idx, scale)["y"]
         y[:, columns] = reference.expand(b[:, columns], low, y_before[:, columns], idx, add)["y"]
     return {"y": y}
@@ -65,7 +66,7 @@ def shrink_expand_tolerance(
 ) -> dict:
     """Error of the shrink carried through B, and of the expand: `reference.shrink_tolerance` and `expand_tolerance`."""
     bound = torch.zeros_like(y_before, dtype=torch.float64)
-    for place, columns in _slices(starts, b.shape[1]):
+    for place, columns in slices(starts, b.shape[1]):
         part, before = b[:, columns], y_before[:, columns]
         low = reference.shrink(x, a[:, place], idx, scale)["y"]
         off = reference.shrink_tolerance(x, a[:, place], idx, scale)["y"]

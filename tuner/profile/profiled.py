@@ -76,7 +76,8 @@ def of_spec(spec: KernelSpec, case: Case, machine: Machine, config: Record, reas
     if not batch:
         return kernel
     step = -1 if case.sizes[batch] >= spec.limits.get(batch, math.inf) else 1
-    larger = replace(case, sizes=Record(case.sizes, **{batch: case.sizes[batch] + step}))
+    none = {dim: 0 for arg in spec.operands.values() if arg.role == "derived" for dim in arg.dims}
+    larger = replace(case, sizes=Record(case.sizes, **none | {batch: case.sizes[batch] + step}))
     return replace(kernel, batch=batch, larger=partial(calls, larger, blank=True))
 
 

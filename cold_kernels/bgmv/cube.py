@@ -1,0 +1,171 @@
+"""BGMV shrink and expand on the cube cores: tiles of rows that share an adapter, both products in one launch."""
+
+import triton
+import triton.language as tl
+
+from ..limits import MAX_FUSED_RANK
+from ..spec import KernelSpec
+from ..stage import Stage
+from ..tunables import AutoMultiBuffer, PowerOf2, Switch
+from . import arguments
+from . import cube_reference as reference
+from .items import columns_of, shared_item
+from .row_tiles import most_rows
+from .tile_items import tile_of, tiles_to_do
+
+LEAST = 16
+"""Rows and columns of a block that the cube multiplies."""
+HALF_L0 = 16384
+"""16-bit elements in half of L0A or L0B. What fits is multiplied by one instruction, whatever the number of rows: so
+that a row's bits do not depend on it."""
+
+
+@triton.jit
+def _a_tile(p_a, h, a_stride, H: tl.constexpr, R: tl.constexpr, P: tl.constexpr, TILE_H: tl.constexpr):
+    """Columns from ``h`` of all rows of a: [P, TILE_H], zeros past the rank and past ``H``."""
+    o_r = tl.arange(0, P)
+    o_h = h + tl.arange(0, TILE_H)
+    p_tile = p_a + o_r[:, None].to(tl.int64) * a_stride + o_h[None, :]
+    if (P == R) and (H % TILE_H == 0):
+        return tl.load(p_tile)
+    return tl.load(p_tile, mask=(o_r < R)[:, None] & (o_h < H)[None, :], other=0.0)
+
+
+@triton.jit
+def _x_tile(p_x, rows, h, x_stride, H: tl.constexpr, ROWS: tl.constexpr, TILE_H: tl.constexpr):
+    """Columns from ``h`` of a tile's rows of x: [ROWS, TILE_H], zeros past the rows and past ``H``.
+
+    A single row is loaded without a mask where it can be: a masked tile is cleared first, for which its copy waits.
+    """
+    o_m = tl.arange(0, ROWS)
+    o_h = h + tl.arange(0, TILE_H)
+    p_tile = p_x + o_m[:, None].to(tl.int64) * x_stride + o_h[None, :]
+    if (ROWS == 1) and (H % TILE_H == 0):
+        return tl.load(p_tile)
+    return tl.load(p_tile, mask=(o_m < rows)[:, None] & (o_h < H)[None, :], other=0.0)
+
+
+@triton.jit
+def _both_products(
+    p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride, a_stride, y_stride,
+    H: tl.constexpr, R: tl.constexpr, b_stride: tl.constexpr, add: tl.constexpr,
+    ROWS: tl.constexpr, TILE_A: tl.constexpr, TILE: tl.constexpr,
+):  # fmt: skip
+    """``y[:rows, start:end] (+)= scale * (x @ a.T) @ b.T`` for rows that share an adapter, ``ROWS`` at most.
+
+    What lies between the products is rounded to the type of b.
+    """
+    POWER: tl.constexpr = triton.next_power_of_2(R)
+    P: tl.constexpr = POWER if POWER > 16 else 16
+    TILE_H: tl.constexpr = TILE_A // P
+    TILE_D: tl.constexpr = TILE // P
+    o_m = tl.arange(0, ROWS)
+    o_r = tl.arange(0, P)
+    b_low = tl.zeros([ROWS, P], tl.float32)
+    for h in range(0, H, TILE_H):
+        b_x = _x_tile(p_x, rows, h, x_stride, H, ROWS, TILE_H)
+        b_a = _a_tile(p_a, h, a_stride, H, R, P, TILE_H)
+        b_low = tl.dot(b_x, tl.trans(b_a), b_low)
+    b_h = (b_low * scale).to(p_b.dtype.element_ty)
+    for d in range(start, end, TILE_D):
+        o_d = d + tl.arange(0, TILE_D)
+        m_y = (o_m < rows)[:, None] & (o_d < end)[None, :]
+        o_y = o_m[:, None].to(tl.int64) * y_stride + o_d[None, :]
+        b_b = tl.load(
+            p_b + o_d[:, None].to(tl.int64) * b_stride + o_r[None, :],
+            mask=(o_d < end)[:, None] & (o_r < R)[None, :],
+            other=0.0,
+        )
+        b_y = tl.dot(b_h, tl.trans(b_b))
+        if add:
+            b_y += tl.load(p_before + o_y, mask=m_y, other=0.0).to(tl.float32)
+        tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_y)
+
+
+@triton.jit(do_not_specialize=["T", "L", "N"])
+def _shrink_expand_tiles(
+    x_ptr, a_ptr, b_ptr, before_ptr, y_ptr, idx_ptr, starts_ptr, tiles_ptr, scale, T, L, D, N,
+    x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T,
+    H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
+    ROWS: tl.constexpr, TILE_A: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr,
+):  # fmt: skip
+    # ``before`` is y under another name: of one name the compiler gives all of the sums to one of two vector cores.
+    POWER: tl.constexpr = triton.next_power_of_2(R)
+    TILE_D: tl.constexpr = TILE // (POWER if POWER > 16 else 16)
+    tiles = tiles_to_do(tiles_ptr, T, N)
+    # An item is a slice of a tile, first slices first: they are the largest. Of the cores that share one, each shrinks
+    # for itself.
+    for turn in range(0, tiles * S, tl.num_programs(0)):
+        item, part, parts = shared_item(turn, tiles * S, SHARE)
+        s = item // tiles
+        first, rows, slot = tile_of(item % tiles, tiles_ptr, idx_ptr, T, N)
+        if ((slot >= 0) & (slot < L)) & (item < tiles * S):
+            start, end = columns_of(s, part, parts, starts_ptr, D, S, TILE_D)
+            p_x = x_ptr + first * x_stride_T
+            p_a = a_ptr + slot * a_stride_L + tl.cast(s, tl.int64) * a_stride_S
+            p_b = b_ptr + slot * b_stride_L
+            p_before = before_ptr + first * y_stride_T
+            p_y = y_ptr + first * y_stride_T
+            if start < end:
+                if rows == 1:
+                    _both_products(
+                        p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride_T, a_stride_R, y_stride_T,
+                        H, R, b_stride_D, add, 1, TILE_A, TILE,
+                    )  # fmt: skip
+                else:
+                    _both_products(
+                        p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride_T, a_stride_R, y_stride_T,
+                        H, R, b_stride_D, add, ROWS, TILE_A, TILE,
+                    )  # fmt: skip
+
+
+def _padded(shape) -> int:
+    """Rows of a tile of A, and columns of one of B."""
+    return max(LEAST, triton.next_power_of_2(shape.R))
+
+
+def _items(config, shape, cores):
+    """A cube core for each part of an item that another may take, as far as there are cube cores."""
+    parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // _padded(shape)))
+    return (min(shape.T * shape.S * parts, cores // 2),)
+
+
+bgmv_shrink_expand_cube = KernelSpec(
+    name="bgmv_shrink_expand_cube",
+    stages=(Stage(_shrink_expand_tiles, _items, tensors={"before": "y"}),),
+    args=arguments.SHRINK_EXPAND_TILES,
+    counts=dict(ROWS=lambda config, shape: most_rows(shape.T)),
+    space=dict(
+        TILE_A=PowerOf2(1024, HALF_L0, default=4096),
+        TILE=PowerOf2(1024, HALF_L0, default=HALF_L0),
+        SHARE=PowerOf2(1, 32, default=16),
+        AUTO=AutoMultiBuffer(),
+        WORKSPACES=Switch("set_workspace_multibuffer", 2, 4),
+    ),
+    constraints=dict(
+        rows_past_half=lambda c, s: c.TILE_A // _padded(s) * most_rows(1 << 30) - HALF_L0,
+        narrow_a=lambda c, s: LEAST * _padded(s) - c.TILE_A,
+        narrow_b=lambda c, s: LEAST * _padded(s) - c.TILE,
+        wide_b=lambda c, s: c.TILE // _padded(s) * most_rows(s.T) - 2 * HALF_L0,
+    ),
+    group=("R",),
+    bucket=("T", "S", "H", "D"),
+    invariant=("TILE_A",),
+    reference=reference.shrink_expand,
+    tolerance=reference.shrink_expand_tolerance,
+    minimal_bytes=reference.shrink_expand_bytes,
+    limits=dict(R=MAX_FUSED_RANK),
+    typical="T=16 L=4 H=4096 S=1 R=64 D=4096 N=0",
+    hard=(
+        "T=1 H=1 S=1 R=1 D=1 L=1",
+        "T=5 H=1031 S=3 R=12 D=301 idx=-1/last/0/0/-1 starts=0/200/270 strided N=16",
+        "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40",
+        "T=2 H=300 S=1 R=128 D=70 L=2 N=7",
+        "T=7 H=500 S=1 R=3 D=80 idx=none N=22",
+        "T=43 H=130 S=2 R=8 D=150 L=3 idx=half index=int32 add=0 starts=16/100 N=130",
+        "T=40 H=512 S=2 R=64 D=200 starts=0/150 L=2 idx=half N=121",
+        "T=4 H=90 S=1 R=100 D=70 add=0 strided",
+        "T=300 H=256 S=1 R=16 D=190 L=2 idx=half N=901 dtype=bf16",
+    ),
+    targets=reference.TARGETS,
+)
