@@ -23,7 +23,7 @@ class TensorArg:
         make: For an input: what a harness passes, ``make(size, generator) -> tensor``, in place of normally
             distributed numbers.
         like: Another argument whose element type a harness gives this one; callers need not.
-        derive: For what follows from other arguments: ``derive(arguments before it, size) -> tensor``.
+        derive: For what follows from other arguments: ``derive(arguments before it) -> tensor``.
     """
 
     dims: tuple[str, ...]
@@ -34,7 +34,7 @@ class TensorArg:
     none: int | None = None
     make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None
     like: str | None = None
-    derive: Callable[[Mapping[str, Any], list[int]], torch.Tensor] | None = None
+    derive: Callable[[Mapping[str, Any]], torch.Tensor] | None = None
 
     def __post_init__(self) -> None:
         unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
@@ -50,6 +50,20 @@ class TensorArg:
             raise ValueError(f"{name} must have {wanted}, not shape {list(value.shape)}")
         if self.dtypes and dtype_name(value.dtype) not in self.dtypes:
             raise TypeError(f"{name} must be {' or '.join(self.dtypes)}, not {dtype_name(value.dtype)}")
+
+    def derived(self, args: Mapping[str, Any], size: list[int]) -> torch.Tensor:
+        """What a harness passes for what is derived: all of it, or nothing where ``size`` is 0.
+
+        Raises:
+            ValueError: it has another size.
+        """
+        if 0 in size:
+            return torch.empty(size, dtype=TORCH[self.dtypes[0]])
+        value = self.derive(args)
+        if list(value.shape) != size:
+            found, given = ("/".join(map(str, sizes)) for sizes in (value.shape, size))
+            raise ValueError(f"{'/'.join(self.dims)}={given}; it must be 0, or {found} for these arguments")
+        return value
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ def Index(dims: str, dtypes: str, *, into: str, none: int | None = None) -> Tens
     return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "index", into=into, none=none)
 
 
-def Derived(dims: str, dtypes: str, *, derive: Callable[[Mapping[str, Any], list[int]], torch.Tensor]) -> TensorArg:
+def Derived(dims: str, dtypes: str, *, derive: Callable[[Mapping[str, Any]], torch.Tensor]) -> TensorArg:
     """A tensor that follows from arguments before it, made by the caller, for many launches perhaps."""
     return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "derived", derive=derive)
 

@@ -117,7 +117,7 @@ class Case:
             elif arg.role == "index":
                 args[name] = self._index(name, self.sizes[arg.dims[0]], self.sizes[arg.into])
             elif arg.role == "derived":
-                args[name] = arg.derive(args, [self.sizes[dim] for dim in arg.dims])
+                args[name] = arg.derived(args, [self.sizes[dim] for dim in arg.dims])
             elif arg.role != "workspace":
                 size, dtype = [self.sizes[dim] for dim in arg.dims], self._dtype(arg, args)
                 if blank:

@@ -74,7 +74,7 @@ def some_rows(spec, args, some):
             batch[name] = args[name][some]
     for name, arg in spec.operands.items():
         if arg.role == "derived":
-            batch[name] = arg.derive(batch, [args[name].numel() and len(some) + 1])
+            batch[name] = arg.derive(batch) if args[name].numel() else args[name]
     return batch
 
 

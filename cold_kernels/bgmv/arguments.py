@@ -1,8 +1,8 @@
 """What the LoRA kernels take: declared once, for the kernels' specs and for the checks of their operators."""
 
 from ..arguments import Derived, In, Index, InOut, Out, Scalar, Workspace
-from .row_tiles import row_tiles
-from .rows import row_order
+from .row_tiles import tiles_of
+from .rows import order_of
 
 SHRINK = dict(
     x=In("T H", "fp16 bf16 fp32"),
@@ -26,7 +26,7 @@ SHRINK_EXPAND = dict(
     y=InOut("T D", "fp16 bf16 fp32", like="x"),
     idx=Index("T", "int32 int64", into="L", none=-1),
     starts=Index("S", "int32 int64", into="D"),
-    order=Derived("M", "int32", derive=row_order),
+    order=Derived("M", "int32", derive=lambda args: order_of(args["idx"])),
     scale=Scalar("fp32", default=0.5),
     add=Scalar("i1", default=True),
     low=Workspace("T S SPANS R", "fp32"),
@@ -35,7 +35,7 @@ SHRINK_EXPAND_TILES = {
     **{name: arg for name, arg in SHRINK_EXPAND.items() if name not in ("order", "scale", "add", "low")},
     "x": In("T H", "fp16 bf16"),
     "y": InOut("T D", "fp16 bf16", like="x"),
-    "tiles": Derived("N", "int32", derive=row_tiles),
+    "tiles": Derived("N", "int32", derive=lambda args: tiles_of(args["idx"], order_of(args["idx"]))),
     "scale": SHRINK_EXPAND["scale"],
     "add": SHRINK_EXPAND["add"],
 }

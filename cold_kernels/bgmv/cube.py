@@ -47,13 +47,14 @@ def _x_tile(p_x, rows, h, x_stride, H: tl.constexpr, ROWS: tl.constexpr, TILE_H:
 
 @triton.jit
 def _both_products(
-    p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride, a_stride, y_stride,
+    p_x, p_a, p_b, p_before, p_y, rows, width, start, end, scale, x_stride, a_stride, y_stride,
     H: tl.constexpr, R: tl.constexpr, b_stride: tl.constexpr, add: tl.constexpr,
     ROWS: tl.constexpr, TILE_A: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """``y[:rows, start:end] (+)= scale * (x @ a.T) @ b.T`` for rows that share an adapter, ``ROWS`` at most.
 
-    What lies between the products is rounded to the type of b.
+    What lies between the products is rounded to the type of b. ``width`` is H, and not known to be: of a loop over a
+    single tile of A, which it would take apart, the compiler gives back a buffer in a launch's last turn only.
     """
     POWER: tl.constexpr = triton.next_power_of_2(R)
     P: tl.constexpr = POWER if POWER > 16 else 16
@@ -62,11 +63,14 @@ def _both_products(
     o_m = tl.arange(0, ROWS)
     o_r = tl.arange(0, P)
     b_low = tl.zeros([ROWS, P], tl.float32)
-    for h in range(0, H, TILE_H):
+    for h in range(0, width, TILE_H):
         b_x = _x_tile(p_x, rows, h, x_stride, H, ROWS, TILE_H)
         b_a = _a_tile(p_a, h, a_stride, H, R, P, TILE_H)
         b_low = tl.dot(b_x, tl.trans(b_a), b_low)
-    b_h = (b_low * scale).to(p_b.dtype.element_ty)
+    b_low = b_low * scale
+    if P != R:
+        b_low = tl.where((o_r < R)[None, :], b_low, 0.0)  # columns of the padding are not multiplied, and hold anything
+    b_h = b_low.to(p_b.dtype.element_ty)
     for d in range(start, end, TILE_D):
         o_d = d + tl.arange(0, TILE_D)
         m_y = (o_m < rows)[:, None] & (o_d < end)[None, :]
@@ -92,6 +96,7 @@ def _shrink_expand_tiles(
     # ``before`` is y under another name: of one name the compiler gives all of the sums to one of two vector cores.
     POWER: tl.constexpr = triton.next_power_of_2(R)
     TILE_D: tl.constexpr = TILE // (POWER if POWER > 16 else 16)
+    width = tl.where(L > 0, H, 0)
     tiles = tiles_to_do(tiles_ptr, T, N)
     # An item is a slice of a tile, first slices first: they are the largest. Of the cores that share one, each shrinks
     # for itself.
@@ -109,13 +114,13 @@ def _shrink_expand_tiles(
             if start < end:
                 if rows == 1:
                     _both_products(
-                        p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride_T, a_stride_R, y_stride_T,
-                        H, R, b_stride_D, add, 1, TILE_A, TILE,
+                        p_x, p_a, p_b, p_before, p_y, rows, width, start, end, scale,
+                        x_stride_T, a_stride_R, y_stride_T, H, R, b_stride_D, add, 1, TILE_A, TILE,
                     )  # fmt: skip
                 else:
                     _both_products(
-                        p_x, p_a, p_b, p_before, p_y, rows, start, end, scale, x_stride_T, a_stride_R, y_stride_T,
-                        H, R, b_stride_D, add, ROWS, TILE_A, TILE,
+                        p_x, p_a, p_b, p_before, p_y, rows, width, start, end, scale,
+                        x_stride_T, a_stride_R, y_stride_T, H, R, b_stride_D, add, ROWS, TILE_A, TILE,
                     )  # fmt: skip
 
 
@@ -158,8 +163,8 @@ bgmv_shrink_expand_cube = KernelSpec(
     typical="T=16 L=4 H=4096 S=1 R=64 D=4096 N=0",
     hard=(
         "T=1 H=1 S=1 R=1 D=1 L=1",
-        "T=5 H=1031 S=3 R=12 D=301 idx=-1/last/0/0/-1 starts=0/200/270 strided N=16",
-        "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40",
+        "T=5 H=1031 S=3 R=12 D=301 idx=-1/last/0/0/-1 starts=0/200/270 strided",
+        "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40 N=10",
         "T=2 H=300 S=1 R=128 D=70 L=2 N=7",
         "T=7 H=500 S=1 R=3 D=80 idx=none N=22",
         "T=43 H=130 S=2 R=8 D=150 L=3 idx=half index=int32 add=0 starts=16/100 N=130",

@@ -1,11 +1,6 @@
 """Tiles of rows that follow one another and share an adapter: prepared once a step, read by every launch of it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
-
-from .rows import order_of
 
 FEW, MANY = 16, 64
 """Rows of a tile, at most: the cube multiplies 16 at once, and more share one reading of their adapter."""
@@ -45,12 +40,3 @@ def tiles_of(indices: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     owners = torch.zeros_like(sizes).scatter_add_(0, tile, torch.where(starts, slots.long(), 0))
     records = torch.stack((firsts, sizes, owners), dim=1)[:count]
     return torch.cat((starts.sum()[None], records.flatten())).to(torch.int32)
-
-
-def row_tiles(args: Mapping[str, Any], size: list[int]) -> torch.Tensor:
-    """What a harness passes for the tiles of ``args["idx"]``: all of them, or nothing where ``size`` says 0."""
-    indices = args["idx"]
-    tiles = tiles_of(indices, order_of(indices)) if size[0] else torch.empty(0, dtype=torch.int32)
-    if size[0] != tiles.shape[0]:
-        raise ValueError(f"N={size[0]}; it must be 0, or three times the {indices.shape[0]} rows and one")
-    return tiles

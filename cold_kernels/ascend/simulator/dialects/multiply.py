@@ -258,8 +258,11 @@ class Multiplication:
         )
         if self.narrow:
             left, right = map(to_hf32, (left, right))
-        exact = np.float64 if self.wide == np.int32 else np.float32  # int8: products and sums are whole below 2**53
-        product = left[:, :depth].astype(exact) @ right[:depth].astype(exact)
+        # Products are exact in float64, and int8's sums as well. Rounded once, a row's sums do not depend on how many
+        # other rows there are, as those of a library for matrices in float32 do.
+        product = left[:, :depth].astype(np.float64) @ right[:depth].astype(np.float64)
+        if self.wide == np.float32:
+            product = product.astype(np.float32)
         shape = c.shape[1], c.shape[0] * c.shape[2]
         total = _extended(product, shape)
         if bias is not None:
