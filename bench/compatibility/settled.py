@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .causes import CHIP, COMPILED, MISSING, OTHER, REFERENCE, RELEASE, TEST, Cause
+from .causes import CHIP, COMPILED, MISSING, REFERENCE, RELEASE, TEST, Cause
 
 
 class Settled(NamedTuple):
@@ -109,24 +109,6 @@ SETTLED = (
         "missing 1 required positional argument: 'is_neox_style'",
         MISSING,
         "calls triton_mrope as another vLLM than 0.27.1 has it",
-    ),
-    Settled(
-        "vllm-ascend",
-        "test_lightning_attn.py",
-        "_fwd_none_diag_kernel",
-        OTHER,
-        "a race without consequence is taken for an error: both vector cores load Out, the first alone stores it, and "
-        "what the second has loaded goes nowhere",
-    ),
-    *(
-        Settled(
-            "flash-linear-attention",
-            file,
-            "chunk_global_cumsum_scalar_kernel_npu",
-            OTHER,
-            "the loop of tl.cumsum reads what it has written itself, and is said to read what nothing has written",
-        )
-        for file in ("test_attn.py", "test_attn_sink.py")
     ),
     Settled(
         "sgl-kernel-npu",

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.regions import Region
 from .hazard import RACE, Found
 from .order import Moment
+from .pairs import Pair, Side
 from .recorder import Local
 
 NO_OWNER = -1
@@ -63,8 +64,11 @@ def _compare(
                         second.op,
                         first.op,
                         program=program,
+                        pair=Pair(
+                            Side(program, first.place, first.op, other, theirs is first.writes),
+                            Side(program, second.place, second.op, region, mine is second.writes),
+                        ),
                     )
-                    return
 
 
 class Unwritten(NamedTuple):

@@ -1,6 +1,9 @@
 """Hazards of a launch, found from what its programs touched."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 
@@ -11,44 +14,59 @@ from ..core.strays import OTHER_STRAY, STRAY, Strays
 from ..execute.launch import GridLaunch
 from ..trace.events import Meet, Trace
 from ..trace.pipes import labels, numbers
+from .again import Again
 from .buffer import Unwritten, races, unwritten
+from .harmless import Written, racing_writes, settle
 from .hazard import BARRIER, OUTSIDE, UNWRITTEN, Found, Hazard
 from .order import moments
-from .poison import WAYS, Poisoner
+from .pairs import Side
+from .poison import WAYS, Spoil, spoilt
 from .recorder import Recorder, turns
 from .tensors import conflicts
 
 
 def find_hazards(
-    program: Program, args: Sequence, grid: Sequence[int], *, memory: FindMemory | None = None
+    program: Program,
+    args: Sequence,
+    grid: Sequence[int],
+    *,
+    memory: FindMemory | None = None,
+    severities: bool = True,
 ) -> tuple[Hazard, ...]:
     """What a device may do otherwise than the program means, on these arguments; they are left alone.
 
     Args:
         memory: As `simulate`'s.
+        severities: Whether to find out which races do no harm, for which the launch runs again; else they are errors.
 
     Raises:
         UnsupportedProgram, OutOfBounds, ValueError: as `simulate`.
     """
     launch = GridLaunch(program, grid, memory)
     with launch.held():
-        return find(launch, args, values=False)[1]
+        return find(launch, args, values=False, severities=severities)[1]
 
 
-def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace], tuple[Hazard, ...]]:
+def find(
+    launch: GridLaunch, args: Sequence, values: bool, severities: bool = True
+) -> tuple[list[Trace], tuple[Hazard, ...]]:
     """Run a launch, and return its programs' traces and its hazards.
 
     Args:
         launch: Held.
         args: Written as the launch does, or left as they were if ``values`` is False.
+        severities: As `find_hazards`'s.
     """
-    found, recorder = Found(), Recorder(launch.core)
+    found, recorder, text = Found(), Recorder(launch.core), StringIO()
     try:
-        traces = launch.run(args, recorder)
+        with redirect_stdout(text):
+            traces = launch.run(args, recorder)
     except BaseException:
         if not values:
             recorder.undo.back()
         raise
+    finally:
+        sys.stdout.write(text.getvalue())
     known: dict[tuple, tuple] = {}
     pipes = [
         dict(zip(numbered.values(), names, strict=True))
@@ -59,31 +77,41 @@ def find(launch: GridLaunch, args: Sequence, values: bool) -> tuple[list[Trace],
         accesses = recorder.locals[number]
         key = trace, tuple(accesses)
         if key not in known:
-            when = moments(trace, found, number, launch.kinds)
+            when, own = moments(trace, found, number, launch.kinds), Found()
             for core in pipes:
-                races(accesses, when, found, number, core)
-            known[key] = when, turns(trace), unwritten(accesses)
+                races(accesses, when, own, number, core)
+            known[key] = when, turns(trace), unwritten(accesses), own
+        found.again(known[key][-1], number)
         programs.append(known[key])
     _barriers(launch, traces, found)
-    conflicts(recorder.globals, [order for *order, _ in programs], found)
+    conflicts(recorder.globals, [(when, waits) for when, waits, *_ in programs], found)
 
-    reads, strays = [reads for *_, reads in programs], launch.core.strays
-    if any(reads) or strays.found:
-        outcome = traces, recorder.undo.contents()
-
-        def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
-            """Whether the launch comes out otherwise with other bytes at these reads."""
-            return any(_again(launch, args, Poisoner(launch.core, reads, *way)) != outcome for way in WAYS)
-
+    reads, strays = [reads for *_, reads, _ in programs], launch.core.strays
+    writes = racing_writes(found) if severities else None
+    if any(reads) or strays.found or writes:
+        again = Again(launch, args, (traces, recorder.undo.contents(), text.getvalue()))
         recorder.undo.back()
         if strays.found:
-            if _again(launch, args, Poisoner(launch.core, (), 0, False), stray=OTHER_STRAY) != outcome:
+            if not again.same((), stray=OTHER_STRAY):
                 raise strays.error()
             _outside(strays, found)
         if any(reads):
-            _report(reads, matters, found)
+            reads = _report(reads, again, found)
+        if writes:
+            written = Written(launch.core, writes)
+            again.run(written)
+
+            def same(spoils: Iterable[Spoil], equal: Iterable[Side]) -> bool:
+                """Whether it comes out the same with such bytes, reads outside of tensors where it did before, and
+                certain writes leave what they left."""
+                now = Written(launch.core, equal)
+                alike = again.same((*spoils, *spoilt(reads, STRAY)), stray=OTHER_STRAY, watch=now)
+                return alike and launch.core.strays.found.keys() <= strays.found.keys() and now.left_alike(written)
+
+            settle(found, written, same)
         if values:
-            launch.run(args)
+            with redirect_stdout(StringIO()):
+                launch.run(args)
     elif not values:
         recorder.undo.back()
     return traces, found.all()
@@ -103,19 +131,15 @@ def _outside(strays: Strays, found: Found) -> None:
         found.add(OUTSIDE, text, op, program=program)
 
 
-def _again(launch: GridLaunch, args: Sequence, observer: Poisoner, stray: int = STRAY) -> tuple:
-    """What comes of a launch, which is then taken back."""
-    try:
-        return launch.run_once(args, observer, stray=stray), observer.undo.contents()
-    finally:
-        observer.undo.back()
+def _report(reads: list[Sequence[Unwritten]], again: Again, found: Found) -> list[Sequence[Unwritten]]:
+    """Report the reads of what was not written on which the result depends, and return the others: loads under a mask
+    leave such bytes, and whoever computes with them and then throws the result away does no harm."""
 
+    def matters(reads: Sequence[Sequence[Unwritten]]) -> bool:
+        return any(not again.same(spoilt(reads, pattern), apart=apart) for pattern, apart in WAYS)
 
-def _report(reads: Sequence[Sequence[Unwritten]], matters: Callable[..., bool], found: Found) -> None:
-    """Report the reads of what was not written on which the result depends: loads under a mask leave such bytes, and
-    whoever computes with them and then throws the result away does no harm."""
     if not matters(reads):
-        return
+        return reads
     ops = dict.fromkeys(read.access.op for program in reads for read in program)
     guilty = [op for op in ops if matters([[r for r in program if r.access.op is op] for program in reads])]
     for number, program in enumerate(reads):
@@ -125,3 +149,4 @@ def _report(reads: Sequence[Sequence[Unwritten]], matters: Callable[..., bool], 
                 byte += region.starts()[run]
                 message = f"{access.op!r} reads {region.allocation.name} at byte {byte}, which nothing has written "
                 found.add(UNWRITTEN, message + "through it, and the result depends on that", access.op, program=number)
+    return [[read for read in program if guilty and read.access.op not in guilty] for program in reads]

@@ -28,7 +28,8 @@ class Local(NamedTuple):
 class Global(NamedTuple):
     """One region of a tensor that an instruction of a program reads or writes.
 
-    In a group ``core`` says which core does it, and ``content`` what a write leaves there, as a hash.
+    In a group ``core`` says which core does it, and ``content`` what a write leaves there, as a hash. ``scalar`` says
+    that the scalar unit does it, and a read through its cache.
     """
 
     program: int
@@ -71,6 +72,7 @@ class Recorder:
         self._same: dict[tuple, tuple[Region, ...]] = {}
         self._own: dict[int, tuple[Effects, tuple[Region, ...], tuple[Region, ...]]] = {}
         """Of effects on the core's memories alone, by identity, the regions as they are recorded."""
+        self._cached: dict[Op, bool] = {}
 
     def __call__(self, op: Op, touches, step, env: list) -> None:
         if touches is None:
@@ -99,7 +101,8 @@ class Recorder:
                     changed = changes.pop(0) if writes and changes else None
                     count = -1 if changed is None else np.count_nonzero(changed)
                     same, some = count == 0, changed is not None and 0 < count < changed.size
-                    kind = bool(writes), touched.atomic, scalar, same, np.packbits(changed) if some else None
+                    by_cache = scalar and (bool(writes) or self._reads_by_cache(op))
+                    kind = bool(writes), touched.atomic, by_cache, same, np.packbits(changed) if some else None
                     access = Global(self.core.block, place, op, region, *kind, next(_numbers))
                     if group is not None:
                         content = hash(region.of(region.allocation.data).tobytes()) if writes else 0
@@ -111,6 +114,14 @@ class Recorder:
                     self._own.clear()
                 self._own[id(touched)] = touched, *local
             self.locals[self.core.block].append(Local(place, op, *local))
+
+    def _reads_by_cache(self, op: Op) -> bool:
+        """Whether some load of a scalar operation goes through the scalar unit's cache. The compiler marks those of
+        what the function writes to pass it by (HIVM/Transforms/MarkDisableLoad.cpp)."""
+        if op not in self._cached:
+            loads = [inner for inner in map(Op, op.raw.walk()) if inner.name == "memref.load"]
+            self._cached[op] = any(load.attribute("disableDCache") is None for load in loads)
+        return self._cached[op]
 
     def _interned(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
         """One tuple for equal regions, so that equal programs have equal records."""

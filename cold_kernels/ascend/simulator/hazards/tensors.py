@@ -7,6 +7,7 @@ import numpy as np
 
 from .hazard import PROGRAMS, RACE, STALE, Found
 from .order import Moment
+from .pairs import Pair, Side
 from .recorder import Global, Turns
 
 Order = tuple[Mapping[int, Moment], Turns]
@@ -24,7 +25,7 @@ def conflicts(accesses: Sequence[Global], orders: Sequence[Order], found: Found)
         orders: By program.
     """
     twins = _twins(accesses)
-    for first, second in _overlapping(_shared(accesses)):
+    for first, second in _overlapping(_shared(accesses), found):
         if first.program == second.program:
             if not _has_twin(first, second, twins):
                 _within(first, second, orders[first.program][0], found)
@@ -68,7 +69,7 @@ def _within(first: Global, second: Global, moments: Mapping[int, Moment], found:
     if first.place != second.place and not starts_behind and not now.after(then):
         message = f"{second.op!r} touches bytes of {_name(second)} that {first.op!r} may still be "
         message += "writing" if first.writes else "reading"
-        found.add(RACE, message, second.op, first.op, program=second.program)
+        found.add(RACE, message, second.op, first.op, program=second.program, pair=_pair(first, second))
     elif first.writes and not first.scalar and second.scalar and not second.writes:
         _stale(first, second, found)
 
@@ -80,10 +81,12 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         if written.writes and not written.scalar and read.scalar and not read.writes:
             _stale(written, read, found)
             return
-    later = max(first, second, key=lambda access: access.number)
-    if first.writes and second.writes and not _changes(later, second if later is first else first):
-        return  # equal bytes, whoever comes last
     if _in_turn(first, second, orders) or _met(first, second, orders) or _met(second, first, orders):
+        return
+    earlier, later = sorted((first, second), key=lambda access: access.number)
+    plain = not (first.atomic or second.atomic)  # else what came before counts
+    if first.writes and second.writes and plain and not _changes(later, earlier):
+        found.same(_pair(first, second))  # equal bytes, whoever comes last
         return
     doing = ("reads", "writes")
     found.add(
@@ -93,6 +96,7 @@ def _between(first: Global, second: Global, orders: Sequence[Order], found: Foun
         second.op,
         first.op,
         program=second.program,
+        pair=_pair(first, second),
     )
 
 
@@ -116,6 +120,7 @@ def _stale(written: Global, read: Global, found: Found) -> None:
         read.op,
         written.op,
         program=read.program,
+        pair=_pair(written, read),
     )
 
 
@@ -137,6 +142,16 @@ def _met(first: Global, second: Global, orders: Sequence[Order]) -> bool:
     )
 
 
+def _pair(one: Global, other: Global) -> Pair:
+    """Two accesses, in the order in which they were made."""
+    return Pair(
+        *(
+            Side(access.program, access.place, access.op, access.region, access.writes, access.atomic)
+            for access in sorted((one, other), key=lambda access: access.number)
+        )
+    )
+
+
 def _name(access: Global) -> str:
     return access.region.allocation.name
 
@@ -147,9 +162,9 @@ def _shared(accesses: Sequence[Global]) -> list[Global]:
     return [access for access in accesses if id(access.region.allocation.data) in written]
 
 
-def _overlapping(accesses: list[Global]) -> Iterator[tuple[Global, Global]]:
+def _overlapping(accesses: list[Global], found: Found) -> Iterator[tuple[Global, Global]]:
     """Pairs of accesses that share a byte, at least one of them a write and not both of them atomic; some more than
-    once."""
+    once. ``found`` is told if they are too many."""
     if not accesses:
         return
     regions = [access.region for access in accesses]
@@ -183,4 +198,5 @@ def _overlapping(accesses: list[Global]) -> Iterator[tuple[Global, Global]]:
                 pairs += 1
                 yield accesses[owner[here]], accesses[owner[there]]
                 if pairs == MOST_PAIRS:
+                    found.complete = False
                     return
