@@ -143,9 +143,9 @@ bgmv_shrink_expand_cube = KernelSpec(
     args=arguments.SHRINK_EXPAND_TILES,
     counts=dict(ROWS=lambda config, shape: most_rows(shape.T)),
     space=dict(
-        TILE_A=PowerOf2(1024, 4 * HALF_L0, default=4096),
-        TILE=PowerOf2(1024, 2 * HALF_L0, default=8192),
-        SHARE=PowerOf2(1, 32, default=16),
+        TILE_A=PowerOf2(2048, 4 * HALF_L0, default=4096),
+        TILE=PowerOf2(4096, 2 * HALF_L0, default=8192),
+        SHARE=PowerOf2(4, 32, default=16),
     ),
     constraints=dict(
         a_past_half=lambda c, s: c.TILE_A // _padded(s) * MANY - HALF_L0 if _padded(s) < MANY else 0,
@@ -154,7 +154,7 @@ bgmv_shrink_expand_cube = KernelSpec(
         b_too_narrow=lambda c, s: LEAST * _padded(s) - c.TILE,
     ),
     by_hand=dict(
-        TILE_A=lambda shape: min(HALF_L0 // MANY * _padded(shape), HALF_L0),
+        TILE_A=lambda shape: HALF_L0 // MANY * _padded(shape),
         TILE=lambda shape: min(SUMS // MANY * _padded(shape), 2 * HALF_L0),
     ),
     group=("R",),
