@@ -88,10 +88,10 @@ def _both_products(
         tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_y)
 
 
-@triton.jit(do_not_specialize=["T", "L", "N"])
+@triton.jit(do_not_specialize=["T", "L", "N", "tiles_stride_F"])
 def _shrink_expand_tiles(
     x_ptr, a_ptr, b_ptr, before_ptr, y_ptr, idx_ptr, starts_ptr, tiles_ptr, scale, T, L, D, N,
-    x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T,
+    x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T, tiles_stride_F,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
     ROWS: tl.constexpr, TILE_A: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr,
 ):  # fmt: skip
@@ -105,7 +105,7 @@ def _shrink_expand_tiles(
     for turn in range(0, tiles * S, tl.num_programs(0)):
         item, part, parts = shared_item(turn, tiles * S, SHARE)
         s = item // tiles
-        first, rows, slot = tile_of(item % tiles, tiles_ptr, idx_ptr, T, N)
+        first, rows, slot = tile_of(item % tiles, tiles_ptr, tiles_stride_F, idx_ptr, T, N)
         if ((slot >= 0) & (slot < L)) & (item < tiles * S):
             start, end = columns_of(s, part, parts, starts_ptr, D, S, TILE_D)
             p_x = x_ptr + first * x_stride_T
@@ -164,17 +164,17 @@ bgmv_shrink_expand_cube = KernelSpec(
     tolerance=reference.shrink_expand_tolerance,
     minimal_bytes=reference.shrink_expand_bytes,
     limits=dict(R=MAX_FUSED_RANK),
-    typical="T=16 L=4 H=4096 S=1 R=64 D=4096 N=0",
+    typical="T=16 L=4 H=4096 S=1 R=64 D=4096 F=3 N=0",
     hard=(
         "T=1 H=1 S=1 R=1 D=1 L=1",
         "T=5 H=1031 S=3 R=12 D=301 idx=-1/last/0/0/-1 starts=0/200/270 strided",
-        "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40 N=10",
-        "T=2 H=300 S=1 R=128 D=70 L=2 N=7",
-        "T=7 H=500 S=1 R=3 D=80 idx=none N=22",
-        "T=43 H=130 S=2 R=8 D=150 L=3 idx=half index=int32 add=0 starts=16/100 N=130",
-        "T=40 H=512 S=2 R=64 D=200 starts=0/150 L=2 idx=half N=121",
+        "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40 N=4",
+        "T=2 H=300 S=1 R=128 D=70 L=2 N=3",
+        "T=7 H=500 S=1 R=3 D=80 idx=none N=8",
+        "T=43 H=130 S=2 R=8 D=150 L=3 idx=half index=int32 add=0 starts=16/100 N=44",
+        "T=40 H=512 S=2 R=64 D=200 starts=0/150 L=2 idx=half N=41",
         "T=4 H=90 S=1 R=100 D=70 add=0 strided",
-        "T=300 H=256 S=1 R=16 D=190 L=2 idx=half N=901 dtype=bf16",
+        "T=300 H=256 S=1 R=16 D=190 L=2 idx=half N=301 dtype=bf16",
     ),
     targets=reference.TARGETS,
 )

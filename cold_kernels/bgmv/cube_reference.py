@@ -9,7 +9,7 @@ from .shrink_expand_reference import shrink_expand_tolerance as vector_tolerance
 __all__ = ["TARGETS", "shrink_expand", "shrink_expand_bytes", "shrink_expand_tolerance"]
 
 TARGETS = tuple(
-    f"T={rows} L={slots} H={hidden} S={slices} R={rank} D={outputs} N={3 * rows + 1} starts={starts} idx={idx}"
+    f"T={rows} L={slots} H={hidden} S={slices} R={rank} D={outputs} N={rows + 1} starts={starts} idx={idx}"
     for rank in (32, 64, 128)
     for hidden, slices, outputs, starts in (
         (4096, 3, 12288, "0/4096/8192"),

@@ -14,7 +14,7 @@ def most_rows(rows: int) -> int:
 
 
 def tiles_of(indices: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """How many tiles there are, then of each its first row, its number of rows and its slot: [3 * T + 1] int32.
+    """Of each tile its first row, its number of rows and its slot, behind how many tiles there are: [3, T + 1] int32.
 
     Tiles are by slot, as rows are in the order. A tile ends where the next row of its slot does not follow, or after
     `most_rows`. Without a synchronisation, so that it can be captured in a graph.
@@ -38,5 +38,5 @@ def tiles_of(indices: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     sizes = torch.zeros(count + 1, dtype=rows.dtype, device=rows.device).scatter_add_(0, tile, torch.ones_like(rows))
     firsts = torch.zeros_like(sizes).scatter_add_(0, tile, torch.where(starts, rows, 0))
     owners = torch.zeros_like(sizes).scatter_add_(0, tile, torch.where(starts, slots.long(), 0))
-    records = torch.stack((firsts, sizes, owners), dim=1)[:count]
-    return torch.cat((starts.sum()[None], records.flatten())).to(torch.int32)
+    heads = torch.stack((starts.sum(), order[0] * 0, order[0] * 0))
+    return torch.cat((heads[:, None], torch.stack((firsts, sizes, owners))[:, :count]), dim=1).to(torch.int32)

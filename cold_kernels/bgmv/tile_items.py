@@ -14,15 +14,16 @@ def tiles_to_do(tiles_ptr, T, N):
 
 
 @triton.jit
-def tile_of(tile, tiles_ptr, idx_ptr, T, N):
+def tile_of(tile, tiles_ptr, tiles_stride, idx_ptr, T, N):
     """First row, number of rows and slot of a tile."""
     tile = tl.minimum(tile, T - 1)
     first = tile
     rows = tl.minimum(T, 1)
     if N > 0:
-        first = tl.load(tiles_ptr + 1 + 3 * tile)
-        rows = tl.load(tiles_ptr + 2 + 3 * tile)
-        slot = tl.load(tiles_ptr + 3 + 3 * tile).to(tl.int64)
+        p_tile = tiles_ptr + 1 + tile
+        first = tl.load(p_tile)
+        rows = tl.load(p_tile + tiles_stride)
+        slot = tl.load(p_tile + 2 * tiles_stride).to(tl.int64)
     else:
         slot = tl.load(idx_ptr + tile).to(tl.int64)
     return tl.cast(first, tl.int64), rows, slot

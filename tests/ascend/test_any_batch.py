@@ -15,7 +15,7 @@ CASES = {
     "bgmv_shrink": "T=255 L=9 H=600 R=12",
     "bgmv_expand": "T=255 L=9 H=300 R=16",
     "bgmv_shrink_expand": "T=255 L=9 H=600 S=2 R=16 D=300 M=256 starts=0/200",
-    "bgmv_shrink_expand_cube": "T=255 L=9 H=600 S=2 R=20 D=300 N=766 starts=0/200",
+    "bgmv_shrink_expand_cube": "T=255 L=9 H=600 S=2 R=20 D=300 N=256 starts=0/200",
     "contrastive_argmax": "B=255 V=700",
 }
 
@@ -38,7 +38,7 @@ def test_alone_among_7_and_among_255(name):
 def test_cube_rows_alone_and_in_tiles_of_16_and_of_64():
     """Rows of one adapter that follow one another are multiplied together; their bits are those of a row alone."""
     spec = SPECS["bgmv_shrink_expand_cube"]
-    args = tensors(spec, "T=300 L=2 H=520 S=1 R=64 D=200 N=901")
+    args = tensors(spec, "T=300 L=2 H=520 S=1 R=64 D=200 N=301")
     args["idx"][:] = torch.arange(300) // 150
     args["tiles"] = spec.operands["tiles"].derive(args)
     Compiled().check(spec, args, cores=40)
