@@ -13,7 +13,7 @@ from .launcher import Launcher
 from .record import Record
 from .spec import KernelSpec
 from .stage import StageCall
-from .tables import Selection, select
+from .tables import Selection, group_entries, read, select
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,14 @@ def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
 
 
 @functools.lru_cache(maxsize=256)
+def has_group(spec: KernelSpec, group: tuple, device: Device) -> bool:
+    """Whether a table for the device's chip has entries for a group, as `KernelSpec.group_of` gives it, or for the
+    other 16-bit type's."""
+    shape = Record(dict.fromkeys(spec.dims, 1), **dict(zip((*spec.group, "dtype"), group, strict=True)))
+    return group_entries(spec, shape, read(spec, device.chip)) is not None
+
+
+@functools.lru_cache(maxsize=256)
 def launcher_of(spec: KernelSpec, device: Device) -> Launcher:
     """The bound launches of ``spec`` on devices of this kind."""
     return Launcher(spec, device)
@@ -102,6 +110,7 @@ def launcher_of(spec: KernelSpec, device: Device) -> Launcher:
 def forget() -> None:
     """Forget which configurations were chosen, and all bound launches: for tables that change in this process."""
     selection.cache_clear()
+    has_group.cache_clear()
     launcher_of.cache_clear()
 
 

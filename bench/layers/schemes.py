@@ -4,9 +4,13 @@ import functools
 from dataclasses import dataclass
 
 from cold_kernels import tables
+from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator.timing.cores import Simulation
+from cold_kernels.bgmv.cube import bgmv_shrink_expand_cube
 from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand
 from cold_kernels.cases import Case
+from cold_kernels.devices import Device
+from cold_kernels.launch import has_group
 from cold_kernels.spec import KernelSpec
 from tuner.search.evaluate import Evaluator
 
@@ -19,10 +23,14 @@ from .projections import Batch, Projection
 
 
 def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
-    """One launch for all slices of the rows with an adapter, in the configuration of the shipped tables."""
+    """All slices of the rows with an adapter, on the cores and in the configuration of the shipped tables."""
     words = f"{batch.words} R={rank} dtype={dtype} H={projection.hidden} S={len(projection.widths)}"
-    words += f" D={projection.outputs} starts={'/'.join(map(str, projection.starts))} M={batch.rows + 1}"
-    spec = bgmv_shrink_expand
+    words += f" D={projection.outputs} starts={'/'.join(map(str, projection.starts))}"
+    device = Device("ascend", chip, chip_named(chip).vector_cores)
+    if has_group(bgmv_shrink_expand_cube, (rank, dtype), device):
+        spec, words = bgmv_shrink_expand_cube, f"{words} N={batch.rows + 1}"
+    else:
+        spec, words = bgmv_shrink_expand, f"{words} M={batch.rows + 1}"
     case = Case.parse(words, spec)
     return [SchemeLaunch(spec, case, (tables.select(spec, spec.key(case.shape()), chip).config,))]
 

@@ -45,7 +45,7 @@ def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torc
     """An operator that takes these arguments of the spec in this order, and writes ``y``."""
 
     def of(args: dict[str, Any]) -> Callable[[], torch.Tensor]:
-        values = [None if name == "order" and not args[name].numel() else args[name] for name in names]
+        values = [_row_order(args, name) if name in ("order", "tiles") else args[name] for name in names]
 
         def call() -> torch.Tensor:
             function(*values)
@@ -56,6 +56,10 @@ def _lora(function: Callable, *names: str) -> Callable[[dict], Callable[[], torc
     return of
 
 
+def _row_order(args: dict[str, Any], name: str) -> torch.Tensor | None:
+    return cold_kernels.lora_row_order(args["idx"]) if args[name].numel() else None
+
+
 def _contrastive(function: Callable, *names: str) -> Callable[[dict], Callable[[], torch.Tensor]]:
     """An operator on logits that takes these arguments of the spec behind alpha and beta, and returns its output."""
     return lambda args: functools.partial(
@@ -63,12 +67,13 @@ def _contrastive(function: Callable, *names: str) -> Callable[[dict], Callable[[
     )
 
 
+BOTH = "x", "a", "b", "y", "idx", "starts", "scale", "add"
+
 CALLS = {
     "bgmv_shrink": _lora(cold_kernels.bgmv_shrink, "x", "a", "y", "idx", "scale"),
     "bgmv_expand": _lora(cold_kernels.bgmv_expand, "x", "b", "y", "idx", "add"),
-    "bgmv_shrink_expand": _lora(
-        cold_kernels.bgmv_shrink_expand, "x", "a", "b", "y", "idx", "starts", "scale", "add", "order"
-    ),
+    "bgmv_shrink_expand": _lora(cold_kernels.bgmv_shrink_expand, *BOTH, "order"),
+    "bgmv_shrink_expand_cube": _lora(cold_kernels.bgmv_shrink_expand, *BOTH, "tiles"),
     "contrastive_score": _contrastive(cold_kernels.contrastive_score),
     "contrastive_argmax": _contrastive(cold_kernels.contrastive_argmax),
     "contrastive_sample": _contrastive(cold_kernels.contrastive_sample, "temperature", "top_k", "top_p", "uniform"),

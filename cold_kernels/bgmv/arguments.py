@@ -34,7 +34,6 @@ SHRINK_EXPAND = dict(
 SHRINK_EXPAND_TILES = {
     **{name: arg for name, arg in SHRINK_EXPAND.items() if name not in ("order", "scale", "add", "low")},
     "x": In("T H", "fp16 bf16"),
-    "y": InOut("T D", "fp16 bf16", like="x"),
     "tiles": Derived("F N", "int32", derive=lambda args: tiles_of(args["idx"], order_of(args["idx"]))),
     "scale": SHRINK_EXPAND["scale"],
     "add": SHRINK_EXPAND["add"],

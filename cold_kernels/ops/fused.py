@@ -57,9 +57,12 @@ def check_shrink_expand(
     check_scaling(scaling)
     check_add_inputs(add_inputs)
     if row_order is not None:
-        check_tensor("row_order", row_order, 1, (torch.int32,))
+        check_tensor("row_order", row_order, 2, (torch.int32,))
         check_same("device", "row_order", row_order.device, "inputs", inputs.device)
-        check_same("entries", "row_order", row_order.shape[0], "lora_row_order of this batch", inputs.shape[0] + 1)
+        check_same("rows", "row_order", row_order.shape[0], "lora_row_order", 4)
+        check_same("columns", "row_order", row_order.shape[1], "lora_row_order of this batch", inputs.shape[0] + 1)
+        if row_order.stride(1) != 1:
+            raise ValueError(f"row_order's columns are {row_order.stride(1)} apart; they must follow one another")
 
 
 @operator(check_shrink_expand, mutates=("output_tensor",))
@@ -82,6 +85,10 @@ def bgmv_shrink_expand(
     its own share of the outputs, or two with the small product between them, as the tuned configuration has it, with
     the same bits. Runs where `bgmv_shrink` runs.
 
+    On Ascend, for ranks and 16-bit types for which the chip's tables have `bgmv_shrink_expand_cube`, it is one launch
+    on the cube cores, in which rows of a tile of the row order share one reading of their adapter; what lies between
+    the products is then rounded to the weights' type, and is infinite past 65504 in fp16.
+
     Args:
         inputs: ``[T, H]``, fp16, bf16 or fp32; rows may be strided.
         lora_a_weights: ``[L, S, R, H]`` of the same type: each slice's A; rank R from 1 to 128.
@@ -92,8 +99,9 @@ def bgmv_shrink_expand(
             starts, the last one to D. Made once for a model, as it is read on the device.
         scaling: Factor on every product.
         add_inputs: Whether to add to what the output holds; otherwise it is overwritten.
-        row_order: ``[T + 1]``, int32, `lora_row_order` of these indices: on devices the cores then share the rows with
-            an adapter, and none has to look at the others. Without it rows are dealt as they come.
+        row_order: ``[4, T + 1]``, int32, `lora_row_order` of these indices: on devices the cores then share the rows
+            with an adapter, none has to look at the others, and rows that share one are multiplied together. Without
+            it rows are dealt as they come.
 
     Raises:
         TypeError, ValueError: an argument of a wrong type, shape, device or stride; on CPU tensors also starts that

@@ -17,6 +17,7 @@ from .checks import (
     rows_contiguous,
     three_dimensional,
 )
+from .cores import on_cube
 from .library import without_gradients
 
 MAX_ITEMS = (1 << 31) - (1 << 16)
@@ -101,24 +102,25 @@ def shrink_expand(
         cpu.shrink_expand(inputs, lora_a_weights, b, output_tensor, slots, starts, scaling, add_inputs)
         return
     _note_written(output_tensor)
-    from ..bgmv.shrink_expand import bgmv_shrink_expand
-
+    by_row = dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous())
+    others = dict(
+        a=rows_contiguous(lora_a_weights),
+        b=rows_contiguous(b),
+        starts=slice_starts.contiguous(),
+        scale=float(scaling),
+        add=bool(add_inputs),
+    )
     items = lora_a_weights.shape[1] * (inputs.shape[1] // 256 + 1)  # each span of columns of a slice at worst
     if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(items):
         row_order = _no_order(inputs.device)
-    _launch(
-        bgmv_shrink_expand,
-        dict(x=rows_contiguous(inputs), y=output_tensor, idx=lora_indices_tensor.contiguous()),
-        dict(
-            a=rows_contiguous(lora_a_weights),
-            b=rows_contiguous(b),
-            starts=slice_starts.contiguous(),
-            order=row_order.contiguous(),
-            scale=float(scaling),
-            add=bool(add_inputs),
-        ),
-        items,
-    )
+    if on_cube(inputs, lora_a_weights.shape[2]):
+        from ..bgmv.cube import bgmv_shrink_expand_cube
+
+        _launch(bgmv_shrink_expand_cube, by_row, others | dict(tiles=row_order[1:]), items)
+        return
+    from ..bgmv.shrink_expand import bgmv_shrink_expand
+
+    _launch(bgmv_shrink_expand, by_row, others | dict(order=row_order[0]), items)
 
 
 def _check_memory(inputs: torch.Tensor, output: torch.Tensor) -> None:
@@ -147,8 +149,8 @@ def _checked_starts(starts: torch.Tensor, output: torch.Tensor) -> list[int] | N
 
 @functools.cache
 def _no_order(device: torch.device) -> torch.Tensor:
-    """What the kernel takes for no row order. It holds nothing, so that one serves all launches."""
-    return torch.empty(0, dtype=torch.int32, device=device)
+    """What the kernels take for no row order. It holds nothing, so that one serves all launches."""
+    return torch.empty((4, 0), dtype=torch.int32, device=device)
 
 
 def _note_written(output: torch.Tensor) -> None:

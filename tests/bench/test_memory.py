@@ -55,7 +55,7 @@ def test_bytes_by_hand(step):
         ALL: {**once, "gathered copies": 6 * 928, "LoRA activations": products},
         ASCEND: {**once, "LoRA activations": 3 * 6 * 2 * 4},
         VLLM: {**once, "LoRA activations": 3 * 6 * 2 * 4},
-        OURS: {**once, "row order": 7 * 4},
+        OURS: {**once, "row order": 4 * 7 * 4},
     }
     for scheme, parts in expected.items():
         assert held(scheme, step, 3) == {**parts, "total": sum(parts.values())}

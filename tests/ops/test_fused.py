@@ -8,7 +8,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cold_kernels import bgmv_expand_slice, bgmv_shrink, bgmv_shrink_expand
+from cold_kernels import bgmv_expand_slice, bgmv_shrink, bgmv_shrink_expand, lora_row_order
 from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand as spec
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
@@ -25,7 +25,9 @@ def tensors(text, seed=0):
 
 def run(args):
     order = args["order"]
-    given = args | dict(order=order if order is not None and order.numel() else None)
+    if order is not None and order.dim() == 1:  # as the kernel takes it
+        order = lora_row_order(args["idx"]) if order.numel() else None
+    given = args | dict(order=order)
     bgmv_shrink_expand(*(given[name] for name in ARGUMENTS))
     return args["y"]
 
@@ -111,8 +113,14 @@ def test_interleaved_rows_have_the_bits_of_each_adapter_s_alone(rows, dtype, add
         (dict(starts=torch.tensor([20, 10])), ValueError, r"slice_starts holds \[20, 10\]; they must ascend"),
         (dict(starts=torch.tensor([0, 31])), ValueError, r"ascend from 0 or more to 30 at most"),
         (dict(starts=torch.tensor([0.0, 9.0])), TypeError, "slice_starts must be torch.int32 or torch.int64"),
-        (dict(order=torch.tensor([2, 0, 1])), TypeError, "row_order must be torch.int32"),
-        (dict(order=torch.zeros(3).int()), ValueError, "row_order has entries 3, but lora_row_order of this batch has"),
+        (dict(order=torch.tensor([[2, 0, 1]])), TypeError, "row_order must be torch.int32"),
+        (dict(order=torch.zeros(3, 3).int()), ValueError, "row_order has rows 3"),
+        (
+            dict(order=torch.zeros(4, 9).int()),
+            ValueError,
+            "row_order has columns 9, but lora_row_order of this batch has",
+        ),
+        (dict(order=torch.zeros(3, 4).int().T), ValueError, "row_order"),
         (dict(scale="1"), (TypeError, RuntimeError), "scaling"),
         (dict(scale=1e39), ValueError, "scaling is beyond the largest float32"),
         (

@@ -120,7 +120,7 @@ def test_exports_with_any_number_of_rows(name, strict):
         exported = torch.export.export(Module(), copied_tuple(args), strict=strict)
     else:
         row = torch.export.Dim("rows", min=2, max=64)
-        by_rows = {ROWS: {0: row}, ROWS + 1: {0: row + 1}}  # of a row order there is one more
+        by_rows = {ROWS: {0: row}, 4: {1: row + 1}}  # of a row order there is one more, along its columns
         shapes = tuple(by_rows.get(arg.shape[0]) if isinstance(arg, torch.Tensor) else None for arg in args)
         exported = torch.export.export(Module(), copied_tuple(args), dynamic_shapes=(shapes,), strict=strict)
         assert_same(exported.module(), name, arguments(name, rows=9))

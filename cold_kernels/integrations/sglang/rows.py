@@ -16,7 +16,7 @@ class Group:
         rank: Of these adapters, 1 or more.
         scaling: Of these adapters.
         indices: ``[T]``, int32: the slot of each of these rows, -1 for all others.
-        order: ``[T + 1]``, int32, `lora_row_order` of the indices on devices; None on the CPU, which needs none.
+        order: ``[4, T + 1]``, int32, `lora_row_order` of the indices on devices; None on the CPU, which needs none.
     """
 
     rank: int

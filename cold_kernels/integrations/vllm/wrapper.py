@@ -39,7 +39,7 @@ class Operators:
         for name in HELD:
             if name in self.__dict__:
                 setattr(self, name, getattr(cold_kernels, name))
-        self._row_order = torch.zeros(len(self._token_lora_indices) + 1, dtype=torch.int32, device=device)
+        self._row_order = torch.zeros((4, len(self._token_lora_indices) + 1), dtype=torch.int32, device=device)
         self._starts: dict[tuple[int, ...], torch.Tensor] = {}
         self._may_skip = torch.device(device).type == "cpu"
         self._nothing_to_do = False
@@ -58,7 +58,7 @@ class Operators:
         super().update_metadata(mapping, lora_index_to_id, max_loras, vocab_size, **kwargs)
         indices = self.token_lora_indices
         rows = indices.shape[0]
-        self._row_order[: rows + 1].copy_(lora_row_order(indices))
+        self._row_order[:, : rows + 1].copy_(lora_row_order(indices))
         self._token_lora_indices[rows:].fill_(-1)
         self._sampler_indices[self.sampler_indices.shape[0] :].fill_(-1)
         self._nothing_to_do = self._may_skip and not any(mapping.index_mapping)
@@ -125,7 +125,7 @@ class Operators:
         a, b = stacked(lora_a_stacked, lora_b_stacked)
         if a is not None and a.shape[2] <= MAX_FUSED_RANK:
             out = y if y.shape[1] == b.shape[1] else y[:, : b.shape[1]]
-            order = self._row_order.narrow(0, 0, x.shape[0] + 1)
+            order = self._row_order.narrow(1, 0, x.shape[0] + 1)
             starts = self._slice_starts(output_slices)
             bgmv_shrink_expand(x, a, b, out, self._rows(x), starts, scale, add_inputs, order)
             return
