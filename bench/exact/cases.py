@@ -10,6 +10,7 @@ from typing import Any
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.ascend.machine import Machine, ascend_machine
 from cold_kernels.cases import Case
+from cold_kernels.launch import forget
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
 from cold_kernels.specs import KERNELS, load
@@ -75,16 +76,21 @@ def counted(cell: CountedCase) -> dict[str, Any]:
     return {"configuration": str(cell.config), **facts(launches, minimal)}
 
 
+def _forget_tables() -> None:
+    read.cache_clear()
+    forget()
+
+
 @contextmanager
 def shipped_tables() -> Iterator[None]:
     """Tables of the user's own are not seen meanwhile."""
     before = os.environ.get("COLD_KERNELS_TABLES")
     os.environ["COLD_KERNELS_TABLES"] = str(SHIPPED)
-    read.cache_clear()
+    _forget_tables()
     try:
         yield
     finally:
-        read.cache_clear()
+        _forget_tables()
         if before is None:
             del os.environ["COLD_KERNELS_TABLES"]
         else:

@@ -118,7 +118,7 @@ def test_interleaved_rows_have_the_bits_of_each_adapter_s_alone(rows, dtype, add
         (
             dict(order=torch.zeros(4, 9).int()),
             ValueError,
-            "row_order has columns 9, but lora_row_order of this batch has",
+            "row_order has columns 9, but",
         ),
         (dict(order=torch.zeros(3, 4).int().T), ValueError, "row_order"),
         (dict(scale="1"), (TypeError, RuntimeError), "scaling"),
