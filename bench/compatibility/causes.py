@@ -10,7 +10,7 @@ class Whose(Enum):
     """Whose affair a cause is, which says how its tests are counted."""
 
     NOBODY = "not counted"
-    """The test cannot run here, whatever the simulator does."""
+    """The test cannot run or pass here, whatever the simulator does."""
     THEIRS = "theirs"
     """The test, its reference or the kernel under it."""
     OURS = "ours"
@@ -37,7 +37,7 @@ CHIP = Cause("chip", Whose.NOBODY, "for another chip: Ascend 950's SIMT units, C
 MISSING = Cause("missing", Whose.NOBODY, "a package, a compiled library or a download that was not to be had")
 CANN = Cause("CANN", Whose.NOBODY, "an operator of CANN or of the repository's C++, which is no Triton kernel")
 REFERENCE = Cause("reference", Whose.THEIRS, "the test's own torch code, which torch's CPU operators do not run")
-TEST = Cause("test", Whose.THEIRS, "the test cannot pass reliably anywhere; settled by hand")
+TEST = Cause("test", Whose.NOBODY, "the test cannot pass reliably anywhere; settled by hand")
 BOUNDS = Cause("bounds", Whose.THEIRS, "the compiled kernel reads or writes outside a tensor, by the simulator's word")
 HAZARD = Cause(
     "hazard",
@@ -45,7 +45,9 @@ HAZARD = Cause(
     "a device may do otherwise, by the simulator's word: a race, bytes read that nothing has written",
 )
 COMPILED = Cause(
-    "miscompiled", Whose.THEIRS, "the installed compiler's program computes something else; settled by hand"
+    "miscompiled",
+    Whose.NOBODY,
+    "the installed compiler's program computes something else, on a device too; settled by hand",
 )
 UNSUPPORTED = Cause("unsupported", Whose.OURS, "the simulator refuses an operation, by name")
 SLOW = Cause("slow", Whose.OURS, "the time limit of a launch or a test was reached")
