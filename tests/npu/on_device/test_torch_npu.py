@@ -70,3 +70,21 @@ def test_sizes_of_the_chip_as_cann_tells_them():
     assert (get_soc_spec("UB_SIZE"), get_soc_spec("VECTOR_CORE_CNT")) == (196608, 40)
     with pytest.raises(ValueError, match="no_such_size"):
         get_soc_spec("no_such_size")
+
+
+def test_a_generators_state_is_a_seed_and_an_offset():
+    generator = torch.Generator("npu").manual_seed(2**63 + 5)
+    before = generator.get_state()
+    assert before.view(torch.int64).tolist() == [5 - 2**63, 0]
+    first = torch.rand(3, device="npu", generator=generator)
+    seed, offset = generator.get_state().view(torch.int64).tolist()
+    assert (seed, offset) == (5 - 2**63, 4)
+    generator.set_state(before)
+    assert torch.equal(torch.rand(3, device="npu", generator=generator), first)
+    generator.set_state(torch.tensor([7, 12]).view(torch.uint8))
+    assert generator.initial_seed() == 7 and generator.get_state().view(torch.int64).tolist() == [7, 12]
+    other = torch.rand(3, device="npu", generator=generator)
+    generator.set_state(torch.tensor([7, 12]).view(torch.uint8))
+    assert torch.equal(torch.rand(3, device="npu", generator=generator), other)
+    with pytest.raises(RuntimeError, match="16 bytes"):
+        generator.set_state(torch.Generator().get_state())
