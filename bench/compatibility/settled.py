@@ -24,6 +24,14 @@ class Settled(NamedTuple):
 
 SETTLED = (
     Settled(
+        "FlagGems",
+        "test_moe_align_block_size.py::test_accuracy_moe_align_block_size",
+        "Greatest absolute difference: 1 at index",
+        TEST,
+        "compares expert_ids behind the last block that is used: the Ascend back end's kernel leaves 0 there, the "
+        "test's reference -1",
+    ),
+    Settled(
         "triton-ascend",
         "test_cdiv.py::test_cdiv",
         "AssertionError",
