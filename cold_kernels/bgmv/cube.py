@@ -134,7 +134,7 @@ def _padded(shape) -> int:
 def _items(config, shape, cores):
     """A cube core for each part of an item that another may take, as far as there are cube cores."""
     parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // _padded(shape)))
-    return (min(shape.T * shape.S * parts, cores // 2),)
+    return (min(shape.T * shape.S * parts, max(1, cores // 2)),)
 
 
 bgmv_shrink_expand_cube = KernelSpec(
@@ -169,7 +169,7 @@ bgmv_shrink_expand_cube = KernelSpec(
         "T=1 H=1 S=1 R=1 D=1 L=1",
         "T=5 H=1031 S=3 R=12 D=301 idx=-1/last/0/0/-1 starts=0/200/270 strided",
         "T=3 H=70 S=2 R=16 D=96 index=int32 starts=0/40 N=4",
-        "T=2 H=300 S=1 R=128 D=70 L=2 N=3",
+        "T=2 H=300 S=1 R=128 D=70 L=2",
         "T=7 H=500 S=1 R=3 D=80 idx=none N=8",
         "T=43 H=130 S=2 R=8 D=150 L=3 idx=half index=int32 add=0 starts=16/100 N=44",
         "T=40 H=512 S=2 R=64 D=200 starts=0/150 L=2 idx=half N=41",
