@@ -68,9 +68,9 @@ _TABLE = (
     ),
     Fault(
         name="load-past-a-whole-block",
-        module="cold_kernels.ascend.simulator.dialects.copies",
-        text="last + -last % BLOCK",
-        replacement="last + BLOCK - last % BLOCK",
+        module="cold_kernels.ascend.simulator.execute.effects",
+        text="after = -(written.start + written.run) % BLOCK",
+        replacement="after = BLOCK - (written.start + written.run) % BLOCK",
         breaks="A simulated load whose row ends with a block spoils the block behind it.",
         tests=("tests/ascend/simulator/test_simulate.py",),
     ),
@@ -357,7 +357,7 @@ _TABLE = (
     Fault(
         name="bandwidth-shared-equally",
         module="cold_kernels.ascend.simulator.timing.cores",
-        text="sum(moved) / max(moved)",
+        text="sum(moved) / most",
         replacement="float(len(moved))",
         breaks="A core that copies alone is simulated with a fortieth of the bandwidth.",
         tests=("tests/ascend/simulator/test_traffic.py",),
@@ -365,8 +365,8 @@ _TABLE = (
     Fault(
         name="flag-set-again-unseen",
         module="cold_kernels.ascend.simulator.hazards.order",
-        text="if flag in flags:",
-        replacement="if flag in flags and flags[flag][1] is not event.op:",
+        text="if (core, flag) in flags:",
+        replacement="if (core, flag) in flags and flags[core, flag][1] is not operation:",
         breaks="A flag that a loop sets twice without a wait hangs the device and passes here.",
         tests=("tests/ascend/simulator/test_hazards.py",),
     ),
