@@ -26,7 +26,7 @@ def tiles_of(indices: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     rows = order[1:].long()
     count, most = len(rows), most_rows(len(rows))
     place = torch.arange(count, device=rows.device)
-    slots = indices.index_select(0, rows)
+    slots = indices.index_select(0, rows).clamp(max=torch.iinfo(torch.int32).max)  # past every slot, as before
     begins = torch.ones_like(rows, dtype=torch.bool)
     begins[1:] = (rows[1:] != rows[:-1] + 1) | (slots[1:] != slots[:-1])
     run = begins.cumsum(0) - 1

@@ -35,6 +35,26 @@ def test_alone_among_7_and_among_255(name):
             assert torch.equal(bits(batch[output]), bits(args[output][some]))
 
 
+@pytest.mark.parametrize("slot", (2, 2**31 + 1, 2**32, 2**40 + 1))
+def test_a_slot_past_the_last_in_a_tile_is_a_base_row(slot):
+    spec = SPECS["bgmv_shrink_expand_cube"]
+    args = tensors(spec, "T=5 L=2 H=64 S=1 R=16 D=40 N=6")
+    args["idx"][:] = torch.tensor([0, slot, slot, 1, 1])
+    args["tiles"] = spec.operands["tiles"].derive(args)
+    Compiled().check(spec, args, cores=40)
+    assert torch.equal(args["y"][1:3], args["y_before"][1:3])
+
+
+def test_an_infinity_in_a_tile_stays_in_its_row():
+    spec = SPECS["bgmv_shrink_expand_cube"]
+    args = tensors(spec, "T=5 L=1 H=70 S=1 R=12 D=40 N=6")
+    for name in ("a", "b", "x"):
+        args[name].abs_()
+    args["x"][2, 3] = torch.inf
+    Compiled().check(spec, args, cores=40)
+    assert args["y"][2].isposinf().all() and args["y"][[0, 1, 3, 4]].isfinite().all()
+
+
 def test_cube_rows_alone_and_in_tiles_of_16_and_of_64():
     """Rows of one adapter that follow one another are multiplied together; their bits are those of a row alone."""
     spec = SPECS["bgmv_shrink_expand_cube"]
