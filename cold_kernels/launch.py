@@ -50,7 +50,8 @@ def run(spec: KernelSpec, args: Mapping[str, Any], config: Record, device: Devic
     """As `launch`, with this configuration."""
     interpreting = device.backend == "interpreter"
     wide = _widened(args) if interpreting else {}
-    _run(spec, spec.calls({**args, **wide}, config, device.backend, device.cores), interpreting)
+    calls = spec.calls({**args, **wide}, config, device.backend, device.cores, spec.shape_of(args))
+    _run(spec, calls, interpreting)
     for name in wide.keys() & set(spec.outputs):
         written = wide[name].view(torch.int32) != args[name].float().view(torch.int32)
         args[name].copy_(torch.where(written, wide[name].bfloat16(), args[name]))  # rounding would quiet a NaN

@@ -221,14 +221,17 @@ class KernelSpec:
             if self.allows(config, *shapes):
                 yield config
 
-    def calls(self, args: Mapping[str, Any], config: Record, backend: str, cores: int) -> list[StageCall]:
+    def calls(
+        self, args: Mapping[str, Any], config: Record, backend: str, cores: int, shape: Record | None = None
+    ) -> list[StageCall]:
         """The launches that do this kernel's work on ``args`` (operands and scalars by name).
 
-        Workspaces are made here, on the device of the operands. ``cores`` is what a grid may fill.
+        Workspaces are made here, on the device of the operands. ``cores`` is what a grid may fill. ``shape`` is given
+        where the tensors stand for others, whose it is.
         """
         if backend not in BACKENDS:
             raise ValueError(f"unknown back end {backend!r}; use one of {', '.join(BACKENDS)}")
-        shape = self.shape_of(args)
+        shape = shape or self.shape_of(args)
         device = args[self.first].device
         values = dict(args)
         constants, options = {**shape, **self._counted(config, shape)}, {}

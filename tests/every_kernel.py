@@ -16,9 +16,7 @@ from cold_kernels.devices import interpreting
 from cold_kernels.dtypes import TORCH
 from cold_kernels.specs import KERNELS, load
 
-COMPILED_ALONE = ("bgmv_shrink_expand_cube",)
-"""The interpreter multiplies tiles of 16 rows and more, and has a single row as one of the cube's tiles refused."""
-SPECS = {name: load(name) for name in KERNELS if not (interpreting() and name in COMPILED_ALONE)}
+SPECS = {name: load(name) for name in KERNELS}
 IN_TORCH = {"contrastive_score": cpu.score, "contrastive_argmax": cpu.argmax}
 """The CPU path of kernels whose results have the same bits as its own; one NaN is as good as another."""
 WIDE_STRIDES = 2**30 + 8, 2**31 + 8
@@ -142,7 +140,7 @@ def hard_cases(spec):
         (text, dtype)
         for i, text in cases
         for dtype in types
-        if spec.name in COMPILED_ALONE or (dtype == types[(turn + i) % len(types)]) == interpreting()
+        if (dtype == types[(turn + i) % len(types)]) == interpreting()
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cold_kernels import tables
 from cold_kernels.ascend.chips import chip_named
 from cold_kernels.ascend.simulator.timing.cores import Simulation
-from cold_kernels.bgmv.cube import bgmv_shrink_expand_cube
+from cold_kernels.bgmv.cube_shrink_expand import bgmv_shrink_expand_cube
 from cold_kernels.bgmv.shrink_expand import bgmv_shrink_expand
 from cold_kernels.cases import Case
 from cold_kernels.devices import Device

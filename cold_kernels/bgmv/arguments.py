@@ -1,8 +1,10 @@
 """What the LoRA kernels take: declared once, for the kernels' specs and for the checks of their operators."""
 
 from ..arguments import Derived, In, Index, InOut, Out, Scalar, Workspace
+from .cube_zeros import zeros_for
 from .row_tiles import tiles_of
 from .rows import order_of
+from .sequences import lengths_of, slots_of
 
 SHRINK = dict(
     x=In("T H", "fp16 bf16 fp32"),
@@ -37,4 +39,22 @@ SHRINK_EXPAND_TILES = {
     "tiles": Derived("F N", "int32", derive=lambda args: tiles_of(args["idx"], order_of(args["idx"]))),
     "scale": SHRINK_EXPAND["scale"],
     "add": SHRINK_EXPAND["add"],
+}
+_SEQUENCES = dict(
+    lengths=Derived("N", "int32 int64", derive=lambda args: lengths_of(args["idx"])),
+    slots=Derived("N", "int32 int64", derive=lambda args: slots_of(args["idx"])),
+)
+SHRINK_SEQUENCES = {
+    **{name: arg for name, arg in SHRINK.items() if name not in ("scale", "partial")},
+    "x": In("T H", "fp16 bf16"),
+    **_SEQUENCES,
+    "zeros": Derived("Z", "fp16 bf16", derive=lambda args: zeros_for(args["x"])),
+    "scale": SHRINK["scale"],
+    "scaled": Scalar("i1", default=False),
+}
+EXPAND_SEQUENCES = {
+    **{name: arg for name, arg in EXPAND.items() if name != "add"},
+    "b": In("L H R", "fp16 bf16"),
+    **_SEQUENCES,
+    "add": EXPAND["add"],
 }

@@ -1,4 +1,4 @@
-"""How far the kernel of the cube cores may be off, and what it is tuned for; its reference is `shrink_expand`'s."""
+"""How far the kernels of the cube cores may be off, and what they are tuned for; they compute what the others do."""
 
 import torch
 
@@ -6,7 +6,17 @@ from . import reference
 from .shrink_expand_reference import shrink_expand, shrink_expand_bytes, slices
 from .shrink_expand_reference import shrink_expand_tolerance as vector_tolerance
 
-__all__ = ["TARGETS", "shrink_expand", "shrink_expand_bytes", "shrink_expand_tolerance"]
+__all__ = [
+    "EXPAND_TARGETS",
+    "SHRINK_TARGETS",
+    "TARGETS",
+    "expand_tolerance",
+    "shrink",
+    "shrink_expand",
+    "shrink_expand_bytes",
+    "shrink_expand_tolerance",
+    "shrink_tolerance",
+]
 
 TARGETS = tuple(
     f"T={rows} L={slots} H={hidden} S={slices} R={rank} D={outputs} N={rows + 1} starts={starts} idx={idx}"
@@ -21,6 +31,45 @@ TARGETS = tuple(
 )
 """The projections that `bgmv_shrink_expand` is tuned for: 1 to 16 rows with adapters of their own, 64 that share one,
 and a prompt."""
+
+
+def _alone(ranks: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[str, ...]:
+    """1 to 64 rows with adapters of their own, prompts of 256 and 2048 tokens that have one."""
+    return tuple(
+        f"T={rows} L={1 if runs else rows} H={size} R={rank} N={runs} idx=all"
+        for rank in ranks
+        for size in sizes
+        for rows, runs in ((1, 0), (4, 0), (16, 0), (64, 0), (256, 1), (2048, 1))
+    )
+
+
+SHRINK_TARGETS = _alone((8, 16, 32, 64, 128, 256), (4096, 11008))
+EXPAND_TARGETS = _alone((128, 256), (4096, 11008))
+
+
+def shrink(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float, scaled: bool, **_: object) -> dict:
+    """`reference.shrink`, which multiplies by ``scale`` only where the kernel is told to."""
+    return reference.shrink(x, a, idx, scale if scaled else 1.0)
+
+
+def shrink_tolerance(
+    x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float, scaled: bool, **_: object
+) -> dict:
+    """That of the vector cores: both sum in float32."""
+    return reference.shrink_tolerance(x, a, idx, scale if scaled else 1.0)
+
+
+def expand_tolerance(
+    b: torch.Tensor, x: torch.Tensor, y_before: torch.Tensor, idx: torch.Tensor, add: bool = True, **_: object
+) -> dict:
+    """As of the vector cores, and what rounding x to the weights' type adds, carried through B."""
+    bound = reference.expand_tolerance(b, x, y_before, idx, add)["y"]
+    info = torch.finfo(b.dtype)
+    rounded = torch.zeros_like(x, dtype=torch.float64)
+    if x.dtype != b.dtype:
+        rounded = x.double().abs() * (info.eps / 2) + info.smallest_normal * info.eps / 2
+    nothing = torch.zeros_like(y_before)
+    return {"y": bound + reference.expand(b.abs(), rounded, nothing, idx, False)["y"] * (1 + info.eps)}
 
 
 def shrink_expand_tolerance(

@@ -38,6 +38,6 @@ def on_cube(inputs: torch.Tensor, rank: int) -> bool:
 
 
 def _tabled(device: Device, rank: int, dtype: str) -> bool:
-    from ..bgmv.cube import bgmv_shrink_expand_cube
+    from ..bgmv.cube_shrink_expand import bgmv_shrink_expand_cube
 
     return has_group(bgmv_shrink_expand_cube, (rank, dtype), device)

@@ -114,7 +114,7 @@ def shrink_expand(
     if row_order is None or lora_indices_tensor.shape[0] > _rows_at_once(items):
         row_order = _no_order(inputs.device)
     if on_cube(inputs, lora_a_weights.shape[2]):
-        from ..bgmv.cube import bgmv_shrink_expand_cube
+        from ..bgmv.cube_shrink_expand import bgmv_shrink_expand_cube
 
         _launch(bgmv_shrink_expand_cube, by_row, others | dict(tiles=row_order[1:]), items)
         return

@@ -9,42 +9,10 @@ from ..stage import Stage
 from ..tunables import PowerOf2
 from . import arguments
 from . import cube_reference as reference
+from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, _a_tile, _x_tile, padded_rank
 from .items import columns_of, shared_item
 from .row_tiles import MANY, most_rows
 from .tile_items import tile_of, tiles_to_do
-
-LEAST = 16
-"""Rows and columns of a block that the cube multiplies."""
-HALF_L0 = 16384
-"""16-bit elements in half of L0A or L0B. A tile of x that fits, whatever its number of rows, is multiplied by one
-instruction, so that a row's bits do not depend on it."""
-SUMS = 32768
-"""Sums in L0C, which holds those of one tile of B."""
-
-
-@triton.jit
-def _a_tile(p_a, h, a_stride, H: tl.constexpr, R: tl.constexpr, P: tl.constexpr, TILE_H: tl.constexpr):
-    """Columns from ``h`` of all rows of a: [P, TILE_H], zeros past the rank and past ``H``."""
-    o_r = tl.arange(0, P)
-    o_h = h + tl.arange(0, TILE_H)
-    p_tile = p_a + o_r[:, None].to(tl.int64) * a_stride + o_h[None, :]
-    if (P == R) and (H % TILE_H == 0):
-        return tl.load(p_tile)
-    return tl.load(p_tile, mask=(o_r < R)[:, None] & (o_h < H)[None, :], other=0.0)
-
-
-@triton.jit
-def _x_tile(p_x, rows, h, x_stride, H: tl.constexpr, ROWS: tl.constexpr, TILE_H: tl.constexpr):
-    """Columns from ``h`` of a tile's rows of x: [ROWS, TILE_H], zeros past the rows and past ``H``.
-
-    A single row is loaded without a mask where it can be: a masked tile is cleared first, for which its copy waits.
-    """
-    o_m = tl.arange(0, ROWS)
-    o_h = h + tl.arange(0, TILE_H)
-    p_tile = p_x + o_m[:, None].to(tl.int64) * x_stride + o_h[None, :]
-    if (ROWS == 1) and (H % TILE_H == 0):
-        return tl.load(p_tile)
-    return tl.load(p_tile, mask=(o_m < rows)[:, None] & (o_h < H)[None, :], other=0.0)
 
 
 @triton.jit
@@ -117,7 +85,7 @@ def _shrink_expand_tiles(
                 if rows == 1:
                     _both_products(
                         p_x, p_a, p_b, p_before, p_y, rows, width, start, end, scale,
-                        x_stride_T, a_stride_R, y_stride_T, H, R, b_stride_D, add, 1, TILE_A, TILE,
+                        x_stride_T, a_stride_R, y_stride_T, H, R, b_stride_D, add, SINGLE, TILE_A, TILE,
                     )  # fmt: skip
                 else:
                     _both_products(
@@ -126,14 +94,9 @@ def _shrink_expand_tiles(
                     )  # fmt: skip
 
 
-def _padded(shape) -> int:
-    """Rows of a tile of A, and columns of one of B."""
-    return max(LEAST, triton.next_power_of_2(shape.R))
-
-
 def _items(config, shape, cores):
     """A cube core for each part of an item that another may take, as far as there are cube cores."""
-    parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // _padded(shape)))
+    parts = min(config.SHARE, triton.cdiv(shape.D, config.TILE // padded_rank(shape)))
     return (min(shape.T * shape.S * parts, max(1, cores // 2)),)
 
 
@@ -148,14 +111,14 @@ bgmv_shrink_expand_cube = KernelSpec(
         SHARE=PowerOf2(4, 32, default=16),
     ),
     constraints=dict(
-        a_past_half=lambda c, s: c.TILE_A // _padded(s) * MANY - HALF_L0 if _padded(s) < MANY else 0,
-        a_too_narrow=lambda c, s: LEAST * _padded(s) - c.TILE_A,
-        b_past_sums=lambda c, s: c.TILE // _padded(s) * MANY - SUMS,
-        b_too_narrow=lambda c, s: LEAST * _padded(s) - c.TILE,
+        a_past_half=lambda c, s: c.TILE_A // padded_rank(s) * MANY - HALF_L0 if padded_rank(s) < MANY else 0,
+        a_too_narrow=lambda c, s: LEAST * padded_rank(s) - c.TILE_A,
+        b_past_sums=lambda c, s: c.TILE // padded_rank(s) * MANY - SUMS,
+        b_too_narrow=lambda c, s: LEAST * padded_rank(s) - c.TILE,
     ),
     by_hand=dict(
-        TILE_A=lambda shape: HALF_L0 // MANY * _padded(shape),
-        TILE=lambda shape: min(SUMS // MANY * _padded(shape), 2 * HALF_L0),
+        TILE_A=lambda shape: HALF_L0 // MANY * padded_rank(shape),
+        TILE=lambda shape: min(SUMS // MANY * padded_rank(shape), 2 * HALF_L0),
     ),
     group=("R",),
     bucket=("T", "S", "H", "D"),
