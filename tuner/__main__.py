@@ -5,7 +5,7 @@ import sys
 
 NAMES = (
     "doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "refit", "mutants",
-    "exhaust",
+    "exhaust", "replay", "quality",
 )  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 

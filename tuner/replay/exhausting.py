@@ -21,7 +21,6 @@ from ..search.tasks import Plan, Workplace
 from .recording import begun, record
 from .space import RecordedSpace
 
-
 LINE_EVERY = 50
 """Configurations between two lines of progress where there is no terminal."""
 

@@ -38,7 +38,7 @@ class Replay:
         return math.fsum(map(self.space.seconds, self.tried))
 
     def steps(self) -> list[tuple[int, Record, float, float]]:
-        """Each time that something faster was found: the evaluations and seconds by then, the configuration, its value."""
+        """Where something faster was found: evaluations by then, the configuration, its value, seconds by then."""
         found, best, spent = [], math.inf, 0.0
         for count, config in enumerate(self.tried, 1):
             spent += self.space.seconds(config)

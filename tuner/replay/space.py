@@ -93,9 +93,8 @@ class RecordedSpace:
             ValueError: it is not complete, or nothing in it can be used.
         """
         if not self.complete:
-            raise ValueError(
-                f"{self.name}: {len(self.recorded)} of {self.legal} configurations are recorded; the same exhaust goes on"
-            )
+            done = f"{len(self.recorded)} of {self.legal}"
+            raise ValueError(f"{self.name}: {done} configurations are recorded; exhaust records the rest")
         if not self.usable:
             raise ValueError(f"{self.name}: none of the {self.legal} configurations can be used")
         return self
@@ -157,13 +156,9 @@ def _recorded(values: Mapping[str, tuple], row: Mapping[str, Any]) -> tuple[Reco
     us = dict(zip(row.get("cases", ()), row.get("us", ()), strict=True))
     if not all(isinstance(each, (int, float)) and each > 0 for each in us.values()):
         raise ValueError(f"{config}: its times are {list(us.values())}, which must be positive numbers")
-    outcome = Outcome(
-        row["rung"], us, row.get("failure", ""), row.get("excess_bits"), tuple(row.get("checked", ()))
-    )
+    outcome = Outcome(row["rung"], us, row.get("failure", ""), row.get("excess_bits"), tuple(row.get("checked", ())))
     return config, Recorded(outcome, dict(zip(KINDS, row.get("seconds", ()), strict=False)))
 
 
 def _rounded(us: float) -> float:
     return float(f"{us:.7g}")
-
-

@@ -59,9 +59,7 @@ class Study:
     before it in its own, so a study that was killed and resumed proposes what it would have proposed undisturbed.
     """
 
-    def __init__(
-        self, group: Group, machine: Machine, storage: BaseStorage, seed: int, sampler: str = DEFAULT
-    ) -> None:
+    def __init__(self, group: Group, machine: Machine, storage: BaseStorage, seed: int, sampler: str = DEFAULT) -> None:
         self.group = group
         self.sampler = LegalSampler(group.domain, seed, sampler)
         stands_for = {
@@ -70,7 +68,8 @@ class Study:
             "model": machine.model,
             "versions": dict(machine.versions),
             "cases": [str(case) for case in group.cases],
-            "method": f"batches of {BATCH} by {sampler}" + (f", shaped as {group.kept[0].config}" if group.kept else ""),
+            "method": f"batches of {BATCH} by {sampler}"
+            + (f", shaped as {group.kept[0].config}" if group.kept else ""),
         }
         digest = hashlib.sha256(repr(stands_for).encode()).hexdigest()[:12]
         self._study = optuna.create_study(

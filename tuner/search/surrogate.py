@@ -79,9 +79,7 @@ class Surrogate:
             gains = spread - mean
         return free[int(np.argmax(np.round(gains / np.abs(gains).max(), DIGITS)))]
 
-    def spread_from(
-        self, candidates: Sequence[tuple[int, ...]], taken: Iterable[tuple[int, ...]]
-    ) -> tuple[int, ...]:
+    def spread_from(self, candidates: Sequence[tuple[int, ...]], taken: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
         """The candidate farthest from all that are taken; of equals the first."""
         at = [self._at[point] for point in candidates]
         others = [self._at[point] for point in taken]
@@ -136,7 +134,7 @@ def _columns(domain: Domain, points: Sequence[tuple[int, ...]]):
 
 
 def _axis(column: Sequence[int], ordered: bool) -> np.ndarray:
-    """Coordinates of one tunable, the whole range or two different words being 1 apart: [configurations, 1 or words]."""
+    """Coordinates of a tunable: its range, or two different words, are 1 apart. [configurations, 1 or words]"""
     places = np.array(column)
     if ordered:
         return ((places - places.min()) / (places.max() - places.min()))[:, None]
