@@ -36,8 +36,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
-def run(arguments: argparse.Namespace) -> int | None:
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    from cold_kernels.ascend.machine import ascend_machine
+
     from ..replay.exhausting import exhaust
 
     jobs = len(os.sched_getaffinity(0)) if arguments.jobs is None else arguments.jobs
@@ -45,4 +47,4 @@ def run(arguments: argparse.Namespace) -> int | None:
         raise ValueError(f"--jobs {jobs}: must be 1 or more")
     if arguments.out.is_dir():
         raise ValueError(f"--out {arguments.out} is a folder; name a file in it")
-    return exhaust(arguments.kernel, arguments.shape, arguments.chip, arguments.out, jobs, arguments.fresh)
+    exhaust(arguments.kernel, arguments.shape, arguments.chip, ascend_machine, arguments.out, jobs, arguments.fresh)

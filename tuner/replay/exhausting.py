@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cold_kernels.ascend.machine import Machine, ascend_machine
+from cold_kernels.ascend.machine import Machine
 from cold_kernels.specs import load
 
 from ..search.display import Report
@@ -29,15 +29,16 @@ def exhaust(
     kernel: str,
     shapes: Sequence[str] | None,
     chip: str,
+    machine_for: Callable[[str], Machine],
     path: Path,
     jobs: int,
     fresh: bool,
-    machine_for: Callable[[str], Machine] = ascend_machine,
 ) -> None:
     """Record a kernel's space in ``path``, or what is missing there; prints as it goes.
 
     Args:
         shapes: In the language of `cold_kernels.cases.Case`, all of one group; None: the spec's typical one.
+        machine_for: Makes the machine, called with ``chip``; a function at the top level of a module.
         fresh: Whether to compile anew what the disk has.
 
     Raises:

@@ -23,6 +23,8 @@ CANDIDATES = 30
 """Of so many random configurations the first trials take the one farthest from all before."""
 NEIGHBOURS = 5
 """The neighbours of so many of the fastest configurations are tried, those of the fastest first."""
+OF_EIGHT = {MODEL: (7,), **dict.fromkeys(NAMES, (1, 2, 3, 5, 6, 7)), RANDOM: ()}
+"""By sampler: of eight places those where a neighbour of the fastest is tried, once there is something to go by."""
 
 
 class LegalSampler:
@@ -30,8 +32,8 @@ class LegalSampler:
 
     What it learns by is the sampler's name. "model" tries what a `Surrogate` expects most of. One of Optuna's works on
     positions among the tunables' values, and what it wishes for moves to the nearest legal configuration that was not
-    tried yet, so a trial's parameters are always what ran; of four places three are neighbours of the fastest
-    configurations, which differ from them by one step of one tunable. docs/search_quality.md has the evidence for both.
+    tried yet, so a trial's parameters are always what ran. Of eight places some go to neighbours of the fastest
+    configurations, which differ from them by one step of one tunable; docs/search_quality.md says why how many.
 
     A proposal depends on the seed, on its place in the search, on what came before it and on the outcomes that the
     sampler was told by `learn`, in order: not on when trials end, nor on how many run at a time.
@@ -49,6 +51,7 @@ class LegalSampler:
         check_sampler(sampler)
         self._domain = domain
         self._seed = seed
+        self._name = sampler
         self._points = domain.points
         self.distributions: dict[str, BaseDistribution] = {
             name: IntDistribution(0, len(values) - 1) for name, values in domain.values.items()
@@ -92,6 +95,9 @@ class LegalSampler:
         if not free:
             raise RuntimeError(f"all {len(taken)} legal configurations were tried")
         draw = random.Random(f"{self._seed}/{place}")
+        if place % 8 in OF_EIGHT[self._name] and len(self._learned) >= LEARNED:
+            if near := self._neighbours(set(free)):
+                return self._points[draw.choice(near)]
         if self._surrogate:
             return self._points[self._modelled(free, taken, draw)]
         if self._wishes:
@@ -106,8 +112,6 @@ class LegalSampler:
 
     def _wished(self, place: int, free: list[tuple[int, ...]], draw: random.Random) -> tuple[int, ...]:
         wish = self._wishes.at(place, draw.getrandbits(31))
-        if place % 4 and len(self._learned) >= LEARNED and (near := self._neighbours(set(free))):
-            return draw.choice(near)
         if not wish:
             return draw.choice(free)
         wished = self._point(wish)

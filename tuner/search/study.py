@@ -103,6 +103,11 @@ class Study:
         tried = {self.config(trial) for trial in self._trials()}
         return [config for config in self.group.warm_start if config not in tried]
 
+    @property
+    def seconds(self) -> list[float]:
+        """How long trials took that came to an end of their own."""
+        return [trial.duration.total_seconds() for trial in self._trials() if trial.duration]
+
     def planned(self, trials: int) -> int:
         """How many trials are decided when a search for ``trials`` is over.
 

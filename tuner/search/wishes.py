@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 STARTUP_TRIALS = 10
 POPULATION = 16
@@ -95,8 +95,12 @@ class Wishes:
         if self._study is None:  # a new one, as studies keep the trials that they have read
             self._study = optuna.create_study()
             self._study.add_trials(self._learned)
-        asking = create_trial(state=TrialState.RUNNING)
-        return _BY_HISTORY[self._name](draw).sample_relative(self._study, asking, self._distributions)
+        if sum(trial.state != TrialState.FAIL for trial in self._learned) < STARTUP_TRIALS:
+            return {}
+        self._study.sampler = _BY_HISTORY[self._name](draw)
+        trial = self._study.ask(self._distributions)
+        self._study.tell(trial, state=TrialState.FAIL)  # the next wish of the batch knows nothing of this one
+        return trial.params
 
     def _by_state(self, place: int) -> Mapping[str, Any]:
         if self._study is None or place < self._asked:
