@@ -70,7 +70,7 @@ def exhaust(
     report.say(f"{len(usable)} of {space.legal} configurations can be used; wrote {path}")
     if usable:
         best = min(usable, key=usable.get)
-        report.say(f"best {usable[best]:.2f} us: {best}; {space.near(0.02)} are within 2 % of it")
+        report.say(f"best {usable[best]:.2f} us: {best}; within 2 %: {space.near(0.02)}")
 
 
 def _size(space: RecordedSpace) -> str:
