@@ -51,7 +51,7 @@ def groups_of(spec: KernelSpec, shapes: Sequence[str] | None, cores: int) -> lis
             case.tensors(spec)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{spec.name}: cannot make tensors for {case}: {error}") from error
-    if all(size for case in cases for size in case.sizes.values()):  # if not, `groups` says so
+    if not any(spec.empty(case.sizes) for case in cases):  # if one is, `groups` says so
         dry_run(spec, min(cases, key=work), cores)
     return groups(spec, cases)
 
