@@ -3,7 +3,10 @@
 import os
 import sys
 
-NAMES = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "refit", "mutants")
+NAMES = (
+    "doctor", "autotune", "report", "compare", "merge", "simulate", "explain", "validate", "device", "calibrate",
+    "refit", "mutants",
+)  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
 
