@@ -183,6 +183,11 @@ class KernelSpec:
             if sizes[dim] > limit:
                 raise ValueError(f"{self.name}: {dim} = {sizes[dim]}, but it takes {dim} up to {limit}")
 
+    def empty(self, sizes: Mapping[str, int]) -> list[str]:
+        """The dimensions of size 0 that leave nothing to do; those of derived tensors alone may have it."""
+        needed = {dim for arg in self.operands.values() if arg.role != "derived" for dim in arg.dims}
+        return [dim for dim in self.dims if dim in needed and not sizes[dim]]
+
     def key(self, shape: Record) -> Record:
         """What of a shape a tuned configuration may depend on."""
         return Record({name: shape[name] for name in (*self.bucket, *self.group)}, dtype=shape.dtype)

@@ -8,20 +8,22 @@ UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_NORMAL = 2.0**-126
 
 
-def gathered(a: torch.Tensor, idx: torch.Tensor) -> torch.Tensor:
-    """``a[idx]`` in float64 with rows of zeros where ``idx`` is negative or past the last slot: [T, ...]."""
-    valid = (idx >= 0) & (idx < a.shape[0])
-    if not a.shape[0]:
-        return a.new_zeros((idx.shape[0], *a.shape[1:]), dtype=torch.float64)
-    rows = a.double()[torch.where(valid, idx, 0).long()]
-    return rows * valid.view(-1, *[1] * (a.dim() - 1))
+def products(weights: torch.Tensor, x: torch.Tensor, idx: torch.Tensor) -> torch.Tensor:
+    """``weights[idx[t]] @ x[t]`` in float64, zero where ``idx[t]`` names no slot: [T, rows of a slot].
+
+    Slot after slot: the weights of every row at once would take gigabytes for a prompt.
+    """
+    found = torch.zeros((x.shape[0], weights.shape[1]), dtype=torch.float64)
+    for slot in idx[(idx >= 0) & (idx < weights.shape[0])].unique().tolist():
+        rows = (idx == slot).nonzero()[:, 0]
+        found[rows] = x[rows].double() @ weights[slot].double().T
+    return found
 
 
 def shrink(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:
     """``y[t] = scale * a[idx[t]] @ x[t]``: [T, R] in float64, zero where ``idx[t]`` names no slot."""
     valid = ((idx >= 0) & (idx < a.shape[0]))[:, None]
-    product = torch.einsum("trh,th->tr", gathered(a, idx), x.double())
-    return {"y": torch.where(valid, scale * product, 0.0)}
+    return {"y": torch.where(valid, scale * products(a, x, idx), 0.0)}
 
 
 def shrink_tolerance(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float = 1.0, **_: object) -> dict:
@@ -51,7 +53,7 @@ def expand(
 ) -> dict:
     """``y[t] (+)= b[idx[t]] @ x[t]``: [T, H] in float64; rows whose index names no slot stay as they were."""
     valid = ((idx >= 0) & (idx < b.shape[0]))[:, None]
-    product = torch.einsum("thr,tr->th", gathered(b, idx), x.double())
+    product = products(b, x, idx)
     before = y_before.double()
     return {"y": torch.where(valid, product + before if add else product, before)}
 

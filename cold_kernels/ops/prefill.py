@@ -66,8 +66,8 @@ def sgmv_shrink(
     The other arguments and errors are `bgmv_shrink`'s.
     """
     if token_nums:
-        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
-        shrink(inputs, lora_a_weights, output_tensor, indices, scaling)
+        _check_lengths(seq_len_tensor, token_nums)
+        shrink(inputs, lora_a_weights, output_tensor, lora_indices_tensor, scaling, seq_len_tensor)
 
 
 @operator(_check_expand, mutates=("output_tensor",))
@@ -85,8 +85,8 @@ def sgmv_expand(
 ) -> None:
     """`bgmv_expand` with an index for each sequence; arguments as in `sgmv_shrink`."""
     if token_nums:
-        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
-        expand(inputs, lora_b_weights, output_tensor, indices, add_inputs)
+        _check_lengths(seq_len_tensor, token_nums)
+        expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs, seq_len_tensor)
 
 
 @operator(_check_slice, mutates=("output_tensor",))
@@ -106,14 +106,14 @@ def sgmv_expand_slice(
 ) -> None:
     """`bgmv_expand_slice` with an index for each sequence; arguments as in `sgmv_shrink`."""
     if token_nums:
-        indices = _by_row(lora_indices_tensor, seq_len_tensor, token_nums)
-        expand(inputs, lora_b_weights, output_tensor.narrow(1, slice_offset, slice_size), indices, add_inputs)
+        _check_lengths(seq_len_tensor, token_nums)
+        part = output_tensor.narrow(1, slice_offset, slice_size)
+        expand(inputs, lora_b_weights, part, lora_indices_tensor, add_inputs, seq_len_tensor)
 
 
-def _by_row(indices: torch.Tensor, lengths: torch.Tensor, rows: int) -> torch.Tensor:
-    """Each row's index. Lengths are looked at on the CPU alone."""
+def _check_lengths(lengths: torch.Tensor, rows: int) -> None:
+    """Raise unless they are of so many rows in all. They are looked at on the CPU alone."""
     if lengths.device.type == "cpu":
         if int(lengths.min()) < 0:
             raise ValueError(f"seq_len_tensor holds {int(lengths.min())}; lengths are 0 or more")
         check_same("number of rows", "seq_len_tensor in all", int(lengths.sum()), "token_nums", rows)
-    return torch.repeat_interleave(indices, lengths, output_size=rows)

@@ -102,7 +102,7 @@ def _t4(content: Mapping[str, Any], path: Path) -> RecordedSpace:
             outcome = _measured(_time(result))
         else:
             outcome = Outcome("legal", failure=KINDS_OF_FAILURE[invalidity])
-        times = result["times"]
+        times = result.get("times") or {}
         spent = {
             "compile": times.get("compilation_time", times.get("compilation", 0)),
             "simulate": times.get("benchmark", 0) or math.fsum(map(_number, times.get("runtimes") or ())),

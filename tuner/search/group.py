@@ -101,8 +101,8 @@ def groups(spec: KernelSpec, cases: Iterable[Case]) -> list[Group]:
     """
     gathered: dict[Record, dict[Record, Case]] = {}
     for case in cases:
-        if empty := [f"{dim}=0" for dim, size in case.sizes.items() if not size]:
-            raise ValueError(f"{spec.name}: nothing to tune for {case}: {', '.join(empty)}")
+        if empty := spec.empty(case.sizes):
+            raise ValueError(f"{spec.name}: nothing to tune for {case}: {', '.join(f'{dim}=0' for dim in empty)}")
         key = Record({dim: case.sizes[dim] for dim in spec.group}, dtype=case.dtype)
         mine = gathered.setdefault(key, {})
         tuned_by = spec.key(case.shape())

@@ -10,6 +10,13 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from cold_kernels.tables import path_of
+
+
+def journal_path(folder: Path, chip: str, kernel: str) -> Path:
+    """Where ``autotune`` keeps the trials of a kernel: beside its table."""
+    return path_of(folder, chip, kernel).with_name(f"{kernel}.journal")
+
 
 class JournalBusy(ValueError):
     """Another process is tuning into the same journal."""

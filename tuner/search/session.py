@@ -18,7 +18,7 @@ from .decision import GroupDecision, Referee
 from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
-from .journal import journal
+from .journal import journal, journal_path
 from .pace import ahead
 from .pool import InProcess, Pool, Processes
 from .sampler import DEFAULT
@@ -53,7 +53,7 @@ def groups_of(spec: KernelSpec, shapes: Sequence[str] | None, cores: int) -> lis
             case.tensors(spec)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{spec.name}: cannot make tensors for {case}: {error}") from error
-    if all(size for case in cases for size in case.sizes.values()):  # if not, `groups` says so
+    if not any(spec.empty(case.sizes) for case in cases):  # if one is, `groups` says so
         dry_run(spec, min(cases, key=work), cores)
     return groups(spec, cases)
 
@@ -85,7 +85,7 @@ def searches_for(
             path = path_of(output, machine.chip.name, spec.name)
             if path.is_dir():
                 raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
-            opened[spec.name] = spec, held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
+            opened[spec.name] = spec, held.enter_context(journal(journal_path(output, machine.chip.name, spec.name)))
         owner, storage = opened[spec.name]
         if owner is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
