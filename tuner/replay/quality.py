@@ -28,7 +28,7 @@ LEAST = 200
 RANDOM, ALONE = "random", "Optuna alone"
 PORTION = 10
 """Seeds that a process does at a time."""
-COLUMNS = ("space", "configurations", "within 2 %", "evaluations")
+COLUMNS = ("space", "configurations", "within 2 %", "default", "evaluations")
 
 
 def quality(
@@ -94,6 +94,7 @@ def in_lines(found: Mapping[str, Any], markdown: bool = False) -> str:
             space["name"],
             str(space["legal"]),
             str(space["near"]),
+            "-" if space["default"] is None else f"{space['default']:.2f}x",
             str(space["evaluations"]),
             f"{space['ours']['share']:.0%}",
             *(f"{space['others'][name]:.0%}" if name in space["others"] else "-" for name in others),
@@ -138,6 +139,7 @@ def _space(
         "chip": space.about["chip"],
         "legal": space.legal,
         "near": space.near(WITHIN),
+        "default": _slower(space),
         "evaluations": budget(space),
         "ours": {
             "share": _share(space, best),
@@ -148,6 +150,12 @@ def _space(
         },
         "others": others,
     }
+
+
+def _slower(space: RecordedSpace) -> float | None:
+    """How many times slower than the optimum the default is; None if it cannot be used."""
+    value = space.usable.get(space.default)
+    return None if value is None else round(value / space.optimum, 4)
 
 
 def _share(space: RecordedSpace, found: Sequence[float]) -> float:
