@@ -16,6 +16,8 @@ from tuner.replay.replayed import budget, replay
 from tuner.replay.rivals.kernel_tuner_runs import cache_of
 from tuner.replay.showing import stale
 from tuner.replay.space import space_of, write_space
+from tuner.report.studies import Search, Tried
+from tuner.report.t4 import t4
 from tuner.search.group import groups
 from tuner.search.sampler import SAMPLERS
 from tuner.search.study import Study
@@ -184,6 +186,20 @@ def test_t4_results(tmp_path):
     assert space.usable == pytest.approx({Record(block=64, way="a"): 2000.0, Record(block=16, way="a"): 1500.0})
     assert space.recorded[Record(block=32, way="a")].outcome.failure == "is wrong"
     assert space.seconds(Record(block=16, way="a")) == pytest.approx(0.207)
+    assert space.about["evidence"] == "measured"
+
+
+def test_t4_of_ours_is_not_called_measured(tmp_path):
+    trials = (
+        Tried(0, Record(TILE=64), {"N=1": 2.5}, "simulated", "", None, 1.0),
+        Tried(1, Record(TILE=32), {}, "legal", "does not fit: too large", None, None),
+    )
+    found = Search("tiny seed=0 1", "tiny", "Ascend910B3", ("N=1",), trials, 0, None)
+    (tmp_path / "tiny.json").write_text(json.dumps(t4([found])))
+    space = load_space(tmp_path / "tiny.json").checked()
+    assert space.about["evidence"] == "simulated" and space.usable == pytest.approx({Record(TILE=64): 2.5})
+    assert space.recorded[Record(TILE=64)].outcome.rung == "simulated"
+    assert space.recorded[Record(TILE=32)].outcome.failure == "does not compile"
 
 
 def test_a_space_as_a_cache_of_kernel_tuner_and_back(softmax, tmp_path):

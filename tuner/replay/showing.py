@@ -35,7 +35,7 @@ def in_lines(found: Replay, sampler: str, seed: int, said: str) -> str:
     lines = [
         f"{space.about['evidence'].upper()} on {space.about['chip']}, as recorded; values in {unit}",
         f"{space.name}: {len(found.tried)} of {space.legal} configurations by {sampler}, seed {seed}; "
-        f"{len(space.usable)} can be used, {space.near(0.02)} are within 2 % of the best, {space.optimum:.6g}",
+        f"{len(space.usable)} can be used, the best is {space.optimum:.6g}, within 2 % of it: {space.near(0.02)}",
     ]
     if said:
         lines.append(said)
