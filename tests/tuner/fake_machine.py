@@ -2,7 +2,8 @@
 
 Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
 FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process,
-FAKE_FULL a tile whose compile finds the disk full.
+FAKE_FULL a tile whose compile finds the disk full, FAKE_HANG one whose compile never ends, FAKE_HUGE one whose compile
+takes more and more memory.
 """
 
 import dataclasses
@@ -68,6 +69,13 @@ def fake_machine(name: str) -> Machine:
         tile = constants["TILE"]
         if options["multibuffer"] and str(tile) == os.environ.get("FAKE_DEATH"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if str(tile) == os.environ.get("FAKE_HANG"):
+            while True:  # deaf to SIGTERM, as a library that hangs is
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+                time.sleep(60)
+        if str(tile) == os.environ.get("FAKE_HUGE"):
+            hoard = [bytearray(b"x") * (1 << 26) for _ in range(200)]  # 12.5 GiB, if nobody stops it
+            return hoard
         if str(tile) == os.environ.get("FAKE_FULL"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         required = tile * 4 * 8 * 3 * (2 if options["multibuffer"] else 1)

@@ -8,6 +8,8 @@ from pathlib import Path
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.specs import KERNELS, check_name, load
 
+from ..search.limits import SECONDS, SHARE, Limits
+
 TRIALS = 64
 QUICK_TRIALS = 12
 """Trials of a quick look."""
@@ -43,6 +45,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="trials at a time, each in a process; default: one for each CPU, here "
         f"{len(os.sched_getaffinity(0))}; the same seed finds the same with any number",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trial-seconds", type=float, metavar="S",
+        help=f"a trial that takes longer is given up, and the search goes on; default: {SECONDS:g}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trial-memory", type=float, metavar="GIB",
+        help=f"so is one that takes more memory; default: {100 * SHARE:g} %% of the machine's, divided by --jobs",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
@@ -80,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise ValueError(f"--trials {trials}: must be 1 or more")
         if jobs < 1:
             raise ValueError(f"--jobs {jobs}: must be 1 or more")
+        limits = Limits.of(arguments.trial_seconds, arguments.trial_memory, jobs)
         chip_named(arguments.chip)
         for name in names:
             check_name(name)
@@ -91,5 +102,5 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
         searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
-        pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
+        pool = pool_for(searches, ascend_machine, arguments.chip, kernels, jobs, limits)
         return tune(searches, machine, pool, trials_of, output)

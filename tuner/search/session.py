@@ -19,10 +19,11 @@ from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
 from .journal import journal
-from .pool import InProcess, Pool, Processes
+from .limits import Limits
+from .pool import Pool, Processes
 from .search import search
 from .study import Study
-from .tasks import Plan, Workplace
+from .tasks import Plan
 from .warm_start import beside_tables, warm_started
 
 
@@ -97,23 +98,22 @@ def searches_for(
 
 def pool_for(
     searches: Sequence[GroupSearch],
-    machine: Machine,
     machine_for: Callable[[str], Machine],
     chip: str,
     kernels: Mapping[KernelSpec, str],
     jobs: int,
+    limits: Limits,
 ) -> Pool:
     """Where the searches have their work done; a search's number in ``searches`` is that of its group there.
 
     Args:
-        machine_for: Makes ``machine`` in another process, called with ``chip``.
+        machine_for: Makes the machine in another process, called with ``chip``.
         kernels: What `cold_kernels.specs.load` calls each kernel.
-        jobs: How many processes; 1: this one.
+        jobs: How many processes; one too is another than this, as whatever a trial does must not end the search.
+        limits: Of a trial.
     """
-    groups = [each.group for each in searches]
-    if jobs == 1:
-        return InProcess(Workplace(machine, groups))
-    return Processes(Plan.of(machine_for, chip, [(kernels[group.spec], group) for group in groups]), jobs)
+    plan = Plan.of(machine_for, chip, [(kernels[each.group.spec], each.group) for each in searches])
+    return Processes(plan, jobs, limits)
 
 
 def tune(
