@@ -3,7 +3,20 @@
 import os
 import sys
 
-NAMES = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "refit", "mutants")
+NAMES = (
+    "doctor",
+    "autotune",
+    "worker",
+    "watch",
+    "report",
+    "simulate",
+    "explain",
+    "validate",
+    "device",
+    "calibrate",
+    "refit",
+    "mutants",
+)
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
 

@@ -3,7 +3,7 @@
 Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
 FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process,
 FAKE_FULL a tile whose compile finds the disk full, FAKE_HANG one whose compile never ends, FAKE_HUGE one whose compile
-takes more and more memory.
+takes more and more memory. FAKE_GRACE is after how many seconds a database's worker counts as dead.
 """
 
 import dataclasses
@@ -105,4 +105,8 @@ if __name__ == "__main__":
     from tuner.__main__ import main
 
     cold_kernels.ascend.machine.ascend_machine = fake_machine
+    if grace := os.environ.get("FAKE_GRACE"):
+        import tuner.search.shared
+
+        tuner.search.shared.HEARTBEAT, tuner.search.shared.GRACE = 1, int(grace)
     sys.exit(main())

@@ -56,6 +56,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.add_argument(
+        "--storage", metavar="URL",
+        help="keep trials in a database (postgresql://user@host/name) or in a journal file that other machines and "
+        "processes work on too, with this command or `worker`; default: a journal beside the table, for one alone",
+    )  # fmt: skip
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
@@ -69,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cold_kernels.tables import user_directory
 
     from ..search.session import groups_of, pool_for, searches_for, tune
+    from ..search.shared import open_shared
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     output = arguments.output or user_directory()
@@ -84,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     def first_target(group) -> tuple[Case, ...]:
         return group.cases if arguments.shape else (Case.parse(group.spec.targets[0], group.spec),)
 
-    judged = first_target if arguments.quick else None
+    # What is judged beside a table is for whoever has that table; others could not join.
+    judged = first_target if arguments.quick and not arguments.storage else None
     with ExitStack() as held:
         if trials is not None and trials < 1:
             raise ValueError(f"--trials {trials}: must be 1 or more")
@@ -101,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
-        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
+        shared = held.enter_context(open_shared(arguments.storage)) if arguments.storage else None
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, shared)
         pool = pool_for(searches, ascend_machine, arguments.chip, kernels, jobs, limits)
         return tune(searches, machine, pool, trials_of, output)

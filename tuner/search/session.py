@@ -22,8 +22,10 @@ from .journal import journal
 from .limits import Limits
 from .pool import Pool, Processes
 from .search import search
+from .shared import Shared
 from .study import Study
 from .tasks import Plan
+from .together import search_together
 from .warm_start import beside_tables, warm_started
 
 
@@ -64,11 +66,13 @@ def searches_for(
     seed: int,
     judged: Callable[[Group], tuple[Case, ...]] | None,
     held: ExitStack,
+    shared: Shared | None = None,
 ) -> list[GroupSearch]:
     """Everything that can fail before the first trial; the journals stay open as long as ``held``.
 
     Args:
         judged: The cases of a group that alone are judged where tables have it; None: all, with those of tables.
+        shared: Where trials are kept instead of in journals beside the tables.
 
     Raises:
         ValueError: two kernels of one name, a file that is no journal, or a table that cannot be written.
@@ -82,7 +86,8 @@ def searches_for(
             path = path_of(output, machine.chip.name, spec.name)
             if path.is_dir():
                 raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
-            opened[spec.name] = spec, held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
+            storage = shared.storage if shared else held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
+            opened[spec.name] = spec, storage
         owner, storage = opened[spec.name]
         if owner is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
@@ -92,7 +97,8 @@ def searches_for(
             group = beside
         else:
             group, joined = warm_started(group, chip, output)
-        searches.append(GroupSearch(group, Study(group, machine, storage, seed), joined))
+        study = Study(group, machine, storage, seed, shared)
+        searches.append(GroupSearch(study.group, study, joined))
     return searches
 
 
@@ -133,7 +139,11 @@ def tune(
     """
     report = Report()
     chip = machine.chip.name
-    report.say(f"SIMULATED (HIVM level), device time, {chip}; trials are kept in {output / chip}")
+    shared = next((each.study.shared for each in searches if each.study.shared), None)
+    kept = shared.name if shared else output / chip
+    report.say(f"SIMULATED (HIVM level), device time, {chip}; trials are kept in {kept}")
+    for each in searches if shared else ():
+        each.study.ask(trials(each.group))  # all of them, so that workers can begin on any
     decisions: list[GroupDecision] = []
     paths: dict[Path, None] = {}
     stopped = False
@@ -162,7 +172,7 @@ def _search(
 ) -> tuple[GroupDecision | None, bool]:
     """Search and decide one group; and whether Ctrl-C stopped it."""
     group, study = each.group, each.study
-    total = study.planned(trials)
+    total = study.target if study.shared else study.planned(trials)
     earlier = study.decided
     decision, stopped = None, False
     with report.progress(group, min(len(earlier), total), total) as progress:
@@ -174,7 +184,10 @@ def _search(
             progress(done, outcome)
 
         try:
-            search(study, number, pool, trials, interrupt, show)
+            if study.shared:
+                search_together(study, number, pool, interrupt, show)
+            else:
+                search(study, number, pool, trials, interrupt, show)
         except KeyboardInterrupt:
             stopped = True
             if study.pending:
