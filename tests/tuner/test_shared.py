@@ -1,4 +1,4 @@
-"""Several tuners on one storage: the same result as one, no configuration twice, whoever dies and whatever goes away."""
+"""Several tuners on one storage find what one finds and try nothing twice, whoever dies and whatever goes away."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def postgres():
         yield running
 
 
-@pytest.fixture(params=["journal", "sqlite", "postgres"])
+@pytest.fixture(params=["journal", pytest.param("sqlite", marks=pytest.mark.kills), "postgres"])
 def url(request, tmp_path):
     """A storage with nothing in it."""
     if request.param == "journal":
@@ -106,6 +106,7 @@ def nothing_twice(found):
     assert [trial.user_attrs["place"] for trial in found.trials] == list(range(TRIALS))
 
 
+@pytest.mark.long
 def test_four_find_what_one_finds(url, tmp_path, undisturbed):
     first = start("autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url, seconds=0.3)
     wait_until(lambda found: found.planned == TRIALS, url, first)
@@ -118,6 +119,7 @@ def test_four_find_what_one_finds(url, tmp_path, undisturbed):
     assert len({trial.user_attrs["worker"] for trial in found.trials}) >= 2
 
 
+@pytest.mark.long
 def test_a_dead_workers_trial_is_taken_over(url, tmp_path, undisturbed):
     first = start("autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url, seconds=0.1)
     wait_until(lambda found: found.planned == TRIALS, url, first)
@@ -132,6 +134,7 @@ def test_a_dead_workers_trial_is_taken_over(url, tmp_path, undisturbed):
     assert len(found.notes["abandoned"]) == 1
 
 
+@pytest.mark.kills
 def test_a_database_that_goes_away_and_comes_back(postgres, tmp_path, undisturbed):
     url = emptied(postgres)
     first = start("autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url, seconds=0.3)
@@ -164,7 +167,8 @@ def test_watch_shows_who_works_on_what(tmp_path, capsys):
         process.communicate()
 
 
-def test_two_are_faster_than_one(tmp_path):
+@pytest.mark.kills
+def test_three_are_faster_than_one(tmp_path):
     """Of trials that leave the processors alone, as those of a device do; see docs/tuning.md for trials that do not."""
 
     def took(workers):
@@ -180,6 +184,7 @@ def test_two_are_faster_than_one(tmp_path):
     assert took(1) / took(3) >= 1.7
 
 
+@pytest.mark.kills
 def test_ctrl_c_leaves_its_trials_to_others(tmp_path, undisturbed):
     url = str(tmp_path / "trials.journal")
     first = start("autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url, seconds=0.2)
@@ -210,7 +215,8 @@ def test_half_a_line_in_a_shared_journal_is_cut_off(faked, tmp_path, undisturbed
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--storage", "nothing://here"], 2, "--storage: no URL of a database"),
+        (["--storage", "://"], 2, "--storage: no URL of a database"),
+        (["--storage", "nothing://here"], 2, "--storage nothing://here: no database is called nothing"),
         (["--storage", "sqlite://"], 2, "nobody else can see it; name a file"),
         (
             ["--storage", "postgresql://me:secret@127.0.0.1:9/x"],
@@ -219,7 +225,7 @@ def test_half_a_line_in_a_shared_journal_is_cut_off(faked, tmp_path, undisturbed
         ),
         (["--storage", "sqlite:////nowhere/at/all.db"], 1, "cannot be opened: (sqlite3.OperationalError)"),
         (["--storage", "{folder}/journal", "--study", "none"], 2, "has no study 'none'; it has none"),
-        (["--storage", "{folder}/text"], 2, "is no journal of trials (line 1 is no record); move it away"),
+        (["--storage", "{folder}/text"], 2, "text is no journal of trials (Expecting value"),
     ],
 )
 def test_a_storage_that_is_none_is_one_line(tmp_path, capsys, arguments, code, said):

@@ -135,6 +135,10 @@ class SharedDatabase(Shared):
                 "--storage: no URL of a database (postgresql://user@host/name) and no journal file"
             ) from None
         name = parsed.render_as_string(hide_password=True)
+        try:
+            parsed.get_dialect()
+        except sqlalchemy.exc.NoSuchModuleError:
+            raise ValueError(f"--storage {name}: no database is called {parsed.drivername}") from None
         options: dict[str, Any] = {"pool_pre_ping": True}
         if parsed.get_backend_name() == "sqlite":
             if not parsed.database or parsed.database == ":memory:":
