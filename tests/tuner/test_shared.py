@@ -1,5 +1,6 @@
 """Several tuners on one storage find what one finds and try nothing twice, whoever dies and whatever goes away."""
 
+import fcntl
 import json
 import os
 import pickle
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from tuner.__main__ import main
-from tuner.search.joining import standings
+from tuner.search.joining import Standing, standings
 from tuner.search.shared import open_shared
 
 from .fake_machine import fake_machine
@@ -196,6 +199,52 @@ def test_ctrl_c_leaves_its_trials_to_others(tmp_path, undisturbed):
     assert other.returncode == 130 and "worker: interrupted; others take over what ran here" in said, said
     ended(first)
     assert table_of(tmp_path) == undisturbed
+
+
+def test_two_write_one_table_one_after_the_other(tmp_path, undisturbed):
+    folder = tmp_path / CHIP
+    folder.mkdir()
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)  # as the other one does while it reads, joins and writes
+    url = str(tmp_path / "trials.journal")
+    process = start("autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url, seconds=0)
+    wait_until(lambda found: found.planned and not found.open, url, process)
+    time.sleep(3)
+    assert process.poll() is None and not (folder / "tiny_add.json").exists()
+    os.close(held)
+    ended(process)
+    assert table_of(tmp_path) == undisturbed
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, undisturbed):
+    """The journal may grow to a few thousand bytes, as on a disk with no more room."""
+    url = str(tmp_path / "trials.journal")
+    command = ["autotune", "--output", tmp_path, "--trials", TRIALS, "--storage", url]
+    process = start(*command, FAKE_ROOM="9000")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "Traceback" not in said, said
+    assert "autotune: [Errno 28] No space left on device" in said
+    kept = {trial.number: trial.user_attrs for trial in standing(url).trials}
+    assert 0 < len(kept) < TRIALS
+    ended(start(*command))
+    assert table_of(tmp_path) == undisturbed
+    found = standing(url)
+    nothing_twice(found)
+    assert kept.items() <= {trial.number: trial.user_attrs for trial in found.trials}.items()
+
+
+def test_a_clock_that_is_set_back_tells_no_time_left():
+    now = datetime(2026, 1, 1)
+    fields = {"value": 1.0, "params": {}, "distributions": {}}
+    ends = [now - timedelta(hours=5), now + timedelta(seconds=4), now + timedelta(seconds=4)]
+    trials = []
+    for place, end in enumerate(ends):
+        trial = create_trial(user_attrs={"place": place}, **fields)
+        trial.datetime_start, trial.datetime_complete = now, end
+        trials.append(trial)
+    running = create_trial(state=TrialState.RUNNING)
+    assert Standing("", {"planned trials": 5}, tuple(trials), (running,)).seconds_left == 8
+    assert Standing("", {"planned trials": 5}, tuple(trials[:1]), (running,)).seconds_left is None
 
 
 def test_half_a_line_in_a_shared_journal_is_cut_off(faked, tmp_path, undisturbed):  # noqa: F811

@@ -1,5 +1,7 @@
 """A run of the tuner: searches group after group, and writes each one's table as soon as it is decided."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -230,4 +232,11 @@ def _sizes(group: Group, cases: Iterable[Case]) -> str:
 def _write(machine: Machine, decision: GroupDecision, output: Path) -> Path:
     spec = decision.group.spec
     table = Table(spec.name, machine.chip.name, source_digest(spec), dict(machine.versions), decision.entries())
-    return write(output, spec, table)
+    folder = path_of(output, table.chip, spec.name).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another tuner's entries, written between reading and writing, would be lost
+        return write(output, spec, table)
+    finally:
+        os.close(held)
