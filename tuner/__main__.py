@@ -4,19 +4,9 @@ import os
 import sys
 
 NAMES = (
-    "doctor",
-    "autotune",
-    "worker",
-    "watch",
-    "report",
-    "simulate",
-    "explain",
-    "validate",
-    "device",
-    "calibrate",
-    "refit",
-    "mutants",
-)
+    "doctor", "autotune", "worker", "watch", "report", "compare", "merge", "simulate", "explain", "validate", "device",
+    "calibrate", "refit", "mutants",
+)  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from cold_kernels.tables import path_of
+
 BLOCK = 1 << 16
+
+
+def journal_path(folder: Path, chip: str, kernel: str) -> Path:
+    """Where ``autotune`` keeps the trials of a kernel: beside its table."""
+    return path_of(folder, chip, kernel).with_name(f"{kernel}.journal")
 
 
 class JournalBusy(ValueError):

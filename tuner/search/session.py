@@ -20,7 +20,7 @@ from .decision import GroupDecision, Referee
 from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
-from .journal import journal
+from .journal import journal, journal_path
 from .limits import Limits
 from .pool import Pool, Processes
 from .search import search
@@ -88,8 +88,8 @@ def searches_for(
             path = path_of(output, machine.chip.name, spec.name)
             if path.is_dir():
                 raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
-            storage = shared.storage if shared else held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
-            opened[spec.name] = spec, storage
+            file = journal_path(output, machine.chip.name, spec.name)
+            opened[spec.name] = spec, shared.storage if shared else held.enter_context(journal(file))
         owner, storage = opened[spec.name]
         if owner is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
