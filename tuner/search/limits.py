@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 900.0
-"""Long enough for the slowest shipped kernel on a busy machine: what it stops is a hang, not a slow trial."""
+"""Meant to stop a hang and no slow trial: trials of the shipped kernels take seconds."""
 SHARE = 0.75
 """Of the machine's memory that all tasks together may hold."""
 LEAST_BYTES = 2 << 30
