@@ -3,8 +3,8 @@
 Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
 FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process,
 FAKE_FULL a tile whose compile finds the disk full, FAKE_HANG one whose compile never ends, FAKE_HUGE one whose compile
-takes more and more memory. FAKE_ROOM is how large a journal can get, FAKE_GRACE after how many seconds a database's worker
-counts as dead.
+takes more and more memory. FAKE_ROOM is how large a journal can get, FAKE_GRACE after how many seconds
+a database's worker counts as dead.
 """
 
 import dataclasses
