@@ -45,7 +45,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         f"{len(os.sched_getaffinity(0))}; the same seed finds the same with any number",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: the spec's own folder of tables, else where launches look first"
+    )
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
@@ -61,7 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ..search.session import groups_of, pool_for, searches_for, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    output = arguments.output or user_directory()
     names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
     trials = arguments.trials
     jobs = len(os.sched_getaffinity(0)) if arguments.jobs is None else arguments.jobs
@@ -87,6 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         kernels = {}
         for name in names:
             kernels.setdefault(load(name), name)
+        own = {spec.tables or user_directory() for spec in kernels}
+        if arguments.output is None and len(own) > 1:
+            raise ValueError("these kernels keep their tables in different folders; tune them one by one, or give --output")
+        output = arguments.output or own.pop()
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
