@@ -88,9 +88,7 @@ def In(
     contiguous: bool = False,
 ) -> TensorArg:
     """A tensor that is read."""
-    return TensorArg(
-        tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make, contiguous=contiguous
-    )
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make, contiguous=contiguous)
 
 
 def InOut(

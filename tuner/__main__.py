@@ -5,7 +5,7 @@ import sys
 
 NAMES = (
     "doctor", "autotune", "report", "compare", "merge", "simulate", "explain", "validate", "device", "calibrate",
-    "refit", "mutants", "init",
+    "refit", "mutants", "init", "gate",
 )  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 

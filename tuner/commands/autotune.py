@@ -46,7 +46,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="default: the spec's own folder of tables, else where launches look first"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: the spec's own folder of tables, else where launches look first",
     )
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
@@ -90,7 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
             kernels.setdefault(load(name), name)
         own = {spec.tables or user_directory() for spec in kernels}
         if arguments.output is None and len(own) > 1:
-            raise ValueError("these kernels keep their tables in different folders; tune them one by one, or give --output")
+            raise ValueError(
+                "these kernels keep their tables in different folders; tune them one by one, or give --output"
+            )
         output = arguments.output or own.pop()
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:

@@ -20,7 +20,9 @@ def axis_of(size: int, values: Mapping[str, Any], tile: str, other: int) -> int:
     return size
 
 
-def formula(axis: int, seen: Sequence[tuple[Mapping[str, int], tuple[int, ...]]], sizes: Sequence[str], tiles: Sequence[str]):
+def formula(
+    axis: int, seen: Sequence[tuple[Mapping[str, int], tuple[int, ...]]], sizes: Sequence[str], tiles: Sequence[str]
+):
     """The terms whose product is the grid's size along ``axis`` in all that was seen.
 
     Args:
@@ -39,7 +41,9 @@ def formula(axis: int, seen: Sequence[tuple[Mapping[str, int], tuple[int, ...]]]
     for count in (1, 2, 3):
         fits = []
         for terms in itertools.combinations(singles, count):
-            if len({term[0] for term in terms}) == count and all(_product(terms, env) == value for env, value in wanted):
+            if len({term[0] for term in terms}) == count and all(
+                _product(terms, env) == value for env, value in wanted
+            ):
                 fits.append(terms)
         if fits:
             return fits[0], len(fits) - 1

@@ -61,7 +61,9 @@ def free_constexprs(
         found[name] = False
         for other in (value // 2, 2 * value):
             changed = _copies({**given, name: other}, spoiled_all=[n for n in results if seen.roles[n] == OUT])
-            grid = grid_of({**given, name: other}) or tuple(axis_of(size, launch.values, name, other) for size in launch.grid)
+            grid = grid_of({**given, name: other}) or tuple(
+                axis_of(size, launch.values, name, other) for size in launch.grid
+            )
             try:
                 run(changed, grid)
             except Exception:  # does not compile, does not fit, or goes out of bounds

@@ -85,7 +85,9 @@ class Recorder:
         given |= dict(zip(parameters, args, strict=False)) | {n: v for n, v in named.items() if n in parameters}
         given = {name: given[name] for name in parameters}
         options = {name: value for name, value in named.items() if name not in parameters}
-        launch = SeenLaunch({n: _seen_value(n, v) for n, v in given.items()}, _grid(grid, given), _grids(grid, given, seen))
+        launch = SeenLaunch(
+            {n: _seen_value(n, v) for n, v in given.items()}, _grid(grid, given), _grids(grid, given, seen)
+        )
         if launch in seen.launches or len(seen.launches) >= MOST:
             return
         if seen.launches and (why := _other(seen.launches[0], launch, seen)):
@@ -98,7 +100,9 @@ class Recorder:
                 real(kernel, grid=at, warmup=False, **values, **options)
 
             seen.roles = roles(given, launch.grid, run)
-            seen.free = free_constexprs(given, seen, lambda values: _grid(grid, values) if callable(grid) else None, run)
+            seen.free = free_constexprs(
+                given, seen, lambda values: _grid(grid, values) if callable(grid) else None, run
+            )
 
 
 def _kinds() -> list[type]:

@@ -73,7 +73,9 @@ def _find_strides(seen: Seen, integers: list[str], found: Sizes) -> None:
         tensor, place = found.strides[name] = ranked[0]
         taken.add(ranked[0])
         if len(fits) > 1 and not _likeness(name, tensor):
-            found.notes.append(f"{name} is taken for the stride of {tensor} along its dimension {place}; others are equal")
+            found.notes.append(
+                f"{name} is taken for the stride of {tensor} along its dimension {place}; others are equal"
+            )
 
 
 def _likeness(parameter: str, tensor: str) -> int:
@@ -168,6 +170,8 @@ def _power_over(seen: Seen, name: str, found: Sizes) -> str:
     wanted = [launch.values[name] for launch in seen.launches]
     for dim, values in found.values.items():
         if [1 << max(0, value - 1).bit_length() for value in values] == wanted and wanted[0] > 1:
-            found.notes.append(f"{name} is taken for the power of two that covers {dim}; another value computed another result")
+            found.notes.append(
+                f"{name} is taken for the power of two that covers {dim}; another value computed another result"
+            )
             return f"triton.next_power_of_2(s.{dim})"
     return ""

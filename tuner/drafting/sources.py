@@ -11,9 +11,7 @@ from cold_kernels.command import CommandFailed
 from .launches import Seen
 
 
-def from_calls(
-    file: Path, name: str, folder: Path, imported: str, calls: Sequence[str], chip: str
-) -> Seen | None:
+def from_calls(file: Path, name: str, folder: Path, imported: str, calls: Sequence[str], chip: str) -> Seen | None:
     """Evaluate expressions in the namespace of a kernel's module, new tensors on the simulated NPU.
 
     Raises:

@@ -173,7 +173,9 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
     if not draft.tensors:
         raise ValueError(f"{name} takes no tensor: there is nothing to check and nothing to tune")
     if not any(role in (OUT, INOUT) for role in seen.roles.values()):
-        raise ValueError(f"{name}: no tensor was seen to change in {found_in}; give a launch whose result can be compared")
+        raise ValueError(
+            f"{name}: no tensor was seen to change in {found_in}; give a launch whose result can be compared"
+        )
     grid, remarks = draft.grid()
     group, bucket = draft.groups()
     cases = draft.cases()
@@ -185,7 +187,11 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
     spec = f"{name}_spec"
     space = draft.space()
     everything = "\n".join([*draft.args(), *space, *draft.binds().values()])
-    uses = [word for word in ("Fixed", "In", "InOut", "Out", "Pointer", "Scalar", "Stride") if re.search(rf"\b{word}\(", everything)]
+    uses = [
+        word
+        for word in ("Fixed", "In", "InOut", "Out", "Pointer", "Scalar", "Stride")
+        if re.search(rf"\b{word}\(", everything)
+    ]
     tunables = [word for word in ("AutoMultiBuffer", "Choice", "PowerOf2", "Switch") if f"{word}(" in everything]
     binds = "".join(f"\n                {n!r}: {text}," for n, text in draft.binds().items()).replace("'", '"')
     counts = "".join(f"{n}=lambda c, s: {text}, " for n, text in draft.sizes.counts.items())
@@ -256,7 +262,11 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
         "",
     ]
     text = "\n".join(lines)
-    for module, used in (("import sys\n", "sys."), ("import triton\n", "triton."), ("import triton.language as tl\n", "tl.")):
+    for module, used in (
+        ("import sys\n", "sys."),
+        ("import triton\n", "triton."),
+        ("import triton.language as tl\n", "tl."),
+    ):
         if used not in text.replace("import triton.language", ""):
             text = text.replace(module, "", 1)
     return text

@@ -81,7 +81,13 @@ class TunedCase:
         return None if self.default_us is None else self.default_us / self.best_us
 
     def entry(self, group: Group) -> Entry:
-        return Entry(group.spec.key(self.case.shape()), self.config, "simulated", self.details() | said(group.spec), self.programs)
+        return Entry(
+            group.spec.key(self.case.shape()),
+            self.config,
+            "simulated",
+            self.details() | said(group.spec),
+            self.programs,
+        )
 
     def details(self) -> dict[str, Any]:
         """What a table keeps of it."""
