@@ -152,8 +152,8 @@ class Stage:
             if not bound:
                 raise ValueError(
                     f"{spec}: parameter {name!r} of {self.kernel.__name__} is bound by nothing; it must be "
-                    f"<tensor>_ptr or <tensor>_stride_<DIM> of {', '.join(tensors)}, or one of {', '.join(others)}, or be "
-                    f"named in binds"
+                    f"<tensor>_ptr or <tensor>_stride_<DIM> of {', '.join(tensors)}, or one of {', '.join(others)}, "
+                    f"or be named in binds"
                 )
 
     def bind(

@@ -101,5 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
         searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
+        for spec in kernels:
+            if spec.against != "float64":
+                print(f"{spec.name}: values are compared with {spec.against}, and not with float64")
         pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
         return tune(searches, machine, pool, trials_of, output)

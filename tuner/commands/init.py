@@ -11,8 +11,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "init",
         help="draft a spec for a plain Triton kernel, from a sample call or from one of your tests",
-        description="Runs a call or a test on the simulated NPU, looks at the launches of the kernel, and writes a spec "
-        "that autotune takes as it is. What was guessed is said in the file. Configurations and keys of "
+        description="Runs a call or a test on the simulated NPU, looks at the launches of the kernel, and writes a "
+        "spec that autotune takes as it is. What was guessed is said in the file. Configurations and keys of "
         "@triton.autotune become tunables and groups. The kernel's file is run as Python.",
     )
     parser.add_argument("kernel", metavar="FILE.py:KERNEL", help="a @triton.jit function")

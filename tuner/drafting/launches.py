@@ -48,7 +48,7 @@ class Seen:
         kernel: The ``@triton.jit`` function.
         constexprs: Its ``tl.constexpr`` parameters.
         launches: Distinct ones with the same arguments present; the first is the one that was probed.
-        roles: By tensor, `IN`, `OUT`, `INOUT` or `UNTOUCHED`, found by running the first launch again on other contents.
+        roles: By tensor, `IN`, `OUT`, `INOUT` or `UNTOUCHED`, found by running the first launch again.
         free: By constexpr integer: whether another value computed the same.
         choices: By name, the values that ``@triton.autotune`` has for it, its first configuration's first.
         keys: Autotune's.

@@ -15,8 +15,8 @@ SMALLEST_TILE = 16
 def roles(given: Mapping[str, Any], grid: tuple[int, ...], run: Callable[..., None]) -> dict[str, str]:
     """The role of each tensor.
 
-    Each floating tensor, and each other one that changed, is filled with NaN (the largest integer) in its turn. One that
-    is changed from there is written; it was also read, or only in parts written, where another result comes out.
+    Each floating tensor, and each other one that changed, is filled with NaN (the largest integer) in its turn. One
+    that is changed from there is written; it was also read, or only in parts written, where another result comes out.
     """
     tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
     plain = _copies(given)

@@ -21,14 +21,15 @@ def from_calls(file: Path, name: str, folder: Path, imported: str, calls: Sequen
     import triton
 
     from cold_kernels.npu import simulated
+    from cold_kernels.specs import module_from_file
 
-    module_name = imported.rpartition("from ")[2].partition(" import")[0]
+    module_name = "" if "module_from_file" in imported else imported.rpartition("from ")[2].partition(" import")[0]
     sys.path.insert(0, str(folder))
     with simulated(chip, hazards="off"):
         from .recording import Recorder
 
         try:
-            module = importlib.import_module(module_name)
+            module = importlib.import_module(module_name) if module_name else module_from_file(file, file.name)
         except Exception as error:
             raise ValueError(f"{file} does not import: {type(error).__name__}: {error}") from error
         if not hasattr(module, name):

@@ -127,8 +127,8 @@ class Draft:
                 size = self.first.grid[axis] if axis < len(self.first.grid) else 1
                 axes.append(str(size))
                 remarks.append(
-                    f"CHECK: axis {axis} of the grid is {size}, as in the recorded launch; no product of sizes and tiles "
-                    "explains it. It is right for the recorded shape alone: write a formula."
+                    f"CHECK: axis {axis} of the grid is {size}, as in the recorded launch; no product of sizes and "
+                    "tiles explains it. It is right for the recorded shape alone: write a formula."
                 )
                 continue
             terms, others = found
@@ -202,8 +202,8 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
         *(line for note in notes or ["nothing"] for line in _wrapped(f"- {note}", "  ")),
         "",
         *_wrapped(
-            "The reference is what the default configuration computes: it shows that other configurations agree with it, "
-            "not that it is right. Write a float64 reference and a tolerance in its place to know that."
+            "The reference is what the default configuration computes: it shows that other configurations agree with "
+            "it, not that it is right. Write a float64 reference and a tolerance in its place to know that."
         ),
         '"""',
         "",
@@ -225,7 +225,7 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
         "",
         "def _bytes(**args):",
         f"    read_and_written = {[draft.tensors[p] for p, role in seen.roles.items() if role == INOUT]!r}",
-        '    tensors = [value for name, value in args.items() if not name.endswith("_before") and torch.is_tensor(value)]',
+        '    tensors = [each for name, each in args.items() if not name.endswith("_before") and torch.is_tensor(each)]',
         "    tensors += [args[name] for name in read_and_written]",
         "    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)",
         "",
@@ -279,6 +279,11 @@ def import_lines(file: Path, name: str, spec_file: Path) -> tuple[str, Path]:
         module, folder = f"{folder.name}.{module}", folder.parent
     if module.endswith(".__init__"):
         module = module.removesuffix(".__init__")
+    if not all(part.isidentifier() for part in module.split(".")):
+        relative = os.path.relpath(file, spec_file.resolve().parent)
+        path = f'(Path(__file__).resolve().parent / "{relative}").resolve()'
+        loaded = f'{name} = module_from_file({path}, "{file.name}").{name}'
+        return f"from cold_kernels.specs import module_from_file\n\n{loaded}", folder
     statement = f"from {module} import {name}"
     if folder == spec_file.resolve().parent:
         return statement, folder
