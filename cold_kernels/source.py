@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-
 CHOOSERS = ("autotune", "heuristics", "tuned")
 """Decorators that choose constants when a kernel is launched."""
 

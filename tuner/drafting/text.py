@@ -4,6 +4,8 @@ import inspect
 import keyword
 import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -273,7 +275,20 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
 
 
 def import_lines(file: Path, name: str, spec_file: Path) -> tuple[str, Path]:
-    """What a spec's file imports its kernel by, and the folder that must be on Python's path for it."""
+    """What a spec's file imports its kernel by, and the folder that must be on Python's path for it.
+
+    A module that asks for a device when it is imported, or for torch_npu, is imported on the simulated NPU.
+    """
+    lines, folder = _plain_import_lines(file, name, spec_file)
+    setting = f"from pathlib import Path\nimport sys\n__file__ = {str(spec_file.resolve())!r}\n"
+    setting += f"sys.path.append({str(spec_file.resolve().parent)!r})\n"
+    if subprocess.run([sys.executable, "-c", setting + lines], capture_output=True).returncode == 0:
+        return lines, folder
+    inside = textwrap.indent(lines.replace("\n\n", "\n"), "    ")
+    return f'from cold_kernels.npu import simulated\n\nwith simulated(hazards="off"):\n{inside}', folder
+
+
+def _plain_import_lines(file: Path, name: str, spec_file: Path) -> tuple[str, Path]:
     folder, module = file.parent, file.stem
     while (folder / "__init__.py").exists():
         module, folder = f"{folder.name}.{module}", folder.parent
