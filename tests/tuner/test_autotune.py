@@ -398,7 +398,7 @@ def test_a_full_disk_where_the_table_goes(faked, tmp_path, monkeypatch, capsys):
 
 
 def test_a_full_disk_in_another_process(faked, tmp_path, monkeypatch):
-    monkeypatch.setenv("FAKE_FULL", "4096")
+    monkeypatch.setenv("FAKE_FULL", "2048")
     process = start(tmp_path, 0, "--trials", 10)
     said = process.communicate(timeout=120)[0]
     monkeypatch.delenv("FAKE_FULL")

@@ -9,6 +9,8 @@ from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.specs import KERNELS, check_name, load
 
 TRIALS = 64
+SMALL = 96
+"""Unless told otherwise, so few legal configurations are all tried: a search for `TRIALS` saves little there."""
 QUICK_TRIALS = 12
 """Trials of a quick look."""
 
@@ -32,7 +34,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--trials",
         type=int,
         metavar="N",
-        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}",
+        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}, or all if there are at most "
+        f"{SMALL}",
     )
     parser.add_argument(
         "--quick",
@@ -46,11 +49,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument(
+<<<<<<< HEAD
         "--output",
         type=Path,
         metavar="DIR",
         help="default: the spec's own folder of tables, else where launches look first",
     )
+=======
+        "--sampler", metavar="NAME", help="what proposes configurations: model, the default, learns from every trial; "
+        "tpe, gp, nsga2, cmaes and qmc are Optuna's, beside neighbours of the best; random learns nothing",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+>>>>>>> main
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
@@ -63,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cold_kernels.cases import Case
     from cold_kernels.tables import user_directory
 
+    from ..search.sampler import DEFAULT, check_sampler
     from ..search.session import groups_of, pool_for, searches_for, tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -73,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     def trials_of(group) -> int:
         if trials is not None:
             return trials
-        return QUICK_TRIALS if arguments.quick else TRIALS
+        if arguments.quick:
+            return QUICK_TRIALS
+        return len(group.legal) if len(group.legal) <= SMALL else TRIALS
 
     def first_target(group) -> tuple[Case, ...]:
         return group.cases if arguments.shape else (Case.parse(group.spec.targets[0], group.spec),)
@@ -84,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise ValueError(f"--trials {trials}: must be 1 or more")
         if jobs < 1:
             raise ValueError(f"--jobs {jobs}: must be 1 or more")
+        sampler = arguments.sampler or DEFAULT
+        check_sampler(sampler)
         chip_named(arguments.chip)
         for name in names:
             check_name(name)
@@ -100,9 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
+<<<<<<< HEAD
         searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
         for spec in kernels:
             if spec.against != "float64":
                 print(f"{spec.name}: values are compared with {spec.against}, and not with float64")
+=======
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, sampler)
+>>>>>>> main
         pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
         return tune(searches, machine, pool, trials_of, output)

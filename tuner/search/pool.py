@@ -32,6 +32,8 @@ class _Asked:
 class InProcess:
     """Does one task at a time, here."""
 
+    jobs = 1
+
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._asked: _Asked | None = None
@@ -77,7 +79,7 @@ class Processes:
 
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._plan = plan
-        self._jobs = jobs
+        self.jobs = jobs
         self._idle: list[_Process] = []
         self._busy: dict[_Process, _Asked] = {}
 
@@ -89,7 +91,7 @@ class Processes:
 
     @property
     def free(self) -> bool:
-        return len(self._busy) < self._jobs
+        return len(self._busy) < self.jobs
 
     def submit(self, key: Any, group: int, task: Task) -> None:
         self._begin(_Asked(key, group, task))

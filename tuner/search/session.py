@@ -19,7 +19,9 @@ from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
 from .journal import journal, journal_path
+from .pace import ahead
 from .pool import InProcess, Pool, Processes
+from .sampler import DEFAULT
 from .search import search
 from .study import Study
 from .tasks import Plan, Workplace
@@ -63,11 +65,13 @@ def searches_for(
     seed: int,
     judged: Callable[[Group], tuple[Case, ...]] | None,
     held: ExitStack,
+    sampler: str = DEFAULT,
 ) -> list[GroupSearch]:
     """Everything that can fail before the first trial; the journals stay open as long as ``held``.
 
     Args:
         judged: The cases of a group that alone are judged where tables have it; None: all, with those of tables.
+        sampler: One of `sampler.SAMPLERS`.
 
     Raises:
         ValueError: two kernels of one name, a file that is no journal, or a table that cannot be written.
@@ -91,7 +95,7 @@ def searches_for(
             group = beside
         else:
             group, joined = warm_started(group, chip, output)
-        searches.append(GroupSearch(group, Study(group, machine, storage, seed), joined))
+        searches.append(GroupSearch(group, Study(group, machine, storage, seed, sampler), joined))
     return searches
 
 
@@ -140,6 +144,9 @@ def tune(
     with Interrupt() as interrupt, pool:
         for number, each in enumerate(searches):
             if said := _from_tables(each):
+                report.say(said)
+            seen = [took for other in searches if other.group.spec is each.group.spec for took in other.study.seconds]
+            if said := ahead(each.study, trials(each.group), pool.jobs, seen):
                 report.say(said)
             decision, stopped = _search(each, number, pool, trials(each.group), interrupt, report)
             if decision is not None:

@@ -16,7 +16,7 @@ from cold_kernels.record import Record
 from cold_kernels.tables import source_digest
 
 from .group import Group
-from .sampler import LegalSampler
+from .sampler import DEFAULT, LegalSampler
 from .trial import Outcome
 
 BATCH = 8
@@ -59,16 +59,17 @@ class Study:
     before it in its own, so a study that was killed and resumed proposes what it would have proposed undisturbed.
     """
 
-    def __init__(self, group: Group, machine: Machine, storage: BaseStorage, seed: int) -> None:
+    def __init__(self, group: Group, machine: Machine, storage: BaseStorage, seed: int, sampler: str = DEFAULT) -> None:
         self.group = group
-        self.sampler = LegalSampler(group, seed)
+        self.sampler = LegalSampler(group.domain, seed, sampler)
         stands_for = {
             "source": source_digest(group.spec),
             "declaration": group.declaration(),
             "model": machine.model,
             "versions": dict(machine.versions),
             "cases": [str(case) for case in group.cases],
-            "method": f"batches of {BATCH}" + (f", shaped as {group.kept[0].config}" if group.kept else ""),
+            "method": f"batches of {BATCH} by {sampler}"
+            + (f", shaped as {group.kept[0].config}" if group.kept else ""),
         }
         digest = hashlib.sha256(repr(stands_for).encode()).hexdigest()[:12]
         self._study = optuna.create_study(
@@ -101,6 +102,11 @@ class Study:
         """What tables know and the study has not tried."""
         tried = {self.config(trial) for trial in self._trials()}
         return [config for config in self.group.warm_start if config not in tried]
+
+    @property
+    def seconds(self) -> list[float]:
+        """How long trials took that came to an end of their own."""
+        return [trial.duration.total_seconds() for trial in self._trials() if trial.duration]
 
     def planned(self, trials: int) -> int:
         """How many trials are decided when a search for ``trials`` is over.
