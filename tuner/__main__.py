@@ -5,11 +5,7 @@ import sys
 
 NAMES = (
     "doctor", "autotune", "report", "compare", "merge", "simulate", "explain", "validate", "device", "calibrate",
-<<<<<<< HEAD
-    "refit", "mutants", "init", "gate",
-=======
-    "refit", "mutants", "exhaust", "replay", "quality",
->>>>>>> main
+    "refit", "mutants", "exhaust", "replay", "quality", "init", "gate",
 )  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 

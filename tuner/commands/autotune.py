@@ -49,18 +49,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument(
-<<<<<<< HEAD
+        "--sampler", metavar="NAME", help="what proposes configurations: model, the default, learns from every trial; "
+        "tpe, gp, nsga2, cmaes and qmc are Optuna's, beside neighbours of the best; random learns nothing",
+    )  # fmt: skip
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
         help="default: the spec's own folder of tables, else where launches look first",
     )
-=======
-        "--sampler", metavar="NAME", help="what proposes configurations: model, the default, learns from every trial; "
-        "tpe, gp, nsga2, cmaes and qmc are Optuna's, beside neighbours of the best; random learns nothing",
-    )  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
->>>>>>> main
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
@@ -115,13 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
-<<<<<<< HEAD
-        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, sampler)
         for spec in kernels:
             if spec.against != "float64":
                 print(f"{spec.name}: values are compared with {spec.against}, and not with float64")
-=======
-        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, sampler)
->>>>>>> main
         pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
         return tune(searches, machine, pool, trials_of, output)
