@@ -62,7 +62,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--sampler", metavar="NAME", help="what proposes configurations: model, the default, learns from every trial; "
         "tpe, gp, nsga2, cmaes and qmc are Optuna's, beside neighbours of the best; random learns nothing",
     )  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: the spec's own folder of tables, else where launches look first",
+    )
     parser.add_argument(
         "--storage", metavar="URL",
         help="keep trials in a database (postgresql://user@host/name) or in a journal file that other machines and "
@@ -85,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ..search.shared import open_shared
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    output = arguments.output or user_directory()
     names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
     trials = arguments.trials
     jobs = len(os.sched_getaffinity(0)) if arguments.jobs is None else arguments.jobs
@@ -117,10 +121,19 @@ def run(arguments: argparse.Namespace) -> int:
         kernels = {}
         for name in names:
             kernels.setdefault(load(name), name)
+        own = {spec.tables or user_directory() for spec in kernels}
+        if arguments.output is None and len(own) > 1:
+            raise ValueError(
+                "these kernels keep their tables in different folders; tune them one by one, or give --output"
+            )
+        output = arguments.output or own.pop()
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
         shared = held.enter_context(open_shared(arguments.storage)) if arguments.storage else None
         searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, sampler, shared)
+        for spec in kernels:
+            if spec.against != "float64":
+                print(f"{spec.name}: values are compared with {spec.against}, and not with float64")
         pool = pool_for(searches, ascend_machine, arguments.chip, kernels, jobs, limits)
         return tune(searches, machine, pool, trials_of, output)
