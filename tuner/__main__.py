@@ -4,8 +4,8 @@ import os
 import sys
 
 NAMES = (
-    "doctor", "autotune", "report", "compare", "merge", "simulate", "explain", "validate", "device", "calibrate",
-    "refit", "mutants", "exhaust", "replay", "quality", "init", "gate",
+    "doctor", "autotune", "worker", "watch", "report", "compare", "merge", "simulate", "explain", "validate", "device",
+    "calibrate", "refit", "mutants", "exhaust", "replay", "quality", "init", "gate",
 )  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
