@@ -7,6 +7,7 @@ from cold_kernels import command
 COMMANDS = {
     "generate": "decoding.commands.generate",
     "serve": "decoding.commands.serve",
+    "train": "decoding.commands.train",
     "example-adapter": "decoding.commands.example_adapter",
 }
 

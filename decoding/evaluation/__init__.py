@@ -1,0 +1,1 @@
+"""Whether contrast helps: problems, answers that are kept, how they compare."""
