@@ -79,6 +79,7 @@ def split_of(every: list[Problem], split: str, count: int, sizes: dict[str, int]
     Args:
         sizes: Of train and validation; the rest is test.
     """
+    every = list({problem.prompt: problem for problem in every}.values())
     every = random.Random(0).sample(every, len(every))
     first, second = sizes["train"], sizes["train"] + sizes["validation"]
     part = {"train": slice(0, first), "validation": slice(first, second), "test": slice(second, None)}[split]
