@@ -8,6 +8,8 @@ COMMANDS = {
     "generate": "decoding.commands.generate",
     "serve": "decoding.commands.serve",
     "train": "decoding.commands.train",
+    "evaluate": "decoding.commands.evaluate",
+    "tune": "decoding.commands.tune",
     "example-adapter": "decoding.commands.example_adapter",
 }
 

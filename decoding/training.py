@@ -105,9 +105,7 @@ def train(
 
 def _config(settings: Settings) -> LoraConfig:
     targets = settings.targets[0] if settings.targets == ("all-linear",) else list(settings.targets)
-    return LoraConfig(
-        r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets, task_type="CAUSAL_LM"
-    )
+    return LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets, task_type="CAUSAL_LM")
 
 
 def _tokens(model, tokenizer, example: tuple[str, str], raw: bool) -> tuple[list[int], list[int]]:

@@ -22,8 +22,12 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--steps", type=int, default=200, help="default: 200")
     parser.add_argument("--batch", type=int, default=8, help="problems a step; default: 8")
     parser.add_argument("--rank", type=int, default=8, help="default: 8; lora_alpha is twice that")
-    parser.add_argument("--targets", nargs="+", default=["all-linear"], help="names of layers; default: all linear ones")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="of the first step, falls to 0; default: 0.001")
+    parser.add_argument(
+        "--targets", nargs="+", default=["all-linear"], help="names of layers; default: all linear ones"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, help="of the first step, falls to 0; default: 0.001"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of matrices and order; default: 0")
     parser.add_argument("--bf16", action="store_true", help="compute passes in bfloat16; the adapter stays float32")
     parser.add_argument("--save-every", type=int, default=50, metavar="STEPS", help="between saves; default: 50")

