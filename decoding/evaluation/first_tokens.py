@@ -64,7 +64,7 @@ class FirstTokens:
         """
         if adapter is None:
             records = self._by_problem()
-            return [Answer(self._text(records[name]["base"]), 1) for name in self._prompts]
+            return [Answer(self.text(records[name]["base"]), 1) for name in self._prompts]
         alpha = alpha if beta else 1.0
         if alpha < FLOOR:
             raise ValueError(f"alpha is {alpha:g}; logits are kept for {FLOOR:g} and above")
@@ -114,15 +114,16 @@ class FirstTokens:
         return self._stacks[adapter]
 
     def _answer(self, row, place, favourite, tokens, expert, amateur, sums) -> Answer:
-        chosen = self._text(int(tokens[row, place]))
+        chosen = self.text(int(tokens[row, place]))
         if place == favourite:
             return Answer(chosen, 1)
         chances = [float((logits[row, at] - sums[row, which]).exp()) for logits, which, at in (
             (expert, 0, place), (amateur, 1, place), (expert, 0, favourite))]  # fmt: skip
-        other = self._text(int(tokens[row, favourite]))
+        other = self.text(int(tokens[row, favourite]))
         return Answer(chosen, 1, [Change(0, chosen, chances[0], chances[1], other, chances[2])])
 
-    def _text(self, token: int) -> str:
+    def text(self, token: int) -> str:
+        """A token's text, nothing where it is a special one."""
         return self._tokenizer.decode([token], skip_special_tokens=True)
 
 
