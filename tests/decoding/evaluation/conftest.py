@@ -11,10 +11,10 @@ def tokenizer():
     tokenizers = pytest.importorskip("tokenizers")
     from transformers import PreTrainedTokenizerFast
 
-    words = {str(number): number for number in range(199)}
-    whole = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="0"))
+    words = {"<unk>": 0, "</s>": 1} | {str(number): number for number in range(2, 199)}
+    whole = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
     whole.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=whole, eos_token="1", unk_token="0")
+    return PreTrainedTokenizerFast(tokenizer_object=whole, eos_token="</s>", unk_token="<unk>")
 
 
 @pytest.fixture(scope="session")
