@@ -141,7 +141,7 @@ def _study(name: str, size: Size, settings: dict, options: argparse.Namespace, f
     for done, every in ask(answers, plain):
         yield f"validation, {done} of {every}"
     chosen = tuned(validation, list(adapters), answers, built_in.score, size.trials)
-    yield f"alpha={chosen.best.alpha:g} beta={chosen.best.beta:g} chosen"
+    print(f"{name}: alpha={chosen.best.alpha:g} beta={chosen.best.beta:g} chosen", flush=True)
     test = built_in.problems("test", size.test)
     answers = asked(options.model, adapters, test, most, folder / "answers", raw=name not in CHAT)
     pairs = [(ALPHA, BETA), (chosen.best.alpha, chosen.best.beta)]
