@@ -1,0 +1,56 @@
+"""What the study compares: settings of CoLD, and rules that decide when to contrast, each family with its settings."""
+
+import functools
+
+import torch
+
+from decoding.evaluation import rules
+from decoding.evaluation.rules import Rule
+
+ALPHAS, BETAS = (0.01, 0.1, 0.3, 0.5), (0.1, 0.25, 0.5, 1.0)
+"""What a fixed setting is chosen from, beside beta 0, which is the adapter's greedy decoding."""
+DEFAULT = rules.fixed(0.1, 0.5)
+"""With the alpha and beta that `Request` has by default."""
+FACTORS = (1.1, 1.25, 1.5, 2.0)
+"""By which the adapter is scaled where that is the control, beside 1."""
+BEAMS = 4
+RULE_ALPHAS, RULE_BETAS = (0.1, 0.3), (0.5, 1.0)
+PUSHES = (1.0, 2.0, 3.0, 4.0, 6.0)
+
+GRID = [rules.fixed(alpha, beta) for beta in BETAS for alpha in ALPHAS]
+"""The smaller beta first, then the smaller alpha, as ties go to the first."""
+
+
+@functools.cache
+def families() -> dict[str, list[Rule]]:
+    """Of each kind of rule its settings, of which one is chosen for all tasks together."""
+    both = [(alpha, beta) for alpha in RULE_ALPHAS for beta in RULE_BETAS]
+    return {
+        "one fixed setting": GRID,
+        "divergence (AdaCAD)": [rules.divergence(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],
+        "divergence, from a limit": [rules.far_apart(a, b, least) for a, b in both for least in (0.1, 0.2, 0.3, 0.5)],
+        "favourites differ (NWCAD, back-off)": [rules.back_off(a, b) for a, b in both],
+        "differ, and not confident (NWCAD)": [rules.two_stages(a, b, c) for a, b in both for c in (0.5, 0.7, 0.9)],
+        "not confident (CCD, LGCD)": [rules.unsure(a, b, c) for a, b in both for c in (0.5, 0.6, 0.7, 0.9)],
+        "share of entropy (ACD)": [rules.entropy_share(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],
+        "favourites agree": [rules.agreed(a, b) for a, b in both],
+        "surer amateur": [rules.surer_amateur(a, b) for a, b in both],
+        "push, from a limit": [rules.pushed(a, b, least) for a, b in both for least in PUSHES],
+        "push, above a limit": [rules.pushed_softly(a, b, least) for a, b in both for least in PUSHES],
+        "agree, and push": [rules.pushed_where_agreed(a, b, least) for a, b in both for least in PUSHES],
+    }
+
+
+def key(rule: Rule) -> str:
+    """A rule with all its settings, as results name it."""
+    return f"alpha {rule.alpha:g}, {rule.name}"
+
+
+def greedy(expert: torch.Tensor, amateur: torch.Tensor) -> torch.Tensor:
+    """The expert's favourite."""
+    return expert.argmax(1)
+
+
+def base(expert: torch.Tensor, amateur: torch.Tensor) -> torch.Tensor:
+    """The amateur's."""
+    return amateur.argmax(1)
