@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +13,16 @@ from transformers import LlamaForCausalLM
 
 from cold_kernels.code_digest import code_digest
 from cold_kernels.files import write_whole
-from decoding.evaluation.rules import Rule
 
 from . import methods
+from .outcomes import pack, unpack
 from .stories import REGIMES, TASK_STEPS, World, prompt_length, solved
 from .tiny_models import BASE_RATE, base_batches, expert, new_model, train, train_adapter
-from .tree import Choose, beam_search, decode
+from .tree import beam_search, decode
 
-BASE_STEPS = 300
+BASE_STEPS = 200
 """Steps of a base's training."""
-ADAPTER_STEPS = {"opposes": 80, "mixed": 80, "agrees": 80}
+ADAPTER_STEPS = {"opposes": 48, "mixed": 20, "agrees": 55}
 """Of an adapter's, by regime."""
 LENGTH = 2 * TASK_STEPS + 1
 CHUNK = 500
@@ -80,71 +81,54 @@ class Cell:
         draw = np.random.default_rng(self._seeds(2))
         train(model, base_batches(self.world, draw, BASE_STEPS, REGIMES[self.regime]), BASE_STEPS, BASE_RATE)
         steps = ADAPTER_STEPS[self.regime]
-        adapters = [train_adapter(model, self.world, self._number(3, a), steps) for a in range(self.settings.adapters)]
+        numbers = [self._number(3, adapter) for adapter in range(self.settings.adapters)]
+        adapters = [train_adapter(model, self.world, number, steps) for number in numbers]
         content = io.BytesIO()
         torch.save({"base": model.state_dict(), "adapters": adapters}, content)
         write_whole(file, content.getvalue())
         return model, adapters
 
-    def validated(self) -> list[dict[str, list[int]]]:
-        """Of each adapter, by method, which validation problems are solved: 0 or 1 each."""
-        ways = {"greedy": methods.greedy, **_choices([rule for each in methods.families().values() for rule in each])}
-        return self._kept("validation.json", ways, lambda adapter: self._solve_all(adapter, ways, 4, methods.FACTORS))
-
-    def tested(self, chosen: list[Rule]) -> list[dict]:
-        """Of each adapter what validation chose for it, and by method which test problems are solved.
+    def solved(self, part: str, adapter: int, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Which problems each method solves; only methods that the folder does not have yet are decoded.
 
         Args:
-            chosen: The rules of which each has one setting for all tasks.
+            part: ``"validation"`` or ``"test"``.
+            names: Of methods, as `methods` names them.
+
+        Returns:
+            By name, bool ``[problems]``.
         """
-        ways = {"base": methods.base, "greedy": methods.greedy, **_choices([methods.DEFAULT, *chosen])}
-
-        def test(adapter: int) -> dict:
-            setting, factor = tuned(self.validated()[adapter])
-            rule = {methods.key(rule): rule for rule in methods.GRID}.get(setting)
-            own = methods.greedy if rule is None else rule.choose
-            found = self._solve_all(adapter, {**ways, "tuned": own}, 5, [factor])
-            scaled = found.pop(f"scaled {factor:g}") if factor != 1 else found["greedy"]
-            return {
-                "tuned": setting,
-                "factor": factor,
-                "solved": {**found, "scaled": scaled, "beams": self._beams(adapter)},
-            }
-
-        return self._kept("test.json", ways, test)
-
-    def _solve_all(self, adapter: int, ways: dict[str, Choose], purpose: int, factors) -> dict[str, list[int]]:
-        model, adapters = self.models
-        stories = self._stories(purpose, adapter)
-        prompts = stories[:, : prompt_length(TASK_STEPS)]
-        found = _solved(expert(model, *adapters[adapter]), model, prompts, stories, ways)
-        for factor in factors:
-            if factor != 1:
-                scaled = expert(model, *adapters[adapter], factor)
-                found |= _solved(scaled, None, prompts, stories, {f"scaled {factor:g}": methods.greedy})
-        return found
-
-    def _beams(self, adapter: int) -> list[int]:
-        model, adapters = self.models
-        stories = self._stories(5, adapter)
-        merged = expert(model, *adapters[adapter])
-        parts = stories[:, : prompt_length(TASK_STEPS)].split(CHUNK)
-        answers = torch.cat([beam_search(merged, part, methods.BEAMS, LENGTH) for part in parts])
-        return solved(answers, stories).int().tolist()
-
-    def _stories(self, purpose: int, adapter: int) -> torch.Tensor:
-        count = self.settings.validation if purpose == 4 else self.settings.problems
-        return self.world.stories(np.random.default_rng(self._seeds(purpose, adapter)), count, TASK_STEPS)
-
-    def _kept(self, kind: str, ways: dict, work) -> list:
-        """Of each adapter what ``work`` gives, from the folder where that has it for the same methods."""
-        file = self._file(kind)
+        file = self._file(f"{adapter}.{part}.json")
         kept = json.loads(file.read_text()) if file.exists() else {}
-        found = kept.get("adapters", []) if kept.get("methods") == list(ways) else []
-        for adapter in range(len(found), self.settings.adapters):
-            found.append(work(adapter))
-            write_whole(file, json.dumps({"methods": list(ways), "adapters": found}))
-        return found
+        stories = self._stories(part, adapter)
+        missing = [name for name in dict.fromkeys(names) if name not in kept]
+        if missing:
+            kept |= {name: pack(each) for name, each in self._decoded(adapter, stories, missing).items()}
+            write_whole(file, json.dumps(kept))
+        return {name: unpack(kept[name], len(stories)) for name in names}
+
+    def _decoded(self, adapter: int, stories: torch.Tensor, names: list[str]) -> dict[str, torch.Tensor]:
+        model, adapters = self.models
+        parts = stories[:, : prompt_length(TASK_STEPS)].split(CHUNK)
+        known = methods.choices()
+        merged = expert(model, *adapters[adapter])
+        together = [name for name in names if name in known]
+        ways = [known[name] for name in together]
+        answers = {}
+        if together:
+            found = torch.cat([decode(merged, model, part, ways, LENGTH) for part in parts], 1)
+            answers = dict(zip(together, found))
+        for name in names:
+            if name == methods.BEAM_SEARCH:
+                answers[name] = torch.cat([beam_search(merged, part, methods.BEAMS, LENGTH) for part in parts])
+            elif name not in known:
+                scaled = expert(model, *adapters[adapter], methods.SCALED[name])
+                answers[name] = torch.cat([decode(scaled, None, p, [methods.greedy], LENGTH)[0] for p in parts])
+        return {name: solved(each, stories) for name, each in answers.items()}
+
+    def _stories(self, part: str, adapter: int) -> torch.Tensor:
+        count, purpose = {"validation": (self.settings.validation, 4), "test": (self.settings.problems, 5)}[part]
+        return self.world.stories(np.random.default_rng(self._seeds(purpose, adapter)), count, TASK_STEPS)
 
     def _file(self, kind: str) -> Path:
         return self.folder / f"{self.regime}-{self.base}.{kind}"
@@ -157,19 +141,6 @@ class Cell:
         return int(np.random.default_rng(self._seeds(purpose, adapter)).integers(1 << 31))
 
 
-def tuned(validated: dict[str, list[int]]) -> tuple[str, float]:
-    """The best fixed setting and factor; greedy and 1 where none is better, else the first of equals."""
-    settings = ["greedy", *(methods.key(rule) for rule in methods.GRID)]
-    factors = {1.0: validated["greedy"], **{factor: validated[f"scaled {factor:g}"] for factor in methods.FACTORS}}
-    return max(settings, key=lambda name: sum(validated[name])), max(factors, key=lambda each: sum(factors[each]))
-
-
-def _choices(rules: list[Rule]) -> dict[str, Choose]:
-    return {methods.key(rule): rule.choose for rule in rules}
-
-
-def _solved(
-    merged, model, prompts: torch.Tensor, stories: torch.Tensor, ways: dict[str, Choose]
-) -> dict[str, list[int]]:
-    parts = [decode(merged, model, part, list(ways.values()), LENGTH) for part in prompts.split(CHUNK)]
-    return dict(zip(ways, solved(torch.cat(parts, 1), stories).int().tolist()))
+def best(solved: dict[str, np.ndarray], names: Iterable[str]) -> str:
+    """The method that solves most; of equals the first."""
+    return max(names, key=lambda name: solved[name].sum())

@@ -5,14 +5,21 @@ with an adapter's task, in models so small that it can be decided.
 import argparse
 import gzip
 import json
+import math
+import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cold_kernels.command import FOUND
 from cold_kernels.files import write_whole
+
+if TYPE_CHECKING:
+    from .cell import Cell
 
 FOLDER = Path(__file__).parent.parent / "results" / "accuracy" / "mechanism"
 QUICK = dict(bases=2, adapters=1, problems=100, validation=50)
@@ -66,32 +73,29 @@ def run(arguments: argparse.Namespace) -> int | None:
             if not least <= value <= most:
                 raise ValueError(f"--{name} {value}: {least} to {most}")
             chosen = {**chosen, name: value}
+    if arguments.minutes is not None and not arguments.minutes >= 0:
+        raise ValueError(f"--minutes {arguments.minutes:g}: 0 or more")
     settings = Settings(**chosen)
     folder = (arguments.folder or FOLDER) / ("quick" if arguments.quick else "full")
     _claim(folder, settings.record)
     torch.set_num_threads(1)
-    until = time.monotonic() + 60 * (arguments.minutes or float("inf"))
+    until = time.monotonic() + 60 * (math.inf if arguments.minutes is None else arguments.minutes)
     cells = [Cell(settings, folder, regime, base) for base in range(settings.bases) for regime in REGIMES]
     rules = []
-    for part in ("trained and validated", "tested"):
+    for part in ("validation", "test"):
         for cell in cells:
-            if time.monotonic() > until:
-                print(f"time is up before {cell} is {part}; the same command goes on")
+            if time.monotonic() >= until:
+                print(f"time is up before {cell}, {part}; the same command goes on")
                 return FOUND
-            cell.validated() if part != "tested" else cell.tested([rule for rule, _ in rules])
-            print(f"{part}: {cell}", flush=True)
-        if not rules:
-            rules = choose(
-                {regime: [cell.validated() for cell in cells if cell.regime == regime] for regime in REGIMES}
-            )
+            for adapter in range(settings.adapters):
+                cell.solved(part, adapter, _wanted(cell, part, adapter, rules))
+            print(f"{part}: {cell}", file=sys.stderr, flush=True)
+        rules = rules or choose(cells)
     study = {
         "settings": settings.record,
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-        "rules": [row for _, row in rules],
-        "regimes": {
-            regime: [_packed(cell.tested([rule for rule, _ in rules])) for cell in cells if cell.regime == regime]
-            for regime in REGIMES
-        },
+        "rules": rules,
+        "regimes": {regime: [_outcomes(cell, rules) for cell in cells if cell.regime == regime] for regime in REGIMES},
     }
     if arguments.out:
         write_whole(arguments.out, gzip.compress(json.dumps(study).encode(), mtime=0))
@@ -99,45 +103,75 @@ def run(arguments: argparse.Namespace) -> int | None:
     return None
 
 
-def choose(validated: dict[str, list]) -> list[tuple]:
+def choose(cells: Sequence["Cell"]) -> list[dict]:
     """Of each family of rules the setting for all tasks together, by validation problems.
 
     It is the one with the highest mean gain over greedy of those that lose at most `HARM` in each regime; or, where
     there is none, the one whose worst regime loses least.
 
-    Args:
-        validated: Of each regime, of each base, of each adapter: which problems each method solves.
-
     Returns:
-        Of each family its rule, and a dictionary of it: family, rule, gains by regime on validation problems.
+        Of each family a dictionary: ``family``, ``rule``, and ``validation``, the rule's gains by regime.
     """
     from . import methods
 
+    names = methods.on_validation()
+    solved = {}
+    for cell in cells:
+        for adapter in range(cell.settings.adapters):
+            solved.setdefault(cell.regime, []).append(cell.solved("validation", adapter, names))
     found = []
     for family, rules in methods.families().items():
-        gains = {methods.key(rule): _gains(validated, methods.key(rule)) for rule in rules}
+        gains = {name: _gains(solved, name) for name in map(methods.key, rules)}
         harmless = {name: gain for name, gain in gains.items() if min(gain.values()) >= -HARM}
         if harmless:
             best = max(harmless, key=lambda name: sum(harmless[name].values()))
         else:
             best = max(gains, key=lambda name: min(gains[name].values()))
-        rule = next(rule for rule in rules if methods.key(rule) == best)
-        found.append((rule, {"family": family, "rule": best, "validation": gains[best]}))
+        found.append({"family": family, "rule": best, "validation": gains[best]})
     return found
 
 
-def _gains(validated: dict[str, list], name: str) -> dict[str, float]:
+def _gains(solved: dict[str, list[dict]], name: str) -> dict[str, float]:
     """Over greedy, by regime."""
     return {
-        regime: float(np.mean([np.mean(each[name]) - np.mean(each["greedy"]) for base in bases for each in base]))
-        for regime, bases in validated.items()
+        regime: float(np.mean([each[name].mean() - each["greedy"].mean() for each in adapters]))
+        for regime, adapters in solved.items()
     }
 
 
-def _packed(adapters: list[dict]) -> list[dict]:
+def _wanted(cell: "Cell", part: str, adapter: int, rules: list[dict]) -> list[str]:
+    """Names of the methods that a part of the study needs."""
+    from . import methods
+
+    if part == "validation":
+        return methods.on_validation()
+    always = ["base", "greedy", methods.key(methods.DEFAULT), methods.BEAM_SEARCH]
+    return [*always, *_own(cell, adapter).values(), *(row["rule"] for row in rules)]
+
+
+def _own(cell: "Cell", adapter: int) -> dict[str, str]:
+    """What is chosen for one adapter on its validation problems: a fixed setting, and a factor of the adapter."""
+    from . import methods
+    from .cell import best
+
+    solved = cell.solved("validation", adapter, methods.on_validation())
+    return {"tuned": best(solved, methods.fixed()), "scaled": best(solved, methods.scaled())}
+
+
+def _outcomes(cell: "Cell", rules: list[dict]) -> list[dict]:
+    """Of each adapter: what was chosen for it, and which test problems each method solves, as text."""
     from .outcomes import pack
 
-    return [{**each, "solved": {name: pack(bits) for name, bits in each["solved"].items()}} for each in adapters]
+    found = []
+    for adapter in range(cell.settings.adapters):
+        own = _own(cell, adapter)
+        solved = cell.solved("test", adapter, _wanted(cell, "test", adapter, rules))
+        solved |= {name: solved[method] for name, method in own.items()}
+        for method in own.values():
+            if method.startswith("scaled "):
+                del solved[method]
+        found.append({**own, "solved": {name: pack(each) for name, each in solved.items()}})
+    return found
 
 
 def _claim(folder: Path, record: dict) -> None:
@@ -147,6 +181,7 @@ def _claim(folder: Path, record: dict) -> None:
         ValueError: it has results of other settings.
     """
     file = folder / "settings.json"
+    record = {name: value for name, value in record.items() if name != "bases"}  # more of them may follow
     if not file.exists():
         write_whole(file, json.dumps(record, indent=1))
         return

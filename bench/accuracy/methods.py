@@ -7,13 +7,15 @@ import torch
 from decoding.evaluation import rules
 from decoding.evaluation.rules import Rule
 
+from .tree import Choose
+
 ALPHAS, BETAS = (0.01, 0.1, 0.3, 0.5), (0.1, 0.25, 0.5, 1.0)
 """What a fixed setting is chosen from, beside beta 0, which is the adapter's greedy decoding."""
 DEFAULT = rules.fixed(0.1, 0.5)
 """With the alpha and beta that `Request` has by default."""
-FACTORS = (1.1, 1.25, 1.5, 2.0)
-"""By which the adapter is scaled where that is the control, beside 1."""
-BEAMS = 4
+SCALED = {f"scaled {factor:g}": factor for factor in (1.1, 1.25, 1.5, 2.0)}
+"""The adapter's update multiplied by a factor and decoded greedily, as a control."""
+BEAMS, BEAM_SEARCH = 4, "beams"
 RULE_ALPHAS, RULE_BETAS = (0.1, 0.3), (0.5, 1.0)
 PUSHES = (1.0, 2.0, 3.0, 4.0, 6.0)
 
@@ -44,6 +46,27 @@ def families() -> dict[str, list[Rule]]:
 def key(rule: Rule) -> str:
     """A rule with all its settings, as results name it."""
     return f"alpha {rule.alpha:g}, {rule.name}"
+
+
+def fixed() -> list[str]:
+    """What a setting is chosen from for each adapter; of equals the first is chosen, greedy before all."""
+    return ["greedy", *map(key, GRID)]
+
+
+def scaled() -> list[str]:
+    """What a factor is chosen from."""
+    return ["greedy", *SCALED]
+
+
+def on_validation() -> list[str]:
+    """What is tried on validation problems."""
+    return [*fixed(), *scaled(), *(key(rule) for rules in families().values() for rule in rules)]
+
+
+def choices() -> dict[str, Choose]:
+    """What chooses a token by both models' logits, by name."""
+    every = [*GRID, DEFAULT, *(rule for rules in families().values() for rule in rules)]
+    return {"base": base, "greedy": greedy, **{key(rule): rule.choose for rule in every}}
 
 
 def greedy(expert: torch.Tensor, amateur: torch.Tensor) -> torch.Tensor:

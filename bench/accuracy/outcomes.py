@@ -3,9 +3,9 @@
 import numpy as np
 
 
-def pack(solved: list[int]) -> str:
-    """Outcomes of problems, 0 or 1 each, as text."""
-    return np.packbits(np.array(solved, np.uint8)).tobytes().hex()
+def pack(solved: np.ndarray) -> str:
+    """Outcomes of problems, bool ``[count]``, as text."""
+    return np.packbits(np.asarray(solved, bool)).tobytes().hex()
 
 
 def unpack(text: str, count: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def small(monkeypatch, tmp_path):
     """The command's arguments for a study of seconds."""
     monkeypatch.setattr(cell, "BASE_STEPS", 2)
     monkeypatch.setattr(cell, "ADAPTER_STEPS", dict.fromkeys(REGIMES, 2))
-    monkeypatch.setattr(methods, "families", lambda: {"a": [rules.fixed(0.1, 1.0)], "b": [rules.agreed(0.1, 1.0)]})
+    monkeypatch.setattr(methods, "families", lambda: {"a": [rules.fixed(0.1, 1.0)], "b": [rules.agreed(0.1, 0.5)]})
     return ["accuracy", "mechanism", *SMALL, "--folder", str(tmp_path)]
 
 
@@ -53,56 +53,74 @@ def test_an_interrupted_study_goes_on_to_the_same_result(small, tmp_path, capsys
 
 
 def test_time_that_is_up_is_said(small, capsys):
-    assert main([*small, "--minutes", "0.000001"]) == 3
-    assert "time is up before opposes, base 1 of 1 is trained and validated" in capsys.readouterr().out
+    assert main([*small, "--minutes", "0"]) == 3
+    assert "time is up before opposes, base 1 of 1, validation" in capsys.readouterr().out
 
 
 def test_a_folder_of_another_study_is_refused(small, capsys):
-    assert main([*small, "--minutes", "0.000001"]) == 3
+    assert main([*small, "--minutes", "0"]) == 3
     assert main([*small, "--seed", "1"]) == 2
     assert "has results of another study (seed)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "value"), [("bases", "0"), ("problems", "3"), ("seed", "-1")])
+@pytest.mark.parametrize(("option", "value"), [("bases", "0"), ("problems", "3"), ("seed", "-1"), ("minutes", "-1")])
 def test_numbers_out_of_range_are_refused(option, value, capsys):
     assert main(["accuracy", "mechanism", f"--{option}", value]) == 2
     assert f"--{option} {value}: " in capsys.readouterr().err
 
 
-def outcomes(right, count=1000):
-    return [1] * round(right * count) + [0] * (count - round(right * count))
+class FakeCell:
+    """A base with one adapter, of which each method solves a known share of 1000 problems."""
+
+    settings = cell.Settings(adapters=1)
+
+    def __init__(self, regime, shares):
+        self.regime, self.shares = regime, shares
+
+    def solved(self, part, adapter, names):
+        assert part == "validation"
+        return {name: np.arange(1000) < 1000 * self.shares[name] for name in names}
 
 
-def validated(monkeypatch, shares):
-    """What `choose` makes of two rules, by regime the share that each solves; greedy solves half."""
+def chosen(monkeypatch, shares):
+    """Which of two rules `choose` takes, by regime the share that each solves where greedy solves half; its gains."""
     pair = [rules.fixed(0.1, beta) for beta in (0.5, 1.0)]
-    monkeypatch.setattr(methods, "families", lambda: {"pair": pair})
     names = [methods.key(rule) for rule in pair]
-    of_regime = {
-        regime: [[{"greedy": outcomes(0.5), **{name: outcomes(share) for name, share in zip(names, each)}}]]
-        for regime, each in shares.items()
-    }
-    ((rule, row),) = mechanism.choose(of_regime)
-    assert row["rule"] == methods.key(rule)
-    return pair.index(rule), row["validation"]
+    monkeypatch.setattr(methods, "families", lambda: {"pair": pair})
+    monkeypatch.setattr(methods, "on_validation", lambda: ["greedy", *names])
+    cells = [FakeCell(regime, {"greedy": 0.5, **dict(zip(names, each))}) for regime, each in shares.items()]
+    (row,) = mechanism.choose(cells)
+    return names.index(row["rule"]), row["validation"]
 
 
 def test_the_harmless_setting_with_the_best_mean_is_chosen(monkeypatch):
-    place, gains = validated(monkeypatch, {"opposes": (0.6, 0.9), "agrees": (0.496, 0.494)})
+    place, gains = chosen(monkeypatch, {"opposes": (0.6, 0.9), "agrees": (0.496, 0.494)})
     assert place == 0 and gains == pytest.approx({"opposes": 0.1, "agrees": -0.004})
-    assert validated(monkeypatch, {"opposes": (0.6, 0.7), "agrees": (0.5, 0.496)})[0] == 1
+    assert chosen(monkeypatch, {"opposes": (0.6, 0.7), "agrees": (0.5, 0.496)})[0] == 1
 
 
 def test_where_all_harm_the_least_harmful_is_chosen(monkeypatch):
-    assert validated(monkeypatch, {"opposes": (0.9, 0.6), "agrees": (0.4, 0.45)})[0] == 1
+    assert chosen(monkeypatch, {"opposes": (0.9, 0.6), "agrees": (0.4, 0.45)})[0] == 1
 
 
 def test_ties_go_to_greedy_and_then_to_the_smaller_beta():
-    same = {methods.key(rule): [1, 0] for rule in methods.GRID}
-    scaled = {f"scaled {factor:g}": [1, 0] for factor in methods.FACTORS}
-    assert cell.tuned({"greedy": [1, 0], **same, **scaled}) == ("greedy", 1.0)
-    better = {**same, "alpha 0.1, fixed 0.5": [1, 1], "alpha 0.3, fixed 0.25": [1, 1]}
-    assert cell.tuned({"greedy": [1, 0], **better, **scaled, "scaled 1.5": [1, 1]}) == ("alpha 0.3, fixed 0.25", 1.5)
+    solved = {name: np.array([1, 0]) for name in (*methods.fixed(), *methods.scaled())}
+    assert cell.best(solved, methods.fixed()) == cell.best(solved, methods.scaled()) == "greedy"
+    better = ("alpha 0.1, fixed 0.5", "alpha 0.3, fixed 0.25", "scaled 1.5")
+    solved |= {name: np.array([1, 1]) for name in better}
+    assert cell.best(solved, methods.fixed()) == "alpha 0.3, fixed 0.25"
+    assert cell.best(solved, methods.scaled()) == "scaled 1.5"
+
+
+def test_methods_that_the_folder_has_are_not_decoded_again(small, tmp_path, monkeypatch):
+    assert main(small) == 0
+    one = cell.Cell(cell.Settings(1, 2, 10, 10), tmp_path / "full", "mixed", 0)
+    before = one.solved("test", 1, ["greedy"])
+    asked = []
+    decode = cell.decode
+    monkeypatch.setattr(cell, "decode", lambda *a: asked.append(len(a[3])) or decode(*a))
+    again = one.solved("test", 1, ["greedy", methods.key(rules.fixed(0.1, 1.0)), "scaled 2"])
+    assert asked == [1] and (again["greedy"] == before["greedy"]).all()
 
 
 def study(gains, count=400):
@@ -113,15 +131,17 @@ def study(gains, count=400):
     def solved(share):
         bits = np.zeros(count, int)
         bits[order[: round(share * count)]] = 1
-        return pack(bits.tolist())
+        return pack(bits)
 
     def adapter(regime):
         of = {"base": 0.1, "greedy": 0.5, "scaled": 0.5, "beams": 0.5, "alpha 0.1, fixed 0.5": 0.5}
         of |= {name: 0.5 + gain for name, gain in gains[regime].items()}
-        return {"tuned": "greedy", "factor": 1, "solved": {name: solved(share) for name, share in of.items()}}
+        return {"tuned": "greedy", "scaled": "greedy", "solved": {name: solved(share) for name, share in of.items()}}
 
     return {
-        "settings": dict(bases=2, adapters=2, problems=count, validation=9, seed=0, adapter_steps=dict.fromkeys(gains, 5)),
+        "settings": dict(
+            bases=2, adapters=2, problems=count, validation=9, seed=0, adapter_steps=dict.fromkeys(gains, 5)
+        ),
         "versions": {"torch": "1"},
         "rules": [{"family": "mine", "rule": "rule", "validation": {}}],
         "regimes": {regime: [[adapter(regime)] * 2] * 2 for regime in gains},
@@ -152,11 +172,13 @@ def test_wins_and_losses_are_shares_of_all_pairs():
 
 def test_outcomes_survive_their_text():
     bits = np.random.default_rng(0).integers(2, size=37)
-    assert unpack(pack(bits.tolist()), 37).tolist() == bits.astype(bool).tolist()
+    assert unpack(pack(bits), 37).tolist() == bits.astype(bool).tolist()
 
 
 def test_the_page_shows_the_accepted_outcomes():
-    shown = [each for each in generated(ROOT / "docs" / "accuracy.md") if each.command.endswith("accuracy page mechanism")]
+    shown = [
+        each for each in generated(ROOT / "docs" / "accuracy.md") if each.command.endswith("accuracy page mechanism")
+    ]
     assert [each.text.strip() for each in shown] == [page.section("mechanism")]
     made = json.loads(gzip.decompress((page.ACCEPTED / "mechanism.json.gz").read_bytes()))
     assert made["settings"]["bases"] >= 5 and made["settings"]["adapters"] >= 3
@@ -167,4 +189,6 @@ def test_the_page_shows_the_accepted_outcomes():
 def test_a_study_that_was_not_accepted_is_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(page, "ACCEPTED", tmp_path)
     assert main(["accuracy", "page", "mechanism"]) == 2
-    assert re.search(r"mechanism.json.gz is not there; python -m bench accuracy mechanism --out", capsys.readouterr().err)
+    assert re.search(
+        r"mechanism.json.gz is not there; python -m bench accuracy mechanism --out", capsys.readouterr().err
+    )
