@@ -22,7 +22,7 @@ from .tree import beam_search, decode
 
 BASE_STEPS = 200
 """Steps of a base's training."""
-ADAPTER_STEPS = {"opposes": 48, "mixed": 20, "agrees": 55}
+ADAPTER_STEPS = {"opposes": 48, "mixed": 20, "agrees": 30}
 """Of an adapter's, by regime."""
 LENGTH = 2 * TASK_STEPS + 1
 CHUNK = 500

@@ -17,6 +17,7 @@ SCALED = {f"scaled {factor:g}": factor for factor in (1.1, 1.25, 1.5, 2.0)}
 """The adapter's update multiplied by a factor and decoded greedily, as a control."""
 BEAMS, BEAM_SEARCH = 4, "beams"
 RULE_ALPHAS, RULE_BETAS = (0.1, 0.3), (0.5, 1.0)
+CONFIDENCES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.9)
 PUSHES = (1.0, 2.0, 3.0, 4.0, 6.0)
 
 GRID = [rules.fixed(alpha, beta) for beta in BETAS for alpha in ALPHAS]
@@ -33,7 +34,9 @@ def families() -> dict[str, list[Rule]]:
         "divergence, from a limit": [rules.far_apart(a, b, least) for a, b in both for least in (0.1, 0.2, 0.3, 0.5)],
         "favourites differ (NWCAD, back-off)": [rules.back_off(a, b) for a, b in both],
         "differ, and not confident (NWCAD)": [rules.two_stages(a, b, c) for a, b in both for c in (0.5, 0.7, 0.9)],
-        "not confident (CCD, LGCD)": [rules.unsure(a, b, c) for a, b in both for c in (0.5, 0.6, 0.7, 0.9)],
+        "not confident (CCD, LGCD)": [rules.unsure(a, b, c) for a, b in both for c in CONFIDENCES],
+        "doubt": [rules.doubt(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],
+        "close race": [rules.close_race(a, b, least) for a, b in both for least in (0.3, 0.5, 0.7)],
         "share of entropy (ACD)": [rules.entropy_share(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],
         "favourites agree": [rules.agreed(a, b) for a, b in both],
         "surer amateur": [rules.surer_amateur(a, b) for a, b in both],
