@@ -36,6 +36,14 @@ class Candidates:
         return self.expert.amax(1).exp()
 
     @property
+    def second(self) -> torch.Tensor:
+        """The second highest probability over the highest ``[rows]``, 0 where there is one candidate."""
+        if self.expert.shape[1] == 1:
+            return torch.zeros(len(self.expert), device=self.expert.device)
+        first, second = self.expert.topk(2).values.unbind(1)
+        return (second - first).exp()
+
+    @property
     def agree(self) -> torch.Tensor:
         """Whether expert and amateur have the same favourite among the candidates ``[rows]``, bool."""
         return self.expert.argmax(1) == self.amateur.argmax(1)
@@ -132,6 +140,19 @@ def two_stages(alpha: float, beta: float, below: float) -> Rule:
     """Beta where the favourites differ and the expert is not confident: both stages of NWCAD (arXiv 2604.16686)."""
     name = f"differ, confidence below {below:g}, {beta:g}"
     return Rule(name, alpha, lambda seen: beta * (~seen.agree & (seen.confidence < below)))
+
+
+def doubt(alpha: float, beta: float) -> Rule:
+    """Beta times the probability that the expert leaves to others than its favourite: confidence without a jump."""
+    return Rule(f"doubt {beta:g}", alpha, lambda seen: beta * (1 - seen.confidence))
+
+
+def close_race(alpha: float, beta: float, least: float) -> Rule:
+    """Beta where the expert finds a second candidate at least so likely relative to its favourite, else 0.
+
+    Alpha still says which candidates take part, where the mask of a fixed beta with the higher alpha drops them.
+    """
+    return Rule(f"second from {least:g}, {beta:g}", alpha, lambda seen: beta * (seen.second >= least))
 
 
 def entropy_share(alpha: float, beta: float) -> Rule:
