@@ -8,10 +8,11 @@ import pytest
 for needed in ("peft", "optuna", "rich"):
     pytest.importorskip(needed)
 import bench.accuracy.real_model as real_model
+from bench.__main__ import main
 from bench.accuracy.real_model_page import markdown
 from cold_kernels import command
 
-from ..decoding.tiny import tiny_model
+from ...decoding.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,20 @@ def model(tmp_path_factory):
 
 
 def study(model, folder, *more):
-    given = ["real-model", "--model", str(model), "--tasks", "sums", "--seeds", "2", "--quick", "--folder", str(folder)]
-    return command.main("bench accuracy", "", {"real-model": real_model.__name__}, [*given, "--no-bf16", *more])
+    given = [
+        "accuracy",
+        "real-model",
+        "--model",
+        str(model),
+        "--tasks",
+        "sums",
+        "--seeds",
+        "2",
+        "--quick",
+        "--folder",
+        str(folder),
+    ]
+    return main([*given, "--no-bf16", *more])
 
 
 def test_a_study_from_end_to_end(model, tmp_path, capsys):
