@@ -54,7 +54,7 @@ def ask_with_progress(answers: "Answers", methods: list[tuple[str | None, float,
     from ..evaluation.asked import ask
 
     columns = TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         shown = progress.add_task("", total=None)
         for done, every in ask(answers, methods):
             progress.update(shown, completed=done, total=every)

@@ -9,7 +9,9 @@ for needed in ("peft", "optuna", "rich"):
     pytest.importorskip(needed)
 import bench.accuracy.real_model as real_model
 from bench.__main__ import main
+from bench.accuracy import page
 from bench.accuracy.real_model_page import markdown
+from bench.pages import ROOT, generated
 from cold_kernels import command
 
 from ...decoding.tiny import tiny_model
@@ -60,9 +62,9 @@ def test_a_study_from_end_to_end(model, tmp_path, capsys):
     found = outcome["tasks"]["sums"]
     assert len(found["fixed"]["adapters"]) == 2 and found["fixed"]["problems"] == real_model.QUICK["test"]
     assert "sums" not in outcome["not_run"] and "gsm" in outcome["not_run"]
-    page = markdown(outcome)
-    assert "| sums | 2 x 10 | number |" in page and "Not run: commonsense" in page
-    assert page in printed
+    shown = markdown(outcome)
+    assert "| sums | 2 x 10 | number |" in shown and "Not run: commonsense" in shown
+    assert shown in printed
     assert study(model, tmp_path / "study") == 0
     assert "test," not in capsys.readouterr().out, "what is done is not done again"
 
@@ -103,3 +105,13 @@ def test_rules_are_compared_with_greedy(tmp_path):
 def test_wrong_numbers(model, tmp_path, capsys):
     assert study(model, tmp_path, "--problems", "0") == 2
     assert "--problems 0: a whole number from 1 on" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_accepted_outcomes():
+    (shown,) = (
+        each for each in generated(ROOT / "docs" / "accuracy.md") if each.command.endswith("accuracy page real-model")
+    )
+    if not (page.ACCEPTED / "real-model.json.gz").exists():
+        assert not shown.text.strip(), "figures without the outcomes that they are from"
+        pytest.skip("no study of a real model was accepted yet")
+    assert shown.text.strip() == page.section("real-model")
