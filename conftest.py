@@ -17,6 +17,8 @@ MAY_SKIP = (
     "COLD_KERNELS_SMOLLM2 names no folder",
     "no NPU and no GPU here",
     "not without a device",
+    "kernel_tuner is not installed here",
+    "no initdb: Debian has it in the package postgresql",
 )
 WORKERS = 8
 """At most: each process holds torch, Triton and a compiler, up to 1 GB."""
