@@ -18,14 +18,14 @@ import numpy as np
 from cold_kernels.command import FOUND
 from cold_kernels.files import write_whole
 
+from .mechanism_page import HARM, markdown
+
 if TYPE_CHECKING:
     from .cell import Cell
 
 FOLDER = Path(__file__).parent.parent / "results" / "accuracy" / "mechanism"
 QUICK = dict(bases=2, adapters=1, problems=100, validation=50)
 """What ``--quick`` makes smaller."""
-HARM = 0.005
-"""A loss of accuracy that no rule may have."""
 LIMITS = {
     "bases": (1, 50),
     "adapters": (1, 20),
@@ -64,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int | None:
     import torch
 
     from .cell import Cell, Settings
-    from .mechanism_page import markdown
     from .stories import REGIMES
 
     chosen = QUICK if arguments.quick else {}

@@ -11,7 +11,9 @@ from .outcomes import unpack
 SHARE = 0.8
 """Of the tuned setting's gain, what a rule should reach."""
 HARM = 0.005
-"""A loss of accuracy that no rule may have."""
+"""How much less accurate than greedy decoding no rule may be, in any regime."""
+DEFAULT = "alpha 0.1, fixed 0.5"
+"""The setting that `Request` has by default, as results name it."""
 
 
 class Row(NamedTuple):
@@ -105,7 +107,7 @@ def _verdicts(study: dict, tables: dict[str, dict[str, Row]]) -> str:
         f"at least {100 * SHARE:.0f} % of the tuned gain where there is one |",
         "| --- | --- | --- |",
     ]
-    names = ["alpha 0.1, fixed 0.5", *dict.fromkeys(row["rule"] for row in study["rules"]), "scaled", "beams"]
+    names = [DEFAULT, *dict.fromkeys(row["rule"] for row in study["rules"]), "scaled", "beams"]
     for name in dict.fromkeys(names):
         lines.append(f"| {_name(study, name)} | {' | '.join(verdict(study, tables, name))} |")
     return "\n".join(lines)
@@ -127,7 +129,7 @@ def _solved(study: dict, regime: str) -> dict[str, np.ndarray]:
         "base",
         "greedy",
         "tuned",
-        "alpha 0.1, fixed 0.5",
+        DEFAULT,
         "scaled",
         "beams",
         *(row["rule"] for row in study["rules"]),
@@ -142,7 +144,7 @@ def _name(study: dict, name: str) -> str:
     families = [row["family"] for row in study["rules"] if row["rule"] == name]
     if name in _NAMES:
         return _NAMES[name]
-    default = ["CoLD, the default"] if name == "alpha 0.1, fixed 0.5" else []
+    default = ["CoLD, the default"] if name == DEFAULT else []
     return f"{', '.join(default + families)}: {name}"
 
 

@@ -34,7 +34,9 @@ def families() -> dict[str, list[Rule]]:
         "divergence, from a limit": [rules.far_apart(a, b, least) for a, b in both for least in (0.1, 0.2, 0.3, 0.5)],
         "favourites differ (NWCAD, back-off)": [rules.back_off(a, b) for a, b in both],
         "differ, and not confident (NWCAD)": [rules.two_stages(a, b, c) for a, b in both for c in (0.5, 0.7, 0.9)],
-        "not confident (CCD, LGCD)": [rules.unsure(a, b, c) for a, b in both for c in CONFIDENCES],
+        "not confident (CCD, LGCD)": [
+            rules.unsure(a, b, c) for a in RULE_ALPHAS for b in (0.5, 0.75, 1.0) for c in CONFIDENCES
+        ],
         "doubt": [rules.doubt(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],
         "close race": [rules.close_race(a, b, least) for a, b in both for least in (0.3, 0.5, 0.7)],
         "share of entropy (ACD)": [rules.entropy_share(a, b) for a in RULE_ALPHAS for b in (0.5, 1.0, 2.0)],

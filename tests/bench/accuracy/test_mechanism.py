@@ -10,9 +10,10 @@ import pytest
 pytest.importorskip("peft")
 
 from bench.__main__ import main
-from bench.accuracy import cell, mechanism, mechanism_page, methods, page
+from bench.accuracy import cell, mechanism, mechanism_page, methods, page, tiny_models
 from bench.accuracy.outcomes import pack, unpack
 from bench.pages import ROOT, generated
+from decoding import Request
 from decoding.evaluation import rules
 
 REGIMES = ("opposes", "mixed", "agrees")
@@ -24,6 +25,9 @@ def small(monkeypatch, tmp_path):
     """The command's arguments for a study of seconds."""
     monkeypatch.setattr(cell, "BASE_STEPS", 2)
     monkeypatch.setattr(cell, "ADAPTER_STEPS", dict.fromkeys(REGIMES, 2))
+    monkeypatch.setattr(methods, "SCALED", {"scaled 2": 2.0})
+    sizes = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1)
+    monkeypatch.setattr(tiny_models, "SIZES", {**tiny_models.SIZES, **sizes})
     monkeypatch.setattr(methods, "families", lambda: {"a": [rules.fixed(0.1, 1.0)], "b": [rules.agreed(0.1, 0.5)]})
     return ["accuracy", "mechanism", *SMALL, "--folder", str(tmp_path)]
 
@@ -107,7 +111,7 @@ def test_ties_go_to_greedy_and_then_to_the_smaller_beta():
     solved = {name: np.array([1, 0]) for name in (*methods.fixed(), *methods.scaled())}
     assert cell.best(solved, methods.fixed()) == cell.best(solved, methods.scaled()) == "greedy"
     better = ("alpha 0.1, fixed 0.5", "alpha 0.3, fixed 0.25", "scaled 1.5")
-    solved |= {name: np.array([1, 1]) for name in better}
+    solved |= dict.fromkeys(better, np.array([1, 1]))
     assert cell.best(solved, methods.fixed()) == "alpha 0.3, fixed 0.25"
     assert cell.best(solved, methods.scaled()) == "scaled 1.5"
 
@@ -119,8 +123,8 @@ def test_methods_that_the_folder_has_are_not_decoded_again(small, tmp_path, monk
     asked = []
     decode = cell.decode
     monkeypatch.setattr(cell, "decode", lambda *a: asked.append(len(a[3])) or decode(*a))
-    again = one.solved("test", 1, ["greedy", methods.key(rules.fixed(0.1, 1.0)), "scaled 2"])
-    assert asked == [1] and (again["greedy"] == before["greedy"]).all()
+    again = one.solved("test", 1, ["greedy", methods.key(methods.GRID[0]), methods.key(methods.GRID[1])])
+    assert asked == [2] and (again["greedy"] == before["greedy"]).all()
 
 
 def study(gains, count=400):
@@ -170,6 +174,11 @@ def test_wins_and_losses_are_shares_of_all_pairs():
     assert (row.won, row.lost) == (0, pytest.approx(0.1)) and row.gain.mean == pytest.approx(-0.1)
 
 
+def test_the_default_is_the_requests():
+    assert methods.key(methods.DEFAULT) == mechanism_page.DEFAULT
+    assert (Request.alpha, Request.beta) == (0.1, 0.5)
+
+
 def test_outcomes_survive_their_text():
     bits = np.random.default_rng(0).integers(2, size=37)
     assert unpack(pack(bits), 37).tolist() == bits.astype(bool).tolist()
@@ -181,9 +190,9 @@ def test_the_page_shows_the_accepted_outcomes():
     ]
     assert [each.text.strip() for each in shown] == [page.section("mechanism")]
     made = json.loads(gzip.decompress((page.ACCEPTED / "mechanism.json.gz").read_bytes()))
-    assert made["settings"]["bases"] >= 5 and made["settings"]["adapters"] >= 3
-    pairs = np.prod([made["settings"][name] for name in ("bases", "adapters", "problems")])
-    assert pairs >= 15_000 and set(made["regimes"]) == set(REGIMES)
+    assert set(made["regimes"]) == set(REGIMES)
+    record = cell.Settings(bases=made["settings"]["bases"]).record
+    assert made["settings"] == json.loads(json.dumps(record))  # of the training as it is, in its full size
 
 
 def test_a_study_that_was_not_accepted_is_named(monkeypatch, tmp_path, capsys):
