@@ -122,7 +122,7 @@ def _size(name: str, options: argparse.Namespace) -> Size:
 
 def _study(name: str, size: Size, settings: dict, options: argparse.Namespace, folder: Path) -> Iterator[str]:
     """One task; gives each part that is on disk, and writes ``study.json`` last."""
-    from decoding.evaluation.asked import ask, asked
+    from decoding.evaluation.asked import ask, asked, opened
     from decoding.evaluation.first_tokens import FirstTokens
     from decoding.evaluation.summary import summary
     from decoding.evaluation.tuning import tuned
@@ -136,14 +136,15 @@ def _study(name: str, size: Size, settings: dict, options: argparse.Namespace, f
             yield f"seed {seed} is trained"
     validation = built_in.problems("validation", size.validation)
     most = built_in.max_new_tokens
-    answers = asked(options.model, adapters, validation, most, folder / "answers", raw=name not in CHAT)
+    whom = opened(options.model, adapters)
+    answers = asked(whom, validation, most, folder / "answers", raw=name not in CHAT)
     plain = [(adapter, 0.0, 0.0) for adapter in adapters]
     for done, every in ask(answers, plain):
         yield f"validation, {done} of {every}"
     chosen = tuned(validation, list(adapters), answers, built_in.score, size.trials)
     print(f"{name}: alpha={chosen.best.alpha:g} beta={chosen.best.beta:g} chosen", flush=True)
     test = built_in.problems("test", size.test)
-    answers = asked(options.model, adapters, test, most, folder / "answers", raw=name not in CHAT)
+    answers = asked(whom, test, most, folder / "answers", raw=name not in CHAT)
     pairs = [(ALPHA, BETA), (chosen.best.alpha, chosen.best.beta)]
     methods = [(None, 0.0, 0.0), *plain, *((adapter, *pair) for adapter in adapters for pair in pairs)]
     for done, every in ask(answers, methods):

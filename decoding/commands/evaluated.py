@@ -38,14 +38,17 @@ def prepared(options: argparse.Namespace, split: str) -> tuple[list[Problem], di
     adapters = named_adapters(options.adapter)
     score = options.score or (task.score if task else "exact")
     most = options.max_new_tokens or (task.max_new_tokens if task else 64)
+    if most < 1:
+        raise ValueError(f"--max-new-tokens {most}: a whole number from 1 on")
     if options.rows < 3:
         raise ValueError(f"--rows {options.rows}: a whole number from 3 on")
     if score == "bleu":
         import_module("sacrebleu")
-    from ..evaluation.asked import asked
+    from ..evaluation.asked import asked, opened
 
     with Console(stderr=True).status(f"loading {options.model}"):
-        answers = asked(options.model, adapters, problems, most, options.out, options.raw, options.rows)
+        whom = opened(options.model, adapters)
+    answers = asked(whom, problems, most, options.out, options.raw, options.rows)
     return problems, adapters, score, answers
 
 

@@ -8,7 +8,7 @@ pytest.importorskip("rich")
 pytest.importorskip("peft")
 from decoding import ContrastiveLoRA, Request
 from decoding.__main__ import main
-from decoding.evaluation.asked import ask, asked
+from decoding.evaluation.asked import ask, asked, opened
 from decoding.evaluation.first_tokens import FLOOR
 from decoding.evaluation.problem import read_problems
 from decoding.evaluation.summary import summary
@@ -38,7 +38,7 @@ def decoded(llama, folders, tokenizer, problems, method, new):
 
 @pytest.mark.parametrize("new", [1, 4])
 def test_answers_are_what_decoding_gives(model_folder, llama, folders, tokenizer, adapters, problems, tmp_path, new):
-    answers = asked(str(model_folder), adapters, problems, new, tmp_path, rows=7)
+    answers = asked(opened(str(model_folder), adapters), problems, new, tmp_path, rows=7)
     assert [done for done in ask(answers, METHODS)][-1][0]
     changed = 0
     for method in METHODS:
@@ -52,9 +52,9 @@ def test_answers_are_what_decoding_gives(model_folder, llama, folders, tokenizer
 
 def test_changes_are_told_with_their_probabilities(model_folder, adapters, problems, tmp_path):
     """Of one token and of several alike: the first token is the same one."""
-    one = asked(str(model_folder), adapters, problems, 1, tmp_path)
+    one = asked(opened(str(model_folder), adapters), problems, 1, tmp_path)
     list(ask(one, METHODS))
-    several = asked(str(model_folder), adapters, problems, 2, tmp_path)
+    several = asked(opened(str(model_folder), adapters), problems, 2, tmp_path)
     seen = 0
     for short, long in zip(one.answers("head", 0.1, 2.0), several.answers("head", 0.1, 2.0), strict=True):
         firsts = [change for change in long.changes if change.place == 0]
@@ -69,36 +69,36 @@ def test_changes_are_told_with_their_probabilities(model_folder, adapters, probl
 
 @pytest.mark.parametrize("new", [1, 3])
 def test_a_killed_run_goes_on(model_folder, adapters, problems, tmp_path, new):
-    whole = asked(str(model_folder), adapters, problems, new, tmp_path / "whole", rows=3)
+    whole = asked(opened(str(model_folder), adapters), problems, new, tmp_path / "whole", rows=3)
     list(ask(whole, METHODS))
     (file,) = (tmp_path / "whole").iterdir()
     killed = tmp_path / "killed" / file.name
     killed.parent.mkdir()
     data = file.read_bytes()
     killed.write_bytes(data[: len(data) // 2])  # within a line
-    again = asked(str(model_folder), adapters, problems, new, killed.parent, rows=3)
+    again = asked(opened(str(model_folder), adapters), problems, new, killed.parent, rows=3)
     steps = list(ask(again, METHODS))
     assert 0 < len(steps) < (len(problems) if new == 1 else len(problems) * len(METHODS))
     assert killed.read_bytes() == data
-    third = asked(str(model_folder), adapters, problems, new, killed.parent, rows=3)
+    third = asked(opened(str(model_folder), adapters), problems, new, killed.parent, rows=3)
     assert not list(ask(third, METHODS)), "nothing is left to ask"
 
 
 def test_another_adapter_has_another_file(model_folder, folders, problems, tmp_path):
     for name in ("mlp", "head"):
-        asked(str(model_folder), {"a": str(folders[name])}, problems, 1, tmp_path)
+        asked(opened(str(model_folder), {"a": str(folders[name])}), problems, 1, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_alpha_below_what_is_kept(model_folder, adapters, problems, tmp_path):
-    answers = asked(str(model_folder), adapters, problems, 1, tmp_path)
+    answers = asked(opened(str(model_folder), adapters), problems, 1, tmp_path)
     list(ask(answers, []))
     with pytest.raises(ValueError, match="logits are kept for 0.001 and above"):
         answers.answers("mlp", FLOOR / 2, 0.5)
 
 
 def test_the_summary_counts_what_differs(model_folder, adapters, problems, tmp_path):
-    answers = asked(str(model_folder), adapters, problems, 1, tmp_path)
+    answers = asked(opened(str(model_folder), adapters), problems, 1, tmp_path)
     list(ask(answers, []))
     greedy, cold = answers.answers("head", 0.1, 0.0), answers.answers("head", 0.1, 2.0)
     right = [
@@ -150,7 +150,7 @@ def test_the_commands(model_folder, folders, problem_file, tmp_path, capsys):
         (("--task", "sums"), "give --file FILE.jsonl or --task, one of commonsense"),
         (("--problems", "0"), "--problems 0: a whole number from 1 on"),
         (("--rows", "1"), "--rows 1: a whole number from 3 on"),
-        (("--max-new-tokens", "-1"), "-1 new tokens; an answer has 1 or more"),
+        (("--max-new-tokens", "-1"), "--max-new-tokens -1: a whole number from 1 on"),
     ],
 )
 def test_complaints(model_folder, folders, problem_file, tmp_path, capsys, more, complaint):
