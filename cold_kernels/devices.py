@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 
 INTERPRETED_CORES = 4
+PROGRAMS = 16
+"""What a GPU's multiprocessor holds of programs of four warps: 64 warps on NVIDIA (CUDA C++ Programming Guide, compute
+capabilities 8.0 and 9.0), where a program may have more of them, or too many registers for so many."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def _device(device: torch.device, interpreted: bool) -> Device:
         return Device("ascend", torch.npu.get_device_name(index), properties["num_vectorcore"])
     if kind == "cuda":
         properties = torch.cuda.get_device_properties(index)
-        return Device("cuda", properties.name.replace(" ", "_"), properties.multi_processor_count)
+        return Device("cuda", properties.name.replace(" ", "_"), properties.multi_processor_count * PROGRAMS)
     raise ValueError(
         f"no kernel runs on {kind} tensors; use npu or cuda tensors, or set TRITON_INTERPRET=1 for cpu tensors"
     )

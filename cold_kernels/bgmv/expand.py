@@ -9,7 +9,7 @@ from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, reference
 from .b_tiles import elements_a_row, load_tile, repeated, store_products
-from .forms import ELSEWHERE, ON_ASCEND
+from .forms import ON_ASCEND, ON_GPUS
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -74,12 +74,11 @@ bgmv_expand = KernelSpec(
         space=dict(
             TILE=PowerOf2(1024, 8192, default=2048),
             SPLIT=PowerOf2(1, 128, default=32),
-            DEPTH=PipelineDepth(upto=3, default=1),
             WARPS=Warps(upto=8, default=4),
         ),
         constraints=dict(**_CONSTRAINTS, tile_past_registers=lambda c, s: c.TILE - 2048 * c.WARPS),
         invariant=("TILE", "WARPS"),
-        counts=ELSEWHERE,
+        counts=ON_GPUS,
     ),
     group=("H", "R"),
     bucket=("T",),

@@ -9,6 +9,7 @@ from ..stage import Stage
 from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, reference
 from .a_tiles import block_sums, load_columns, load_rows
+from .forms import ON_GPUS
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -130,11 +131,11 @@ bgmv_shrink = KernelSpec(
             TILE_H=PowerOf2(256, 4096, default=1024),
             TILE_R=PowerOf2(1, 16, default=2),
             SPLIT_H=Choice(1, 2, 4, 8),
-            DEPTH=PipelineDepth(upto=3, default=1),
             WARPS=Warps(upto=8, default=4),
         ),
         constraints=dict(**_CONSTRAINTS, tile_past_registers=lambda c, s: c.TILE_H * c.TILE_R - 2048 * c.WARPS),
         invariant=("TILE_H", "TILE_R", "SPLIT_H", "WARPS"),
+        counts=ON_GPUS,
     ),
     group=("H", "R"),
     bucket=("T",),

@@ -12,7 +12,7 @@ from . import shrink_expand_reference as reference
 from .a_tiles import load_columns, load_rows, span_sums, twice_row_sums
 from .apart import _expand_spans, _shrink_spans
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
-from .forms import ELSEWHERE, ON_ASCEND
+from .forms import ON_ASCEND, ON_GPUS
 from .items import columns_of, rows_to_do, shared_item, slot_of
 
 SUMMED = 8
@@ -132,6 +132,11 @@ def _scheme_on_gpus(shape):
     return "apart" if shape.H * triton.next_power_of_2(shape.R) > 131_072 else "fused"
 
 
+def _share_on_gpus(shape):
+    """Programs that share an item: about one for each multiprocessor, as each reads all of A."""
+    return min(64, triton.next_power_of_2(max(1, 128 // (shape.T * shape.S))))
+
+
 bgmv_shrink_expand = KernelSpec(
     name="bgmv_shrink_expand",
     stages=(
@@ -165,7 +170,6 @@ bgmv_shrink_expand = KernelSpec(
             SPAN=Choice(256, 512, 1024, 2048, 16384, default=2048),
             TILE=PowerOf2(1024, 8192, default=2048),
             SHARE=PowerOf2(1, 64, default=32),
-            DEPTH=PipelineDepth(upto=3, default=1),
             WARPS=Warps(upto=16, default=8),
         ),
         constraints=dict(
@@ -173,11 +177,11 @@ bgmv_shrink_expand = KernelSpec(
             tiles_past_span=_tiles_past_span,
             tile_past_registers=lambda c, s: max(c.TILE_A, c.TILE) - 2048 * c.WARPS,
         ),
-        by_hand=dict(SCHEME=_scheme_on_gpus, SPAN=_span),
+        by_hand=dict(SCHEME=_scheme_on_gpus, SPAN=_span, SHARE=_share_on_gpus),
         group=("R", "S", "H", "D"),
         bucket=("T",),
         invariant=("SCHEME", "TILE_A", "SPAN", "TILE", "WARPS"),
-        counts=dict(SPANS=_number_of_spans, **ELSEWHERE),
+        counts=dict(SPANS=_number_of_spans, **ON_GPUS),
     ),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..devices import PROGRAMS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -54,6 +56,11 @@ class Target:
     cache_bandwidth: int
     own_bandwidth: int
     latency: float
+
+    @property
+    def cores(self) -> int:
+        """What a launch's grid is sized for, as `devices.Device.cores` on the device."""
+        return self.multiprocessors * PROGRAMS
 
 
 SM_80 = Target(
