@@ -72,22 +72,22 @@ class PipelineDepth(Tunable):
         return {"num_stages": value} if backend == "cuda" else {}
 
 
-@dataclass(frozen=True)
-class _Warps(Tunable):
-    def constants(self, name: str, value: int, backend: str) -> dict[str, Any]:
-        return {}
-
-    def options(self, value: int, backend: str) -> dict[str, int]:
-        return {"num_warps": value} if backend == "cuda" else {}
-
-
-def Warps(*, upto: int, default: int) -> Tunable:
+@dataclass(frozen=True, init=False)
+class Warps(Tunable):
     """Warps of a program (`num_warps`), powers of two from 1 to ``upto``; nothing but on a GPU.
 
     How a tile lies in a program's threads follows from them, and with it the order of a sum: they belong to
     `KernelSpec.invariant` where the kernel sums.
     """
-    return _Warps(PowerOf2(1, upto, default=default).values, default)
+
+    def __init__(self, *, upto: int, default: int) -> None:
+        super().__init__(PowerOf2(1, upto, default=default).values, default)
+
+    def constants(self, name: str, value: int, backend: str) -> dict[str, Any]:
+        return {}
+
+    def options(self, value: int, backend: str) -> dict[str, int]:
+        return {"num_warps": value} if backend == "cuda" else {}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.gpu.targets import TARGETS
 from cold_kernels.specs import KERNELS, check_name, load
 
 TRIALS = 64
@@ -24,7 +25,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
     )
-    parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
+    parser.add_argument(
+        "--chip",
+        default=DEFAULT_CHIP,
+        help=f"default: {DEFAULT_CHIP}; with upstream Triton also {', '.join(TARGETS)}, where times are modelled",
+    )
     parser.add_argument(
         "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
     )
@@ -46,11 +51,28 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
-    parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
+    parser.set_defaults(run=run, needs=("torch",), goes_on="the same command goes on")
+
+
+def run_for_gpu(arguments: argparse.Namespace) -> int:
+    """Runs the command for a GPU that is not there; 0, or 1 if a group has no working configuration."""
+    from cold_kernels.tables import user_directory
+
+    from ..gpu.autotune import tune
+
+    trials = arguments.trials or (QUICK_TRIALS if arguments.quick else TRIALS)
+    if trials < 1:
+        raise ValueError(f"--trials {trials}: must be 1 or more")
+    for name in arguments.kernels:
+        check_name(name)
+    output = arguments.output or user_directory()
+    return tune(arguments.kernels, TARGETS[arguments.chip], arguments.shape, trials, arguments.quick, output)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; 0, or 1 if a group has no working configuration."""
+    if arguments.chip in TARGETS:
+        return run_for_gpu(arguments)
     import optuna
 
     from cold_kernels.ascend.chips import chip_named
