@@ -11,6 +11,7 @@ COMMANDS = {
     "device": "tuner.commands.device",
     "engines": "bench.engines.compare",
     "generation": "bench.timing.generation",
+    "gpu": "bench.gpu.command",
     "grid": "bench.layers.grid",
     "host": "bench.timing.host",
     "memory": "bench.layers.memory",
