@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 ROUNDS, CALLS = 15, 20
-"""Turns of all that are compared, one after the other, and calls in each: a slow moment of the GPU meets all of them."""
+"""Turns of all that are compared, one after the other, and calls in each: a slow moment meets all of them."""
 
 
 class Gpu:

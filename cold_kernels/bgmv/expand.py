@@ -43,8 +43,7 @@ def _expand(
             b_b = load_tile(p_b, first, last, b_stride_H, R, P, TILE, FLAT, 1)
             b_wide = repeated(b_x, P, WIDTH)
             store_products(
-                p_y, b_b, b_wide, p_b, first, last, b_stride_H, y_stride_H, one, R, P, add, TILE, FLAT, DEPTH,
-                ASCEND,
+                p_y, b_b, b_wide, p_b, first, last, b_stride_H, y_stride_H, one, R, P, add, TILE, FLAT, DEPTH, ASCEND
             )
 
 

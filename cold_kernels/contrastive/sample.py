@@ -9,9 +9,9 @@ import triton.language as tl
 
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, PipelineDepth, PowerOf2, Warps
 from . import arguments, sample_reference
-from .score import _COMMON, _TILE_PAST_ROW, NOWHERE, _contrast, _first_nan, _row
+from .score import _COMMON, _TILE_PAST_ROW, _UNHINTED, NOWHERE, _contrast, _first_nan, _row
 
 COLDEST = tl.constexpr(2.0**-126)
 """A lower temperature counts as 0: the smallest normal float32."""
@@ -260,6 +260,10 @@ def _sample(
         tl.store(choice_ptr + row, at.to(choice_ptr.dtype.element_ty))
 
 
+def _long_sums(config, shape):
+    return -(-shape.V // config.TILE_V) + 16 - sample_reference.longest_sum(shape.V)
+
+
 contrastive_sample = KernelSpec(
     name="contrastive_sample",
     stages=(Stage(_sample, lambda c, s, cores: (min(s.B, cores),)),),
@@ -267,9 +271,15 @@ contrastive_sample = KernelSpec(
     space=dict(
         TILE_V=PowerOf2(256, 2048, default=2048), DEPTH=PipelineDepth(upto=2, default=2), AUTO=AutoMultiBuffer()
     ),
-    constraints=dict(
-        **_TILE_PAST_ROW,
-        long_sums=lambda c, s: -(-s.V // c.TILE_V) + 16 - sample_reference.longest_sum(s.V),
+    constraints=dict(**_TILE_PAST_ROW, long_sums=_long_sums),
+    # The three highest scores of each lane and what they weigh stay in registers.
+    gpu=dict(
+        space=dict(TILE_V=PowerOf2(256, 4096, default=2048), WARPS=Warps(upto=16, default=16)),
+        constraints=dict(
+            **_TILE_PAST_ROW, long_sums=_long_sums, tile_past_registers=lambda c, s: c.TILE_V - 256 * c.WARPS
+        ),
+        invariant=("TILE_V", "WARPS"),
+        counts=_UNHINTED,
     ),
     hard=("B=1 V=1", "B=12 V=200", "B=2 V=7", "B=3 V=1100 strided", "B=1 V=32000"),
     invariant=("TILE_V",),

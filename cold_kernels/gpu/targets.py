@@ -89,8 +89,8 @@ SOURCES = {
     "sm_90": "CUDA C++ Programming Guide, compute capability 9.0; NVIDIA H100 whitepaper and datasheet (132 SMs, 1.98 "
     "GHz boost, 3.35 TB/s); L2 taken as A100's",
     "gfx942": "LLVM, User Guide for AMDGPU Backend and AMDGPUBaseInfo (512 vector registers of 64 lanes in each of 4 "
-    "SIMDs, in units of 8; 8 waves a SIMD; 16 work-groups with barriers; 64 KB of LDS); AMD MI300X datasheet and CDNA 3 "
-    "whitepaper (304 CUs, 2.1 GHz, 5.3 TB/s, 2,048 bytes a clock of L2 in each of 8 dies, 64 for a CU)",
+    "SIMDs, in units of 8; 8 waves a SIMD; 16 work-groups with barriers; 64 KB of LDS); AMD MI300X datasheet and CDNA "
+    "3 whitepaper (304 CUs, 2.1 GHz, 5.3 TB/s, 2,048 bytes a clock of L2 in each of 8 dies, 64 for a CU)",
 }
 """Where the numbers of each target are from, but for ``latency``, an estimate that modelled times alone use."""
 

@@ -78,7 +78,9 @@ def test_nothing_new_begins_after_the_time(small, tmp_path):
 
 def test_the_goal_is_by_cells():
     def cell(ours, theirs):
-        return {"ways": {command.OURS: {"graph": {"median_us": ours}}, command.THEIRS: {"graph": {"median_us": theirs}}}}
+        return {
+            "ways": {command.OURS: {"graph": {"median_us": ours}}, command.THEIRS: {"graph": {"median_us": theirs}}}
+        }
 
     met = command.goal({"1": cell(1, 1.5), "16": cell(1, 1.4), "256": cell(2, 2)})
     assert met["met"] and met["never_slower"] and met["median_of_few_rows"] == 1.45

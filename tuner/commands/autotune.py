@@ -60,7 +60,9 @@ def run_for_gpu(arguments: argparse.Namespace) -> int:
 
     from ..gpu.autotune import tune
 
-    trials = arguments.trials or (QUICK_TRIALS if arguments.quick else TRIALS)
+    trials = arguments.trials
+    if trials is None:
+        trials = QUICK_TRIALS if arguments.quick else TRIALS
     if trials < 1:
         raise ValueError(f"--trials {trials}: must be 1 or more")
     for name in arguments.kernels:

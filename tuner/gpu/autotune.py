@@ -1,6 +1,7 @@
 """``python -m tuner autotune --chip sm_90``: tables for a GPU that is not there.
 
-An entry has compiled for the target, and the interpreter has found its values right. Its times are modelled, and say so.
+An entry has compiled for the target, and the interpreter has found its values right. Its times are modelled, and say
+so.
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,9 +90,7 @@ def _tuned(name: str, group: Group, target: Target, trials: int, interpreter: In
         yield Entry(spec.key(case.shape()), config, RUNG, details)
 
 
-def _check(
-    name: str, spec: KernelSpec, config: Record, group: Group, target: Target, interpreter: Interpreter
-) -> None:
+def _check(name: str, spec: KernelSpec, config: Record, group: Group, target: Target, interpreter: Interpreter) -> None:
     """Interpret the hard cases that the configuration allows, and the group's smallest.
 
     Raises:

@@ -23,7 +23,7 @@ from cold_kernels.spec import KernelSpec
 from cold_kernels.specs import load
 
 MOST = 8
-"""Programs of a launch that are interpreted, evenly from the first to the last, where no other launch needs the rest."""
+"""Programs of a launch that are interpreted, evenly from first to last, where no other launch needs the rest."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,15 @@
 """The exact gate for GPUs: registers, shared memory and occupancy are those accepted; a spill or an overflow fails.
 
-No GPU is needed, but upstream Triton, of a release that was accepted: `.ci/run upstream` runs this with each.
+No GPU is needed, but upstream Triton, of a release that was accepted: `tests/test_gpu_ahead.py` runs this with each, in
+processes of their own.
 """
 
 import pytest
 
 pytest.importorskip("triton")
-from cold_kernels.gpu.compiled import upstream_problem
-
 from ..exact.accepted import difference, read
 from .cases import ACCEPTED, ON_GPUS, cells, counted, release
 
-pytestmark = [
-    pytest.mark.skipif(upstream_problem() is not None, reason="needs upstream Triton: .ci/run upstream"),
-]
 CELLS = cells()
 ACCEPT = 'python -m bench accept-gpu --reason "..."'
 
