@@ -4,6 +4,7 @@ import argparse
 
 from cold_kernels.command import CommandFailed
 from cold_kernels.specs import check_name
+from tuner.gate.difference import difference
 
 from ..exact import accepted
 from ..history import checked_reason
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         for cell in cells(names):
             now = found[cell.spec.name][str(cell)] = counted(cell)
             before = accepted.read(release(), cell.spec.name, ACCEPTED).get(str(cell))
-            if lines := accepted.difference(before, now):
+            if lines := difference(before, now):
                 print(f"{cell.spec.name} on {cell}:\n{lines}")
     except Spills as problem:
         raise CommandFailed(f"nothing was accepted: {problem}") from problem

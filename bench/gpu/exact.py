@@ -7,7 +7,9 @@ processes of their own.
 import pytest
 
 pytest.importorskip("triton")
-from ..exact.accepted import difference, read
+from tuner.gate.difference import difference
+
+from ..exact.accepted import read
 from .cases import ACCEPTED, ON_GPUS, cells, counted, release
 
 CELLS = cells()

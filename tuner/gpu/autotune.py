@@ -16,7 +16,7 @@ from cold_kernels.gpu.targets import Target
 from cold_kernels.record import Record
 from cold_kernels.spec import KernelSpec
 from cold_kernels.specs import KERNELS, load
-from cold_kernels.tables import Entry, Table, source_digest, write
+from cold_kernels.tables import Entry, Table, source_digest, user_directory, write
 
 from ..search.group import Group, groups
 from .ahead import Ahead
@@ -29,7 +29,7 @@ MODELLED = "modelled from bytes, occupancy and waves; nothing was measured"
 
 
 def tune(
-    names: Sequence[str], target: Target, shapes: Sequence[str] | None, trials: int, quick: bool, output: Path
+    names: Sequence[str], target: Target, shapes: Sequence[str] | None, trials: int, quick: bool, output: Path | None
 ) -> int:
     """Search every group of each kernel's targets and write tables; the exit code.
 
@@ -38,6 +38,7 @@ def tune(
         shapes: Cases in place of the kernels' targets.
         trials: Configurations that are judged for a group at most.
         quick: Only the first group of each kernel, by its first case.
+        output: Where tables go; None for the spec's own folder, else where launches look first.
 
     Raises:
         CommandFailed: upstream Triton is missing.
@@ -57,7 +58,7 @@ def tune(
                     code = FAILED
                     continue
                 table = Table(spec.name, target.name, source_digest(spec), _versions(), tuple(entries))
-                print(f"  wrote {write(output, spec, table)}", flush=True)
+                print(f"  wrote {write(output or spec.tables or user_directory(), spec, table)}", flush=True)
     print(f"Times are {MODELLED}.")
     return code
 
