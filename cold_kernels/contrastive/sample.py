@@ -274,7 +274,7 @@ contrastive_sample = KernelSpec(
     constraints=dict(**_TILE_PAST_ROW, long_sums=_long_sums),
     # The three highest scores of each lane and what they weigh stay in registers.
     gpu=dict(
-        space=dict(TILE_V=PowerOf2(256, 4096, default=2048), WARPS=Warps(upto=16, default=16)),
+        space=dict(TILE_V=PowerOf2(256, 4096, default=1024), WARPS=Warps(upto=16, default=8)),
         constraints=dict(
             **_TILE_PAST_ROW, long_sums=_long_sums, tile_past_registers=lambda c, s: c.TILE_V - 256 * c.WARPS
         ),

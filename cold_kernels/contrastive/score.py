@@ -203,7 +203,7 @@ contrastive_score = KernelSpec(
     constraints=_TILE_PAST_ROW,
     gpu=dict(
         space=dict(
-            TILE_V=PowerOf2(256, 4096, default=2048),
+            TILE_V=PowerOf2(256, 4096, default=1024),
             SPLIT_V=PowerOf2(1, 64, default=16),
             WARPS=Warps(upto=8, default=4),
         ),

@@ -94,6 +94,8 @@ SOURCES = {
 }
 """Where the numbers of each target are from, but for ``latency``, an estimate that modelled times alone use."""
 
+HERE = "gpu"
+"""What ``--chip`` calls the GPU of this machine, which is measured and no target."""
 TARGETS = {target.name: target for target in (SM_80, SM_90, GFX942)}
 
 

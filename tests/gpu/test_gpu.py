@@ -20,6 +20,7 @@ from cold_kernels.tables import Entry, Table, source_digest, write
 from tests.every_kernel import SPECS
 from tuner.__main__ import main
 from tuner.gpu.interpreted import Traffic
+from tuner.gpu.measured import Measured
 from tuner.gpu.modelled import LAUNCH, launch_seconds, seconds
 from tuner.gpu.search import Search, neighbours
 from tuner.search.group import groups
@@ -192,3 +193,48 @@ def test_without_upstream_triton_it_says_so(capsys, tmp_path):
 def test_counts_of_trials_are_checked(capsys):
     assert main(["autotune", "bgmv_shrink", "--chip", "sm_90", "--trials", "-1"]) == 2
     assert "--trials -1: must be 1 or more" in capsys.readouterr().err
+
+
+class StandIn:
+    """A device whose times are made up, and whose clock falls by half all the time."""
+
+    name, cores, moments = "stand-in", 64, 0
+
+    def __init__(self, wrong=()):
+        self.refused = set(wrong)
+
+    def place(self, args):
+        return dict(args)
+
+    def alive(self):
+        return True
+
+    def run(self, calls):
+        if calls[0].options["num_warps"] in self.refused:
+            raise RuntimeError("out of registers")
+
+    def time(self, calls):
+        self.moments += 1
+        return [(100 + calls[0].options["num_warps"]) * 2.0**self.moments] * 3
+
+
+def test_measured_times_are_shares_of_the_defaults_whatever_the_clock(monkeypatch):
+    group = group_of(rows=(4,))
+    spec, (case,) = group.spec, group.cases
+    monkeypatch.setattr(
+        Measured,
+        "wrong",
+        lambda self, config, case: self.device.run(self._calls(config, self.device.place(case.tensors(self.spec)))),
+    )
+    judge = Measured(spec, StandIn(wrong={8}))
+    scores = {warps: judge(Record(group.default, WARPS=warps), case) for warps in (2, 1, 2, 8)}
+    assert math.isinf(scores[8])
+    assert scores[2] / scores[1] == pytest.approx(102 / 101)
+
+
+def test_without_a_gpu_there_is_nothing_to_measure(capsys):
+    from cold_kernels.gpu.compiled import upstream_problem
+
+    assert main(["autotune", "bgmv_shrink", "--chip", "gpu"]) == 1
+    said = capsys.readouterr().err
+    assert ("no GPU to measure on" in said) == (upstream_problem() is None) and said.count("\n") == 1

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
-from cold_kernels.gpu.targets import TARGETS
+from cold_kernels.gpu.targets import HERE, TARGETS
 from cold_kernels.specs import KERNELS, check_name, load
 
 from ..search.limits import SECONDS, SHARE, Limits
@@ -32,7 +32,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--chip",
         default=DEFAULT_CHIP,
-        help=f"default: {DEFAULT_CHIP}; with upstream Triton also {', '.join(TARGETS)}, where times are modelled",
+        help=f"default: {DEFAULT_CHIP}; with upstream Triton also {', '.join(TARGETS)}, where times are modelled, "
+        f"and {HERE}, which measures on the GPU of this machine",
     )
     parser.add_argument(
         "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
@@ -82,7 +83,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 
 def run_for_gpu(arguments: argparse.Namespace) -> int:
-    """Runs the command for a GPU that is not there; 0, or 1 if a group has no working configuration."""
+    """Runs the command for a GPU, there or not; 0, or 1 if a group has no working configuration."""
     from ..gpu.autotune import tune
 
     trials = arguments.trials
@@ -92,13 +93,12 @@ def run_for_gpu(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--trials {trials}: must be 1 or more")
     for name in arguments.kernels:
         check_name(name)
-    target = TARGETS[arguments.chip]
-    return tune(arguments.kernels, target, arguments.shape, trials, arguments.quick, arguments.output)
+    return tune(arguments.kernels, arguments.chip, arguments.shape, trials, arguments.quick, arguments.output)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; 0, or 1 if a group has no working configuration."""
-    if arguments.chip in TARGETS:
+    if arguments.chip in (*TARGETS, HERE):
         return run_for_gpu(arguments)
     import optuna
 
