@@ -245,15 +245,15 @@ contrastive_argmax = KernelSpec(
         space=dict(
             TILE_V=PowerOf2(256, 4096, default=2048),
             SPLIT_V=PowerOf2(1, 64, default=32),
-            BLOCKS=PowerOf2(128, 2048, default=256),
-            TAKE=PowerOf2(4, 16, default=8),
+            BLOCKS=PowerOf2(128, 2048, default=512),
+            TAKE=PowerOf2(4, 16, default=4),
             WARPS=Warps(upto=8, default=8),
         ),
         constraints=dict(
             **_TILE_PAST_ROW,
             **_TILE_PAST_REGISTERS,
             **_BLOCKS,
-            taken_past_registers=lambda c, s: _taken(c, s) - 512 * c.WARPS,
+            taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
         ),
         counts=_UNHINTED,
     ),
