@@ -11,7 +11,7 @@ from . import arguments, reference
 from . import cube_reference as targets
 from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, padded_rank
 from .row_tiles import most_rows
-from .sequences import first_item, sequence_of
+from .sequence_items import first_item, sequence_of
 
 
 @triton.jit

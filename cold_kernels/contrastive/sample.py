@@ -200,7 +200,7 @@ contrastive_sample = KernelSpec(
     # The three highest scores of each lane and what they weigh stay in registers.
     gpu=dict(
         space=dict(
-            TILE_V=PowerOf2(256, 2048, default=1024),
+            TILE_V=PowerOf2(256, 2048, default=512),
             SPLIT_V=PowerOf2(1, 64, default=16),
             BLOCKS=PowerOf2(128, 4096, default=2048),
             TAKE=PowerOf2(8, 16, default=8),
@@ -208,7 +208,7 @@ contrastive_sample = KernelSpec(
         ),
         constraints=dict(
             **_LEGAL,
-            tile_past_registers=lambda c, s: c.TILE_V - 256 * c.WARPS,
+            tile_past_registers=lambda c, s: c.TILE_V - 64 * c.WARPS,
             taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
         ),
         invariant=("TILE_V", "BLOCKS", "TAKE", "WARPS"),
