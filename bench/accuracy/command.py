@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-STUDIES = ("bench.accuracy.mechanism", "bench.accuracy.page")
+STUDIES = ("bench.accuracy.mechanism", "bench.accuracy.real_model", "bench.accuracy.page")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:

@@ -47,4 +47,9 @@ def sections() -> dict[str, Callable[[dict], str]]:
 
         return markdown(study)
 
-    return {"mechanism": mechanism}
+    def real_model(study: dict) -> str:
+        from .real_model_page import markdown
+
+        return markdown(study)
+
+    return {"mechanism": mechanism, "real-model": real_model}

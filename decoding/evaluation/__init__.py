@@ -1,1 +1,1 @@
-"""Whether contrast helps: rules that decide when to contrast, intervals of what they gain."""
+"""Whether contrast helps: problems, answers that are kept and compared, intervals, rules for when to contrast."""
