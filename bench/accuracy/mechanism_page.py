@@ -99,10 +99,9 @@ def _all(answers: list[str]) -> str:
 
 def _verdicts(study: dict, tables: dict[str, dict[str, Row]]) -> str:
     gaining = [regime for regime, table in tables.items() if table["tuned"].gain.low > 0]
+    where = f"where the base {_listed([_WORDS[each] for each in gaining])}" if gaining else "in no regime"
     lines = [
-        f"Tuned for each adapter, CoLD's gain has an interval above 0 where the base {_listed([_WORDS[each] for each in gaining])}."
-        if gaining
-        else "Tuned for each adapter, CoLD's gain has an interval above 0 in no regime.",
+        f"Tuned for each adapter, CoLD's gain has an interval above 0 {where}.",
         "",
         f"| one setting for all | loses at most {100 * HARM:g} points in every regime | "
         f"at least {100 * SHARE:.0f} % of the tuned gain where there is one |",
