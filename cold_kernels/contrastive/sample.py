@@ -13,10 +13,10 @@ from ..arguments import Workspace
 from ..limits import MAX_CHOICES
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, sample_reference
 from .reach import _reach
-from .score import _COMMON, _TILE_PAST_ROW, NOWHERE, _block, _contrast, _first_nan, _row, _tiles
+from .score import _COMMON, _TILE_PAST_ROW, _UNHINTED, NOWHERE, _block, _contrast, _first_nan, _row, _tiles
 from .threshold import _key, _threshold, _tile
 from .tops import _tops, block_size
 
@@ -165,6 +165,22 @@ def _sample(
         tl.store(choice_ptr + item, at.to(choice_ptr.dtype.element_ty))
 
 
+def _block_size(config, shape):
+    """Logits of a block; rows of more than `MAX_CHOICES` are not cut into blocks."""
+    return block_size(min(shape.V, MAX_CHOICES), config.BLOCKS)
+
+
+def _taken(config, shape):
+    """Logits of the blocks that are looked into."""
+    return config.TAKE * _block_size(config, shape)
+
+
+_LEGAL = dict(
+    **_TILE_PAST_ROW,
+    block_past_tile=lambda c, s: _block_size(c, s) - c.TILE_V,
+    long_sums=lambda c, s: -(-s.V // c.TILE_V) + 16 - sample_reference.longest_sum(s.V),
+)
+
 contrastive_sample = KernelSpec(
     name="contrastive_sample",
     stages=(
@@ -180,11 +196,23 @@ contrastive_sample = KernelSpec(
         DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    constraints=dict(
-        **_TILE_PAST_ROW,
-        block_past_tile=lambda c, s: block_size(min(s.V, MAX_CHOICES), c.BLOCKS) - c.TILE_V,
-        taken_past_buffer=lambda c, s: c.TAKE * block_size(min(s.V, MAX_CHOICES), c.BLOCKS) - 4096,
-        long_sums=lambda c, s: -(-s.V // c.TILE_V) + 16 - sample_reference.longest_sum(s.V),
+    constraints=dict(**_LEGAL, taken_past_buffer=lambda c, s: _taken(c, s) - 4096),
+    # The three highest scores of each lane and what they weigh stay in registers.
+    gpu=dict(
+        space=dict(
+            TILE_V=PowerOf2(256, 2048, default=1024),
+            SPLIT_V=PowerOf2(1, 64, default=16),
+            BLOCKS=PowerOf2(128, 4096, default=2048),
+            TAKE=PowerOf2(8, 16, default=8),
+            WARPS=Warps(upto=16, default=8),
+        ),
+        constraints=dict(
+            **_LEGAL,
+            tile_past_registers=lambda c, s: c.TILE_V - 256 * c.WARPS,
+            taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
+        ),
+        invariant=("TILE_V", "BLOCKS", "TAKE", "WARPS"),
+        counts=_UNHINTED,
     ),
     # Few rows: interpreted, a row takes a second.
     hard=("B=1 V=1", "B=12 V=200", "B=2 V=7", "B=3 V=1100 strided", "B=1 V=32000"),
