@@ -21,7 +21,13 @@ START_UP = 60.0
 
 
 class Frontend:
-    """Lowers kernels to Linalg in one long-lived process; any thread may call."""
+    """Lowers kernels to Linalg in one long-lived process; any thread may call.
+
+    ``device`` is "" or ``module:function``, a context manager that takes a chip's name: on that device the worker
+    imports a kernel's module which does not import without one.
+    """
+
+    device = ""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -46,7 +52,7 @@ class Frontend:
             path = [os.path.abspath(entry) for entry in sys.path]
             if toolchain.triton_folder is not None:
                 path.insert(0, str(toolchain.triton_folder))
-            line = json.dumps({**request, "path": path, "timeout": timeout}) + "\n"
+            line = json.dumps({**request, "path": path, "timeout": timeout, "device": self.device}) + "\n"
             for _ in range(2):  # again in a new worker if this one died or holds an older version of a file
                 reply, stage = self._ask(line, toolchain, timeout, request["qualname"])
                 if not reply.get("stale"):

@@ -161,7 +161,7 @@ def _decode(value):
 def _find(request: dict):
     from triton.runtime.jit import JITFunction
 
-    value = _import(request["module"], Path(request["file"]))
+    value = _import(request)
     for name in request["qualname"].split("."):
         value = getattr(value, name)
     while not isinstance(value, JITFunction):
@@ -171,7 +171,20 @@ def _find(request: dict):
     return value
 
 
-def _import(name: str, file: Path):
+def _import(request: dict):
+    """The kernel's module; on a device that is not there, where the caller has one and the module wants one."""
+    module, file = request["module"], Path(request["file"])
+    try:
+        return _import_plainly(module, file)
+    except Exception:
+        if not request["device"]:
+            raise
+    where, _, name = request["device"].partition(":")
+    with getattr(importlib.import_module(where), name)(request["chip"], hazards="off", limit=None):
+        return _import_plainly(module, file)
+
+
+def _import_plainly(name: str, file: Path):
     """The module of that name if it is that file, else the file under a name of its own."""
     if name != "__main__" and _origin(name) == file:
         return importlib.import_module(name)
