@@ -123,19 +123,26 @@ def _grid(grid: Any, given: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _grids(grid: Any, given: Mapping[str, Any], seen: Seen) -> tuple:
-    """A grid that is a function, asked for other values of the integer constexprs."""
+    """A grid that is a function, asked for other values of the integer constexprs: one after the other, then all at
+    once. They go down to 1, as a tile that covers its whole dimension hides that the grid is divided by it."""
     if not callable(grid):
         return ()
+    tiles = {name: given[name] for name in sorted(seen.constexprs) if type(given[name]) is int and given[name] > 1}
+    asked = [{name: other} for name, value in tiles.items() for other in _smaller(value)]
+    asked += [{name: 2 * value} for name, value in tiles.items()]
+    asked += [dict.fromkeys(tiles, other) for other in (1, 2)] if len(tiles) > 1 else []
     found = []
-    for name in sorted(seen.constexprs):
-        value = given[name]
-        if type(value) is int and value > 1:
-            for other in (value // 2, 2 * value):
-                try:
-                    found.append(({name: other}, _grid(grid, {**given, name: other})))
-                except Exception:  # the user's own function: what it cannot answer is not known
-                    continue
+    for changed in asked:
+        try:
+            found.append((changed, _grid(grid, {**given, **changed})))
+        except Exception:  # the user's own function: what it cannot answer is not known
+            continue
     return tuple(found)
+
+
+def _smaller(value: int) -> list[int]:
+    """Half of it, a quarter, and so on down to 1."""
+    return [value >> shift for shift in range(1, value.bit_length())]
 
 
 def _other(first: SeenLaunch, launch: SeenLaunch, seen: Seen) -> str:
