@@ -68,6 +68,7 @@ def _read(requests: queue.SimpleQueue) -> None:
 
 def _serve(request: dict, reply) -> dict:
     stage = "frontend"
+    kernel = None
     try:
         sys.path[:] = request["path"]
         kernel = _find(request)
@@ -77,7 +78,7 @@ def _serve(request: dict, reply) -> dict:
         return {"linalg": ttir.to_linalg()}
     except Exception as error:
         message, of_kernel = _describe(error)
-        return {"failure": message, "stage": stage, "of_kernel": of_kernel}
+        return {"failure": message, "stage": stage, "of_kernel": of_kernel, "found": kernel is not None}
     except SystemExit as error:
         message = f"{request['file']} called exit({error.code!r}) when it was imported"
         return {"failure": message, "stage": stage, "of_kernel": False}
@@ -172,13 +173,10 @@ def _find(request: dict):
 
 
 def _import(request: dict):
-    """The kernel's module; on a device that is not there, where the caller has one and the module wants one."""
+    """The kernel's module, on a device that is not there if the caller names one."""
     module, file = request["module"], Path(request["file"])
-    try:
+    if not request["device"]:
         return _import_plainly(module, file)
-    except Exception:
-        if not request["device"]:
-            raise
     where, _, name = request["device"].partition(":")
     with getattr(importlib.import_module(where), name)(request["chip"], hazards="off", limit=None):
         return _import_plainly(module, file)
