@@ -42,9 +42,7 @@ def arguments(rows=4, columns=100):
 
 
 def in_a_table(folder, rows, columns, **config):
-    entry = Entry(
-        Record(rows=rows, columns=columns, dtype="fp32"), Record(scaled_spec.default, **config), "simulated"
-    )
+    entry = Entry(Record(rows=rows, columns=columns, dtype="fp32"), Record(scaled_spec.default, **config), "simulated")
     table = Table(kernel="scaled", chip=NPU.chip, source=source_digest(scaled_spec), versions={}, entries=(entry,))
     write(folder, scaled_spec, table)
 

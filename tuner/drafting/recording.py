@@ -13,7 +13,7 @@ from triton.runtime.jit import JITFunction
 from cold_kernels.dtypes import dtype_name
 from cold_kernels.source import python_function
 
-from .launches import Seen, SeenLaunch, SeenTensor
+from .launches import CUDA_ONLY, Seen, SeenLaunch, SeenTensor
 from .probing import free_constexprs, roles
 
 MOST = 32
@@ -57,7 +57,8 @@ class Recorder:
 
         def heuristics(decorated: Any, *args: Any, **named: Any) -> Any:
             if self.mine(decorated):
-                self._begun(decorated).heuristics += tuple(decorated.values)
+                seen = self._begun(decorated)
+                seen.heuristics = tuple(dict.fromkeys((*seen.heuristics, *decorated.values)))
             return real(decorated, *args, **named)
 
         def launch(kernel: Any, *args: Any, grid: Any, warmup: bool, **named: Any) -> Any:
@@ -115,6 +116,10 @@ def _note_configs(seen: Seen, configs: Any) -> None:
     for name in names:
         values = [config.kwargs[name] for config in configs if name in config.kwargs]
         seen.choices[name] = tuple(dict.fromkeys(values))
+    for option in CUDA_ONLY:
+        values = tuple(dict.fromkeys(getattr(config, option, None) for config in configs))
+        if len(values) > 1:
+            seen.choices[option] = values
 
 
 def _grid(grid: Any, given: Mapping[str, Any]) -> tuple[int, ...]:
