@@ -6,10 +6,13 @@ from cold_kernels import command
 
 COMMANDS = {
     "accept": "bench.accept",
+    "accept-gpu": "bench.gpu.accept",
+    "accuracy": "bench.accuracy.command",
     "compatibility": "bench.compatibility.command",
     "device": "tuner.commands.device",
     "engines": "bench.engines.compare",
     "generation": "bench.timing.generation",
+    "gpu": "bench.gpu.command",
     "grid": "bench.layers.grid",
     "host": "bench.timing.host",
     "memory": "bench.layers.memory",

@@ -18,6 +18,7 @@ from importlib import import_module
 
 from .ascend.errors import AscendError
 from .code_digest import PACKAGES
+from .gpu.errors import GpuError
 
 DONE, FAILED, WRONG_INPUT, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. `FAILED`: something is missing, does not compile, or a goal is not met. `FOUND`: all was done, and
@@ -84,7 +85,7 @@ def _run(
         if (error.name or "").partition(".")[0] in PACKAGES:  # no extra brings what is wrong here
             raise
         said, code = f"{error}; {install(chosen.extra)}", _unless_traced(FAILED)
-    except (AscendError, CommandFailed) as error:
+    except (AscendError, GpuError, CommandFailed) as error:
         said, code = f"{error}", _unless_traced(FAILED)
     except ValueError as error:
         said, code = f"{error}", _unless_traced(WRONG_INPUT)

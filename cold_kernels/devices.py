@@ -3,10 +3,14 @@
 import functools
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 INTERPRETED_CORES = 4
+PROGRAMS = 16
+"""What a GPU's multiprocessor holds of programs of four warps: 64 warps on NVIDIA (CUDA C++ Programming Guide, compute
+capabilities 8.0 and 9.0), where a program may have more of them, or too many registers for so many."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,13 @@ class Device:
         backend: ``ascend``, ``cuda`` or ``interpreter``.
         chip: The name that tables are filed under.
         cores: Programs that run beside each other; what a grid is sized for.
+        family: Of a GPU the architecture, whose tables count where its own name has none for a group; "" elsewhere.
     """
 
     backend: str
     chip: str
     cores: int
+    family: str = ""
 
 
 def interpreting() -> bool:
@@ -65,7 +71,14 @@ def _device(device: torch.device, interpreted: bool) -> Device:
         return Device("ascend", torch.npu.get_device_name(index), properties["num_vectorcore"])
     if kind == "cuda":
         properties = torch.cuda.get_device_properties(index)
-        return Device("cuda", properties.name.replace(" ", "_"), properties.multi_processor_count)
+        cores = properties.multi_processor_count * PROGRAMS
+        return Device("cuda", properties.name.replace(" ", "_"), cores, _family(properties))
     raise ValueError(
         f"no kernel runs on {kind} tensors; use npu or cuda tensors, or set TRITON_INTERPRET=1 for cpu tensors"
     )
+
+
+def _family(properties: Any) -> str:
+    """``sm_90``, or AMD's ``gfx942`` without what follows a colon."""
+    arch = getattr(properties, "gcnArchName", "") if torch.version.hip else ""
+    return arch.partition(":")[0] or f"sm_{properties.major}{properties.minor}"

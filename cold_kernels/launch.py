@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ def launch(spec: KernelSpec, args: Mapping[str, Any]) -> None:
     if bound is not None:
         launcher.launch(bound, args)
         return
+    spec = launcher.spec
     shape = spec.shape_of(args)
     config = selection(spec, spec.key(shape), device).config
     if device.backend == "interpreter":
@@ -89,7 +91,12 @@ def selection(spec: KernelSpec, key: Record, device: Device) -> Selection:
     Kept until the process ends, or `forget`: a table written meanwhile is seen by the next process. The logger
     ``cold_kernels.launch`` says each choice once, at level INFO.
     """
-    chosen = select(spec, key, device.chip, _versions() if device.backend == "ascend" else None)
+    spec = spec.on(device.backend)
+    chip = device.chip
+    if device.family and not has_group(spec, spec.group_of(key), device):
+        like = replace(device, chip=device.family)
+        chip = like.chip if has_group(spec, spec.group_of(key), like) else chip
+    chosen = select(spec, key, chip, _versions() if device.backend == "ascend" else None)
     log.info("%s %s on %s: %s (%s; %s)", spec.name, key, device.chip, chosen.config, chosen.evidence, chosen.reason)
     return chosen
 
@@ -104,8 +111,8 @@ def has_group(spec: KernelSpec, group: tuple, device: Device) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def launcher_of(spec: KernelSpec, device: Device) -> Launcher:
-    """The bound launches of ``spec`` on devices of this kind."""
-    return Launcher(spec, device)
+    """The bound launches of ``spec``, as it is on this back end, on devices of this kind."""
+    return Launcher(spec.on(device.backend), device)
 
 
 def forget() -> None:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,10 @@ from .cases import Case
 from .dtypes import TORCH, dtype_name
 from .record import Record
 from .stage import Stage, StageCall
-from .tunables import BACKENDS, Tunable
+from .tunables import BACKENDS, OPTIONS, Tunable
+
+OTHERWISE_ON_GPUS = ("space", "constraints", "invariant", "group", "bucket", "by_hand", "counts")
+"""Fields of a spec that `KernelSpec.gpu` may have."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +50,7 @@ class KernelSpec:
             in ``invariant`` looks at the group alone.
         counts: Sizes of workspaces and parameters of kernels that are neither dimensions nor tunables, by name:
             ``count(config, shape)``.
+        gpu: What of the above is otherwise on GPUs, by name; see `on`.
         tables: The folder of tables that travel with the kernel; None for those that are shipped here.
     """
 
@@ -67,6 +71,7 @@ class KernelSpec:
     limits: Mapping[str, int] = field(default_factory=dict)
     by_hand: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
     counts: Mapping[str, Callable[[Record, Record], int]] = field(default_factory=dict)
+    gpu: Mapping[str, Any] = field(default_factory=dict)
     tables: Path | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +89,8 @@ class KernelSpec:
             stage.check(self.name, self.tensors, [*scalars, *self.dims, *self.space, *self.counts])
         self._check_counts()
         self._check_cases()
+        if other := [name for name in self.gpu if name not in OTHERWISE_ON_GPUS]:
+            raise ValueError(f"{self.name}: gpu has {other[0]!r}; it may have {', '.join(OTHERWISE_ON_GPUS)}")
 
     def _check_counts(self) -> None:
         known = {**dict.fromkeys(self.dims), **self.space}
@@ -104,6 +111,14 @@ class KernelSpec:
                     Case.parse(text, self)
                 except ValueError as error:
                     raise ValueError(f"{self.name}: {field_name}: {error}") from error
+
+    def on(self, backend: str) -> "KernelSpec":
+        """The declaration for a back end, the same object every time: on GPUs ``gpu`` takes the place of its fields."""
+        return self._on_gpus if backend == "cuda" else self
+
+    @functools.cached_property
+    def _on_gpus(self) -> "KernelSpec":
+        return replace(self, **self.gpu, gpu={}) if self.gpu else self
 
     @functools.cached_property
     def tensors(self) -> Mapping[str, TensorArg]:
@@ -237,7 +252,7 @@ class KernelSpec:
     def bound(self, config: Record, shape: Record, backend: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a configuration gives a launch: counts and constexprs by name, and launch options."""
         constants: dict[str, Any] = self._counted(config, shape)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = dict(OPTIONS.get(backend, {}))
         for name, tunable in self.space.items():
             constants |= tunable.constants(name, config[name], backend)
             options |= tunable.options(config[name], backend)

@@ -5,6 +5,10 @@ from typing import Any
 
 BACKENDS = ("ascend", "cuda", "interpreter")
 
+OPTIONS = {"cuda": {"enable_fp_fusion": False}}
+"""Launch options of every launch, by back end. Multiplications and additions that the kernel does not fuse stay apart:
+Triton's default differs between releases, and with it the bits of a sum."""
+
 SWITCHES = (
     "sync_solver", "unit_flag", "limit_auto_multi_buffer_only_for_local_buffer",
     "limit_auto_multi_buffer_of_local_buffer", "set_workspace_multibuffer", "enable_hivm_auto_cv_balance",
@@ -66,6 +70,24 @@ class PipelineDepth(Tunable):
 
     def options(self, value: int, backend: str) -> dict[str, int]:
         return {"num_stages": value} if backend == "cuda" else {}
+
+
+@dataclass(frozen=True, init=False)
+class Warps(Tunable):
+    """Warps of a program (`num_warps`), powers of two from 1 to ``upto``; nothing but on a GPU.
+
+    How a tile lies in a program's threads follows from them, and with it the order of a sum: they belong to
+    `KernelSpec.invariant` where the kernel sums.
+    """
+
+    def __init__(self, *, upto: int, default: int) -> None:
+        super().__init__(PowerOf2(1, upto, default=default).values, default)
+
+    def constants(self, name: str, value: int, backend: str) -> dict[str, Any]:
+        return {}
+
+    def options(self, value: int, backend: str) -> dict[str, int]:
+        return {"num_warps": value} if backend == "cuda" else {}
 
 
 @dataclass(frozen=True)

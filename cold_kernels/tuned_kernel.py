@@ -87,6 +87,7 @@ class TunedKernel:
         }
         shape = spec.shape_of(operands)
         device = device_of(operands[spec.first])
+        spec = spec.on(device.backend)
         config = selection(spec, spec.key(shape), device).config
         values, options = spec.bound(config, shape, device.backend)
         for name, value in values.items():

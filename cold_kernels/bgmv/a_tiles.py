@@ -69,12 +69,16 @@ def span_sums(
 
 
 @triton.jit
-def twice_row_sums(b_sum, P: tl.constexpr):
+def twice_row_sums(b_sum, P: tl.constexpr, ASCEND: tl.constexpr):
     """Twice the sums of ``P`` rows of what `span_sums` gives: [P].
 
     A sum of two equal rows: no reshaping of what comes behind it is carried back into the loop before, where the
-    compiler would have x copied to every row of a.
+    compiler would have x copied to every row of a. Elsewhere than on ``ASCEND`` it is one addition.
     """
     b_h = tl.sum(tl.reshape(b_sum, [P, b_sum.shape[0] // P]), axis=1)
-    b_h = tl.sum(tl.reshape(b_h[None, None, :] + tl.zeros([1, 2, P], tl.float32), [1, 2, P]), axis=1)
-    return tl.reshape(b_h, [P])
+    if ASCEND:
+        b_h = tl.sum(tl.reshape(b_h[None, None, :] + tl.zeros([1, 2, P], tl.float32), [1, 2, P]), axis=1)
+        b_h = tl.reshape(b_h, [P])
+    else:
+        b_h += b_h
+    return b_h

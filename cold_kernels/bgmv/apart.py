@@ -17,14 +17,14 @@ def _shrink_spans(
     x_ptr, a_ptr, low_ptr, idx_ptr, order_ptr, T, L, M,
     x_stride_T, a_stride_L, a_stride_S, a_stride_R,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr,
-    TILE_A: tl.constexpr, SPAN: tl.constexpr, DEPTH: tl.constexpr,
+    TILE_A: tl.constexpr, SPAN: tl.constexpr, DEPTH: tl.constexpr, ASCEND: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     P: tl.constexpr = POWER if (POWER >= 16) or ((R == 8) and (b_stride_D == R)) else 16  # as where B is multiplied
     TILE_H: tl.constexpr = TILE_A // P
     SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
     TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H if SPANS == 1 else SPAN // TILE_H
-    one = tl.where(L > 0, 1.0, 0.0)
+    one = tl.where(L > 0, 1.0, 0.0) if ASCEND else 1.0
     rows = rows_to_do(order_ptr, T, M)
     o_r = tl.arange(0, P)
     # Each core takes spans that follow one another, so that tiles stay ahead from span to span of a row.
@@ -48,12 +48,12 @@ def _shrink_spans(
                     b_sum, b_gap, b_x, b_a = span_sums(
                         b_x, b_a, p_x, p_a, h, end_h, last, a_stride_R, one, R, TILES, DEPTH
                     )
-                    tl.store(p_low + h // SPAN * R + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
+                    tl.store(p_low + h // SPAN * R + o_r, twice_row_sums(b_sum, P, ASCEND), mask=o_r < R)
             else:
                 b_x = load_columns(p_x, 0, H, TILE_H, 1)
                 b_a = load_rows(p_a, 0, R, a_stride_R, H, P, TILE_H, 1)
                 b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, 0, H, H, a_stride_R, one, R, TILES, DEPTH)
-                tl.store(p_low + o_r, twice_row_sums(b_sum, P), mask=o_r < R)
+                tl.store(p_low + o_r, twice_row_sums(b_sum, P, ASCEND), mask=o_r < R)
 
 
 @triton.jit(do_not_specialize=["T", "L", "M"])
@@ -61,14 +61,15 @@ def _expand_spans(
     low_ptr, b_ptr, y_ptr, idx_ptr, starts_ptr, order_ptr, scale, T, L, D, M,
     b_stride_L, y_stride_T,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
-    SPAN: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr,
+    SPAN: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr, ASCEND: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_D == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
+    # Columns of a tile where it is multiplied: on Ascend at least two repeats of a vector instruction.
+    WIDTH: tl.constexpr = 128 if ASCEND and (P < 128) else P
     SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
-    one = tl.where(L > 0, 1.0, 0.0)
+    one = tl.where(L > 0, 1.0, 0.0) if ASCEND else 1.0
     rows = rows_to_do(order_ptr, T, M)
     o_r = tl.arange(0, P)
     for before in range(0, rows * S, tl.num_programs(0)):
@@ -89,4 +90,6 @@ def _expand_spans(
                 if P != R:
                     b_h = tl.where(o_r < R, b_h, 0.0)  # zeros of the padding times an infinity are none
                 b_wide = repeated(b_h, P, WIDTH)
-                store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
+                store_products(
+                    p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH, ASCEND
+                )

@@ -59,12 +59,13 @@ def row_sums(b_p, one, P: tl.constexpr):
 @triton.jit
 def store_products(
     p_y, b_b, b_wide, p_b, first, last, b_stride, y_stride, one, R: tl.constexpr, P: tl.constexpr,
-    add: tl.constexpr, TILE: tl.constexpr, FLAT: tl.constexpr, DEPTH: tl.constexpr,
+    add: tl.constexpr, TILE: tl.constexpr, FLAT: tl.constexpr, DEPTH: tl.constexpr, ASCEND: tl.constexpr,
 ):  # fmt: skip
     """``y[first:last] (+)=`` rows of b times ``b_wide``, which is `repeated`; ``b_b`` is the first tile of these rows.
 
     The next tile is loaded before this one is worked on. On Ascend the scalar unit waits for the vector unit before
-    each sum within lanes, so that a copy which is issued behind one starts when the tile is done with.
+    each sum within lanes, so that a copy which is issued behind one starts when the tile is done with. What is done for
+    its compiler alone, factors of one and sums in steps, is left out unless ``ASCEND``.
     """
     TILE_D: tl.constexpr = TILE // P
     WIDTH: tl.constexpr = b_wide.shape[0]
@@ -79,9 +80,12 @@ def store_products(
             if DEPTH > 1:
                 tl.compile_hint(b_before, "hivm.multi_buffer", DEPTH)
         b_rows = tl.reshape(b_b, [TILE // WIDTH, WIDTH]).to(tl.float32)
-        b_gap = b_gap * one
-        b_factor = b_wide * repeated(b_gap, GAP, WIDTH)
-        b_y = row_sums(b_rows * b_factor[None, :], one, P)
+        if ASCEND:
+            b_gap = b_gap * one
+            b_factor = b_wide * repeated(b_gap, GAP, WIDTH)
+            b_y = row_sums(b_rows * b_factor[None, :], one, P)
+        else:
+            b_y = tl.sum(tl.reshape(b_rows * b_wide[None, :], [TILE_D, P]), axis=1)
         if add:
             b_y += b_before.to(tl.float32)
         tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_d)

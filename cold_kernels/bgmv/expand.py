@@ -6,9 +6,10 @@ import triton.language as tl
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, reference
 from .b_tiles import elements_a_row, load_tile, repeated, store_products
+from .forms import ON_ASCEND, ON_GPUS
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -17,15 +18,16 @@ def _expand(
     b_ptr, x_ptr, y_ptr, idx_ptr, T, L,
     x_stride_T, x_stride_R, b_stride_L, y_stride_T, y_stride_H,
     H: tl.constexpr, R: tl.constexpr, b_stride_H: tl.constexpr, add: tl.constexpr,
-    TILE: tl.constexpr, SPLIT: tl.constexpr, DEPTH: tl.constexpr,
+    TILE: tl.constexpr, SPLIT: tl.constexpr, DEPTH: tl.constexpr, ASCEND: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_H == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
+    # Columns of a tile where it is multiplied: on Ascend at least two repeats of a vector instruction.
+    WIDTH: tl.constexpr = 128 if ASCEND and (P < 128) else P
     TILE_H: tl.constexpr = TILE // P
     SPAN: tl.constexpr = (H + SPLIT * TILE_H - 1) // (SPLIT * TILE_H) * TILE_H
-    one = tl.where(L > 0, 1.0, 0.0)
+    one = tl.where(L > 0, 1.0, 0.0) if ASCEND else 1.0
     o_r = tl.arange(0, P)
     # Rows vary slowest: the expert rows of a doubled batch come first and are dealt over all cores.
     for item in range(tl.program_id(0), T * SPLIT, tl.num_programs(0)):
@@ -41,7 +43,7 @@ def _expand(
             b_b = load_tile(p_b, first, last, b_stride_H, R, P, TILE, FLAT, 1)
             b_wide = repeated(b_x, P, WIDTH)
             store_products(
-                p_y, b_b, b_wide, p_b, first, last, b_stride_H, y_stride_H, one, R, P, add, TILE, FLAT, DEPTH
+                p_y, b_b, b_wide, p_b, first, last, b_stride_H, y_stride_H, one, R, P, add, TILE, FLAT, DEPTH, ASCEND
             )
 
 
@@ -49,19 +51,33 @@ def _items(config, shape, cores):
     return (min(shape.T * config.SPLIT, cores),)
 
 
+_CONSTRAINTS = dict(
+    tile_past_output=lambda c, s: c.TILE - max(1024, elements_a_row(s) * triton.next_power_of_2(s.H)),
+    empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // elements_a_row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
+)
+
 bgmv_expand = KernelSpec(
     name="bgmv_expand",
     stages=(Stage(_expand, _items),),
     args=arguments.EXPAND,
+    counts=ON_ASCEND,
     space=dict(
         TILE=PowerOf2(1024, 16384, default=8192),
         SPLIT=Choice(1, 2, 3, 4, 5, 8, 10, 16, 20, 40, default=4),
         DEPTH=PipelineDepth(upto=3, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    constraints=dict(
-        tile_past_output=lambda c, s: c.TILE - max(1024, elements_a_row(s) * triton.next_power_of_2(s.H)),
-        empty_parts=lambda c, s: (c.SPLIT - 1) * (c.TILE // elements_a_row(s)) - s.H + 1 if c.SPLIT > 1 else 0,
+    constraints=_CONSTRAINTS,
+    # A tile or two for a program: what waits for B is then the whole GPU, and not a loop.
+    gpu=dict(
+        space=dict(
+            TILE=PowerOf2(1024, 8192, default=2048),
+            SPLIT=PowerOf2(1, 128, default=32),
+            WARPS=Warps(upto=8, default=4),
+        ),
+        constraints=dict(**_CONSTRAINTS, tile_past_registers=lambda c, s: c.TILE - 2048 * c.WARPS),
+        invariant=("TILE", "WARPS"),
+        counts=ON_GPUS,
     ),
     group=("H", "R"),
     bucket=("T",),

@@ -6,9 +6,10 @@ import triton.language as tl
 from ..limits import MAX_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, reference
 from .a_tiles import block_sums, load_columns, load_rows
+from .forms import ON_GPUS
 from .targets import LLAMA_2_7B_DECODING
 
 
@@ -101,6 +102,12 @@ def _items(config, shape, cores):
     return (min(shape.T * triton.cdiv(shape.R, config.TILE_R) * config.SPLIT_H, cores),)
 
 
+_CONSTRAINTS = dict(
+    tile_past_hidden=lambda c, s: c.TILE_H - max(256, triton.next_power_of_2(s.H)),
+    tile_past_rank=lambda c, s: c.TILE_R - triton.next_power_of_2(s.R),
+    empty_parts=lambda c, s: (c.SPLIT_H - 1) * c.TILE_H - s.H + 1 if c.SPLIT_H > 1 else 0,
+)
+
 bgmv_shrink = KernelSpec(
     name="bgmv_shrink",
     stages=(
@@ -116,10 +123,19 @@ bgmv_shrink = KernelSpec(
         DEPTH=PipelineDepth(upto=4, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    constraints=dict(
-        tile_past_hidden=lambda c, s: c.TILE_H - max(256, triton.next_power_of_2(s.H)),
-        tile_past_rank=lambda c, s: c.TILE_R - triton.next_power_of_2(s.R),
-        empty_parts=lambda c, s: (c.SPLIT_H - 1) * c.TILE_H - s.H + 1 if c.SPLIT_H > 1 else 0,
+    constraints=_CONSTRAINTS,
+    # A program for few rows of A, so that a few tokens fill a GPU, and tiles of which two and their products fit in
+    # registers beside as many programs as hide the latency of a load.
+    gpu=dict(
+        space=dict(
+            TILE_H=PowerOf2(256, 4096, default=1024),
+            TILE_R=PowerOf2(1, 16, default=2),
+            SPLIT_H=Choice(1, 2, 4, 8),
+            WARPS=Warps(upto=8, default=4),
+        ),
+        constraints=dict(**_CONSTRAINTS, tile_past_registers=lambda c, s: c.TILE_H * c.TILE_R - 2048 * c.WARPS),
+        invariant=("TILE_H", "TILE_R", "SPLIT_H", "WARPS"),
+        counts=ON_GPUS,
     ),
     group=("H", "R"),
     bucket=("T",),

@@ -6,14 +6,17 @@ import triton.language as tl
 from ..limits import MAX_FUSED_RANK
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments
 from . import shrink_expand_reference as reference
 from .a_tiles import load_columns, load_rows, span_sums, twice_row_sums
 from .apart import _expand_spans, _shrink_spans
 from .b_tiles import GAP, elements_a_row, load_tile, repeated, store_products
+from .forms import ON_ASCEND, ON_GPUS
 from .items import columns_of, rows_to_do, shared_item, slot_of
 
+SUMMED = 8
+"""Columns that `block_sums` sums."""
 LANES = 64
 """Columns of a tile of A, at least: a whole repeat of a vector instruction."""
 
@@ -24,15 +27,17 @@ def _shrink_expand(
     x_stride_T, a_stride_L, a_stride_S, a_stride_R, b_stride_L, y_stride_T,
     H: tl.constexpr, R: tl.constexpr, S: tl.constexpr, b_stride_D: tl.constexpr, add: tl.constexpr,
     TILE_A: tl.constexpr, SPAN: tl.constexpr, TILE: tl.constexpr, SHARE: tl.constexpr, DEPTH: tl.constexpr,
+    ASCEND: tl.constexpr,
 ):  # fmt: skip
     POWER: tl.constexpr = triton.next_power_of_2(R)
     FLAT: tl.constexpr = ((POWER == R) and (R >= 8)) and (b_stride_D == R)  # rows of b follow one another
     P: tl.constexpr = POWER if FLAT or (POWER >= 16) else 16  # elements in a row of the tile: whole blocks
-    WIDTH: tl.constexpr = 128 if P < 128 else P  # columns of a tile where it is multiplied: at least two repeats
+    # Columns of a tile where it is multiplied: on Ascend at least two repeats of a vector instruction.
+    WIDTH: tl.constexpr = 128 if ASCEND and (P < 128) else P
     TILE_H: tl.constexpr = TILE_A // P
     SPANS: tl.constexpr = (H + SPAN - 1) // SPAN
     TILES: tl.constexpr = (H + TILE_H - 1) // TILE_H if SPANS == 1 else SPAN // TILE_H
-    one = tl.where(L > 0, 1.0, 0.0)
+    one = tl.where(L > 0, 1.0, 0.0) if ASCEND else 1.0
     rows = rows_to_do(order_ptr, T, M)
     # An item is a slice of a row, first slices first: they are the largest. Of the cores that share one, each shrinks
     # for itself; the sums are those of `apart`, to the bit.
@@ -57,17 +62,21 @@ def _shrink_expand(
                         b_sum, b_gap, b_x, b_a = span_sums(
                             b_x, b_a, p_x, p_a, h, last_h, H, a_stride_R, one, R, TILES, DEPTH
                         )
-                        b_h += twice_row_sums(b_sum, P)
+                        b_h += twice_row_sums(b_sum, P, ASCEND)
                     b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
                 else:
                     b_sum, b_gap, b_x, b_a = span_sums(b_x, b_a, p_x, p_a, 0, H, H, a_stride_R, one, R, TILES, DEPTH)
                     b_b = load_tile(p_b, first, last, b_stride_D, R, P, TILE, FLAT, 1)
-                    b_h += twice_row_sums(b_sum, P)
+                    b_h += twice_row_sums(b_sum, P, ASCEND)
                 b_h = b_h * (0.5 * scale)
                 if P != R:
                     b_h = tl.where(tl.arange(0, P) < R, b_h, 0.0)  # zeros of the padding times an infinity are none
-                b_wide = repeated(b_h, P, WIDTH) * repeated(b_gap, GAP, WIDTH)
-                store_products(p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH)
+                b_wide = repeated(b_h, P, WIDTH)
+                if ASCEND:
+                    b_wide = b_wide * repeated(b_gap, GAP, WIDTH)
+                store_products(
+                    p_y, b_b, b_wide, p_b, first, last, b_stride_D, 1, one, R, P, add, TILE, FLAT, DEPTH, ASCEND
+                )
 
 
 def _most_of_a(shape):
@@ -86,6 +95,10 @@ def _tiles_past_span(config, shape):
     """
     rows = 8 if shape.R == 8 else elements_a_row(shape)
     return 2 * config.TILE_A // rows - config.SPAN
+
+
+def _number_of_spans(config, shape):
+    return triton.cdiv(shape.H, config.SPAN)
 
 
 def _items(config, shape, cores):
@@ -114,6 +127,16 @@ def _scheme(shape):
     return "apart" if items <= 16 and again > 100_000 * (1 + items / 4) else "fused"
 
 
+def _scheme_on_gpus(shape):
+    """Two launches where a multiprocessor that reads all of A takes longer than a launch: 3 us at 50 bytes a clock."""
+    return "apart" if shape.H * triton.next_power_of_2(shape.R) > 131_072 else "fused"
+
+
+def _share_on_gpus(shape):
+    """Programs that share an item: about one for each multiprocessor, as each reads all of A."""
+    return min(64, triton.next_power_of_2(max(1, 128 // (shape.T * shape.S))))
+
+
 bgmv_shrink_expand = KernelSpec(
     name="bgmv_shrink_expand",
     stages=(
@@ -122,7 +145,7 @@ bgmv_shrink_expand = KernelSpec(
         Stage(_expand_spans, _items, when=lambda c, s: c.SCHEME == "apart"),
     ),
     args=arguments.SHRINK_EXPAND,
-    counts=dict(SPANS=lambda c, s: triton.cdiv(s.H, c.SPAN)),
+    counts=dict(SPANS=_number_of_spans, **ON_ASCEND),
     space=dict(
         SCHEME=Choice("fused", "apart"),
         TILE_A=PowerOf2(4096, 16384, default=16384),
@@ -138,6 +161,28 @@ bgmv_shrink_expand = KernelSpec(
         tiles_past_span=_tiles_past_span,
     ),
     by_hand=dict(SCHEME=_scheme, SPAN=_span),
+    # Here a row's bits follow from how tiles lie in threads, which the number of rows must not decide: neither by the
+    # scheme, of which the compiler makes two programs, nor by a tile.
+    gpu=dict(
+        space=dict(
+            SCHEME=Choice("fused", "apart"),
+            TILE_A=PowerOf2(1024, 16384, default=8192),
+            SPAN=Choice(256, 512, 1024, 2048, 16384, default=2048),
+            TILE=PowerOf2(1024, 8192, default=2048),
+            SHARE=PowerOf2(1, 64, default=32),
+            WARPS=Warps(upto=16, default=8),
+        ),
+        constraints=dict(
+            sums_past_tile=lambda c, s: SUMMED * elements_a_row(s) - c.TILE_A,
+            tiles_past_span=_tiles_past_span,
+            tile_past_registers=lambda c, s: max(c.TILE_A, c.TILE) - 2048 * c.WARPS,
+        ),
+        by_hand=dict(SCHEME=_scheme_on_gpus, SPAN=_span, SHARE=_share_on_gpus),
+        group=("R", "S", "H", "D"),
+        bucket=("T",),
+        invariant=("SCHEME", "TILE_A", "SPAN", "TILE", "WARPS"),
+        counts=dict(SPANS=_number_of_spans, **ON_GPUS),
+    ),
     group=("R",),  # one choice for all models: how much of the unified buffer tiles take depends on nothing else
     bucket=("T", "S", "H", "D"),
     invariant=("TILE_A", "SPAN"),

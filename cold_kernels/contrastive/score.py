@@ -12,7 +12,7 @@ from ..arguments import Workspace
 from ..limits import MAX_CHOICES, MAX_VOCABULARY
 from ..spec import KernelSpec
 from ..stage import Stage
-from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2
+from ..tunables import AutoMultiBuffer, Choice, PipelineDepth, PowerOf2, Warps
 from . import arguments, reference
 from .tops import _tops, block_size
 
@@ -180,6 +180,9 @@ _COMMON = dict(
     hard=("B=1 V=1", "B=9 V=7", "B=13 V=1100", "B=5 V=4095 strided", "B=3 V=32000"),
     targets=tuple(f"B={rows} V={v}" for v in (32000, 49152, 128256, 151936) for rows in (8, 32)),
 )
+_TILE_PAST_REGISTERS = dict(tile_past_registers=lambda c, s: c.TILE_V - 1024 * c.WARPS)
+"""On GPUs: 32 numbers for each thread."""
+_UNHINTED = dict(DEPTH=lambda config, shape: 1)
 _TILE_PAST_ROW = dict(tile_past_row=lambda c, s: c.TILE_V - max(256, triton.next_power_of_2(s.V)))
 
 
@@ -198,6 +201,15 @@ contrastive_score = KernelSpec(
         AUTO=AutoMultiBuffer(),
     ),
     constraints=_TILE_PAST_ROW,
+    gpu=dict(
+        space=dict(
+            TILE_V=PowerOf2(256, 4096, default=1024),
+            SPLIT_V=PowerOf2(1, 64, default=16),
+            WARPS=Warps(upto=8, default=4),
+        ),
+        constraints=dict(**_TILE_PAST_ROW, **_TILE_PAST_REGISTERS),
+        counts=_UNHINTED,
+    ),
     reference=reference.score,
     tolerance=reference.score_tolerance,
     minimal_bytes=reference.score_bytes,
@@ -208,6 +220,13 @@ contrastive_score = KernelSpec(
 def _tiles(config, shape, cores):
     return (min(shape.B * min(config.SPLIT_V, triton.cdiv(shape.V, config.TILE_V)), cores),)
 
+
+def _taken(config, shape):
+    """Logits of the blocks that are looked into at a time."""
+    return config.TAKE * block_size(shape.V, config.BLOCKS)
+
+
+_BLOCKS = dict(block_past_tile=lambda c, s: block_size(s.V, c.BLOCKS) - c.TILE_V)
 
 contrastive_argmax = KernelSpec(
     name="contrastive_argmax",
@@ -221,10 +240,22 @@ contrastive_argmax = KernelSpec(
         DEPTH=PipelineDepth(upto=2, default=2),
         AUTO=AutoMultiBuffer(),
     ),
-    constraints=dict(
-        **_TILE_PAST_ROW,
-        block_past_tile=lambda c, s: block_size(s.V, c.BLOCKS) - c.TILE_V,
-        taken_past_buffer=lambda c, s: c.TAKE * block_size(s.V, c.BLOCKS) - 4096,
+    constraints=dict(**_TILE_PAST_ROW, **_BLOCKS, taken_past_buffer=lambda c, s: _taken(c, s) - 4096),
+    gpu=dict(
+        space=dict(
+            TILE_V=PowerOf2(256, 4096, default=2048),
+            SPLIT_V=PowerOf2(1, 64, default=32),
+            BLOCKS=PowerOf2(128, 2048, default=512),
+            TAKE=PowerOf2(4, 16, default=4),
+            WARPS=Warps(upto=8, default=8),
+        ),
+        constraints=dict(
+            **_TILE_PAST_ROW,
+            **_TILE_PAST_REGISTERS,
+            **_BLOCKS,
+            taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
+        ),
+        counts=_UNHINTED,
     ),
     reference=reference.argmax,
     tolerance=reference.argmax_tolerance,

@@ -23,7 +23,7 @@ CHIP = "Ascend910B3"
 class Pretender:
     """A device that computes nothing and takes as long as it is told."""
 
-    name, chip, evidence, cores, versions = "pretender", CHIP, "stand-in", 40, {"fake": "1"}
+    name, chip, evidence, cores, versions, backend = "pretender", CHIP, "stand-in", 40, {"fake": "1"}, "ascend"
 
     def __init__(self, wrong=(), fatal=(), broken=()):
         self.wrong, self.fatal, self.broken = set(wrong), set(fatal), set(broken)

@@ -53,16 +53,19 @@ def spec_named(name: str) -> KernelSpec:
     raise ValueError(f"unknown kernel {name!r}; the kernels are {', '.join([*KERNELS, *SPECS])}")
 
 
-def all_jobs(chip: str, studies: Path | None = None, seed: int = 0) -> list[Job]:
+def all_jobs(chip: str, studies: Path | None = None, seed: int = 0, backend: str = "ascend") -> list[Job]:
     """Everything worth measuring on ``chip``, nothing twice.
 
     Args:
+        backend: Whose declarations of the kernels count; on GPUs those of the cube cores are left out.
         studies: The folder that holds ``autotune``'s journals, if there is one.
         seed: Decides which the random configurations are.
     """
     jobs = [Job(MICRO, *micro) for micro in micros()]
-    for_launches = [_middle_first([*shipped(load(name), chip)]) for name in KERNELS]
-    to_rank = [ranked(load(name), chip, studies, seed) for name in KERNELS]
+    names = [name for name in KERNELS if backend == "ascend" or not name.endswith("_cube")]
+    specs = [load(name).on(backend) for name in names]
+    for_launches = [_middle_first([*shipped(spec, chip)]) for spec in specs]
+    to_rank = [ranked(spec, chip, studies, seed) for spec in specs]
     jobs += _in_turn([*for_launches, *to_rank])
     return list({job.key: job for job in reversed(jobs)}.values())[::-1]
 

@@ -49,7 +49,7 @@ def wrong(job: Job, device: MeasuredDevice) -> str:
 
 def calls(job: Job, device: MeasuredDevice, args: dict[str, Any]) -> list:
     """The job's launches on ``args``, those without programs left out."""
-    made = job.spec.calls(args, job.config, "ascend", device.cores)
+    made = job.spec.calls(args, job.config, device.backend, device.cores)
     return [call for call in made if 0 not in call.grid]
 
 

@@ -23,10 +23,11 @@ class Unavailable(RuntimeError):
 class MeasuredDevice(Protocol):
     """What kernels are measured on.
 
-    ``evidence`` is what its times are: ``measured``, or ``stand-in``; ``chip`` a name of `cold_kernels.ascend.chips`;
-    ``cores`` what a grid may fill.
+    ``backend`` is one of `cold_kernels.tunables.BACKENDS`; ``evidence`` is what its times are: ``measured``, or
+    ``stand-in``; ``chip`` a name of `cold_kernels.ascend.chips`, or of a GPU its own; ``cores`` what a grid may fill.
     """
 
+    backend: str
     name: str
     chip: str
     evidence: str
@@ -58,47 +59,56 @@ class Npu:
     """
 
     evidence = "measured"
+    kind, backend = "npu", "ascend"
 
     def __init__(self) -> None:
-        if what := missing():
+        if what := self.missing():
             raise Unavailable(what)
         from cold_kernels.devices import device_of
 
-        found = device_of(torch.empty(1, device="npu"))
+        found = device_of(torch.empty(1, device=self.kind))
         self.name = self.chip = found.chip
         self.cores = found.cores
         self.versions = versions()
-        self._from = torch.empty(FLUSH_BYTES // 2, dtype=torch.uint8, device="npu")
+        self._from = torch.empty(FLUSH_BYTES // 2, dtype=torch.uint8, device=self.kind)
         self._to = torch.empty_like(self._from)
         self._nothing = 0.0
         self._nothing = sorted(self.time(()))[SAMPLES // 2]
 
+    def missing(self) -> str:
+        """`missing`, of this kind of device."""
+        return missing()
+
+    @property
+    def _torch(self) -> Any:
+        return getattr(torch, self.kind)
+
     def place(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value.npu() if isinstance(value, torch.Tensor) else value for name, value in args.items()}
+        return {name: value.to(self.kind) if isinstance(value, torch.Tensor) else value for name, value in args.items()}
 
     def run(self, calls: Sequence[StageCall]) -> None:
         for call in calls:
             call.run()
-        torch.npu.synchronize()
+        self._torch.synchronize()
 
     def time(self, calls: Sequence[StageCall]) -> list[float]:
         for _ in range(WARM_UP):
             self.run(calls)
         pairs = []
         for _ in range(SAMPLES):
-            begin, end = torch.npu.Event(enable_timing=True), torch.npu.Event(enable_timing=True)
+            begin, end = self._torch.Event(enable_timing=True), self._torch.Event(enable_timing=True)
             self._to.copy_(self._from)
             begin.record()
             for call in calls:
                 call.run()
             end.record()
-            torch.npu.synchronize()
+            self._torch.synchronize()
             pairs.append((begin, end))
         return [1e3 * begin.elapsed_time(end) - self._nothing for begin, end in pairs]
 
     def alive(self) -> bool:
         try:
-            return bool((torch.ones(8, device="npu") + 1).cpu().eq(2).all())
+            return bool((torch.ones(8, device=self.kind) + 1).cpu().eq(2).all())
         except RuntimeError:
             return False
 
@@ -122,7 +132,7 @@ def missing() -> str:
 def versions() -> dict[str, str]:
     """Of everything between a kernel and the device, as far as it says."""
     found = {}
-    for package in ("torch", "torch_npu", "triton-ascend"):
+    for package in ("torch", "torch_npu", "triton-ascend", "triton"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -22,7 +22,7 @@ class StandIn:
         ValueError: there is no such chip.
     """
 
-    evidence = "stand-in"
+    evidence, backend = "stand-in", "ascend"
 
     def __init__(self, seed: int, chip: str = DEFAULT_CHIP, noise: float = NOISE) -> None:
         self.machine: Machine = ascend_machine(chip)

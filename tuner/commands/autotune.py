@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cold_kernels.ascend.chips import DEFAULT_CHIP
+from cold_kernels.gpu.targets import HERE, TARGETS
 from cold_kernels.specs import KERNELS, check_name, load
 
 from ..search.limits import SECONDS, SHARE, Limits
@@ -28,7 +29,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
     )
-    parser.add_argument("--chip", default=DEFAULT_CHIP, help=f"default: {DEFAULT_CHIP}")
+    parser.add_argument(
+        "--chip",
+        default=DEFAULT_CHIP,
+        help=f"default: {DEFAULT_CHIP}; with upstream Triton also {', '.join(TARGETS)}, where times are modelled, "
+        f"and {HERE}, which measures on the GPU of this machine",
+    )
     parser.add_argument(
         "--shape", action="append", metavar="K=V,...", help="instead of the kernel's targets; repeatable"
     )
@@ -73,11 +79,27 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="keep trials in a database (postgresql://user@host/name) or in a journal file that other machines and "
         "processes work on too, with this command or `worker`; default: a journal beside the table, for one alone",
     )  # fmt: skip
-    parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
+    parser.set_defaults(run=run, needs=("torch",), goes_on="the same command goes on")
+
+
+def run_for_gpu(arguments: argparse.Namespace) -> int:
+    """Runs the command for a GPU, there or not; 0, or 1 if a group has no working configuration."""
+    from ..gpu.autotune import tune
+
+    trials = arguments.trials
+    if trials is None:
+        trials = QUICK_TRIALS if arguments.quick else TRIALS
+    if trials < 1:
+        raise ValueError(f"--trials {trials}: must be 1 or more")
+    for name in arguments.kernels:
+        check_name(name)
+    return tune(arguments.kernels, arguments.chip, arguments.shape, trials, arguments.quick, arguments.output)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; 0, or 1 if a group has no working configuration."""
+    if arguments.chip in (*TARGETS, HERE):
+        return run_for_gpu(arguments)
     import optuna
 
     from cold_kernels.ascend.chips import chip_named

@@ -1,0 +1,1 @@
+"""Configurations for GPUs: ranked by a modelled time where none is there, by measurement where one is."""
