@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KERNEL = '''
+KERNEL = """
 import torch_npu
 import triton
 import triton.language as tl
@@ -20,7 +20,7 @@ import triton.language as tl
 def doubled(x_ptr, y_ptr, n, BLOCK: tl.constexpr, EVEN: tl.constexpr):
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     tl.store(y_ptr + o, 2 * tl.load(x_ptr + o, mask=o < n), mask=o < n)
-'''
+"""
 TESTS = """
 import torch
 import triton
