@@ -21,7 +21,13 @@ START_UP = 60.0
 
 
 class Frontend:
-    """Lowers kernels to Linalg in one long-lived process; any thread may call."""
+    """Lowers kernels to Linalg in one long-lived process; any thread may call.
+
+    ``device`` is "" or ``module:function``, a context manager that takes a chip's name: on that device a new worker
+    imports a kernel's module which does not import without one.
+    """
+
+    device = ""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -29,6 +35,7 @@ class Frontend:
         self._complaints = None
         self._folder: Path | None = None
         self._unread = b""
+        self._on_device: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -46,10 +53,15 @@ class Frontend:
             path = [os.path.abspath(entry) for entry in sys.path]
             if toolchain.triton_folder is not None:
                 path.insert(0, str(toolchain.triton_folder))
-            line = json.dumps({**request, "path": path, "timeout": timeout}) + "\n"
-            for _ in range(2):  # again in a new worker if this one died or holds an older version of a file
+            file = request["file"]
+            # Again in a new worker if this one died, holds an older version of a file, or half of an import.
+            for _ in range(4):
+                device = self.device if file in self._on_device else ""
+                line = json.dumps({**request, "path": path, "timeout": timeout, "device": device}) + "\n"
                 reply, stage = self._ask(line, toolchain, timeout, request["qualname"])
-                if not reply.get("stale"):
+                if reply.get("found", True) is False and self.device and not device:
+                    self._on_device.add(file)
+                elif not reply.get("stale"):
                     break
                 self.stop()
         if "linalg" in reply:

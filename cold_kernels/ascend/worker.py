@@ -68,6 +68,7 @@ def _read(requests: queue.SimpleQueue) -> None:
 
 def _serve(request: dict, reply) -> dict:
     stage = "frontend"
+    kernel = None
     try:
         sys.path[:] = request["path"]
         kernel = _find(request)
@@ -77,7 +78,7 @@ def _serve(request: dict, reply) -> dict:
         return {"linalg": ttir.to_linalg()}
     except Exception as error:
         message, of_kernel = _describe(error)
-        return {"failure": message, "stage": stage, "of_kernel": of_kernel}
+        return {"failure": message, "stage": stage, "of_kernel": of_kernel, "found": kernel is not None}
     except SystemExit as error:
         message = f"{request['file']} called exit({error.code!r}) when it was imported"
         return {"failure": message, "stage": stage, "of_kernel": False}
@@ -161,7 +162,7 @@ def _decode(value):
 def _find(request: dict):
     from triton.runtime.jit import JITFunction
 
-    value = _import(request["module"], Path(request["file"]))
+    value = _import(request)
     for name in request["qualname"].split("."):
         value = getattr(value, name)
     while not isinstance(value, JITFunction):
@@ -171,7 +172,17 @@ def _find(request: dict):
     return value
 
 
-def _import(name: str, file: Path):
+def _import(request: dict):
+    """The kernel's module, on a device that is not there if the caller names one."""
+    module, file = request["module"], Path(request["file"])
+    if not request["device"]:
+        return _import_plainly(module, file)
+    where, _, name = request["device"].partition(":")
+    with getattr(importlib.import_module(where), name)(request["chip"], hazards="off", limit=None):
+        return _import_plainly(module, file)
+
+
+def _import_plainly(name: str, file: Path):
     """The module of that name if it is that file, else the file under a name of its own."""
     if name != "__main__" and _origin(name) == file:
         return importlib.import_module(name)

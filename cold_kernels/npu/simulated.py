@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..ascend.chips import DEFAULT_CHIP, chip_named
+from ..ascend.frontend import frontend
 from ..ascend.installation import find_toolchain
 from ..devices import forget
 from . import session as sessions
@@ -58,6 +59,7 @@ def switch_on(chip: str, settings: Settings) -> Session:
     stand_in.provide()
     from .launches import installed
 
+    frontend.device = f"{simulated.__module__}:{simulated.__name__}"
     begun = Session(figures, settings)
     installed.install(figures, settings)
     sessions.begin(begun)

@@ -232,3 +232,32 @@ def test_forked_child_has_its_own(tmp_path):
     """
     said, complaints = script(tmp_path, body).communicate(timeout=60)
     assert len(set(said.split())) == 2, complaints
+
+
+ON_A_DEVICE = """
+import triton
+import triton.language as tl
+import torch_npu
+
+core = triton.runtime.driver.active.get_current_target()
+
+@triton.jit
+def fill(x_ptr, TILE: tl.constexpr):
+    tl.store(x_ptr + tl.arange(0, TILE), tl.full([TILE], 1.0, tl.float32))
+"""
+
+
+def test_a_module_that_wants_a_device_is_imported_on_the_simulated_one(tmp_path):
+    """Its own process: once a process has simulated an NPU, its worker may."""
+    file = tmp_path / "script.py"
+    (tmp_path / "kernels_of_a_device.py").write_text(ON_A_DEVICE)
+    file.write_text(
+        "from cold_kernels.ascend import compile_kernel\n"
+        "from cold_kernels.npu import simulated\n"
+        'with simulated(hazards="off"):\n'
+        "    from kernels_of_a_device import fill\n"
+        'print(compile_kernel(fill, {"x_ptr": "*fp32"}, {"TILE": 256}).core_type)\n'
+    )
+    done = subprocess.run([sys.executable, file], env=os.environ | {"PYTHONPATH": str(PACKAGE_ROOT)},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.split() == ["AIV"], done.stderr

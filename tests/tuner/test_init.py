@@ -1,11 +1,15 @@
 """What a draft makes of launches that were seen, without a compiler."""
 
+from types import SimpleNamespace
+
 import pytest
 
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
 from tuner.drafting.grids import formula
-from tuner.drafting.launches import Seen, SeenLaunch, SeenTensor
+from tuner.drafting.launches import OUT, Seen, SeenLaunch, SeenTensor
+from tuner.drafting.recording import _grids, _note_configs
 from tuner.drafting.sizes import sizes_of
+from tuner.drafting.text import drafted
 
 
 def tensor(*shape, dtype="fp32"):
@@ -55,3 +59,36 @@ def test_a_grid_is_the_product_that_explains_all_launches():
     terms, _ = formula(0, at, ["M", "N"], ["BM", "BN"])
     assert terms == (("M", "BM"), ("N", "BN"))
     assert formula(0, [({"M": 100, "BM": 32}, (23,))], ["M"], ["BM"]) is None
+
+
+def test_a_grids_function_is_asked_for_tiles_that_cover_less():
+    """Tiles of 128 cover both dimensions: half of one of them would leave the other out of the formula."""
+
+    def grid(meta):
+        return (-(-64 // meta["BM"]) * -(-96 // meta["BN"]),)
+
+    given = {"BM": 128, "BN": 128}
+    asked = _grids(grid, given, seen(given, constexprs=("BM", "BN")))
+    at = [({"M": 64, "N": 96, **given, **changed}, size) for changed, size in asked]
+    assert formula(0, at, ["M", "N"], ["BM", "BN"])[0] == (("M", "BM"), ("N", "BN"))
+
+
+def test_a_grid_that_is_no_function_is_not_asked():
+    assert _grids((3,), {"BM": 128}, seen({"BM": 128}, constexprs=("BM",))) == ()
+
+
+def filled(x_ptr, n, BLOCK):
+    """Stands for a kernel: only its text and name are looked at."""
+
+
+def test_what_autotune_and_heuristics_say_is_in_the_draft():
+    one = seen({"x_ptr": tensor(100), "n": 100, "BLOCK": 64, "EVEN": False}, constexprs=("BLOCK", "EVEN"))
+    one.kernel, one.roles, one.keys, one.heuristics = SimpleNamespace(fn=filled), {"x_ptr": OUT}, ("n",), ("EVEN",)
+    configs = [triton.Config({"BLOCK": size}, num_warps=warps) for size, warps in ((64, 2), (128, 8))]
+    _note_configs(one, configs)
+    text = drafted(one, "filled", "from mine import filled", "a test")
+    joined = " ".join(text.split())
+    assert "BLOCK=PowerOf2(32, 256, default=64)," in text and "group=('n',)" in text
+    assert "num_warps=2 or 8 of autotune's configurations mean nothing on Ascend" in joined
+    assert "num_warps" not in text.partition("space=")[2]
+    assert '"EVEN": Fixed(False)' in text and "CHECK: @triton.heuristics computes EVEN" in joined

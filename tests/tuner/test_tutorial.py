@@ -23,6 +23,7 @@ def run(command, folder):
     return subprocess.run(words, shell=True, cwd=folder, env=os.environ | paths, capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_the_tutorial_runs_as_written(tmp_path):
     for needed in ("triton.backends.ascend", "ascendnpuir", "xdsl", "optuna", "rich"):
         pytest.importorskip(needed)

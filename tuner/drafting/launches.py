@@ -6,6 +6,9 @@ from typing import Any
 
 IN, OUT, INOUT, UNTOUCHED = "In", "Out", "InOut", "In (nothing was seen to depend on it)"
 
+CUDA_ONLY = ("num_warps", "num_ctas", "num_stages")
+"""Options of autotune's configurations that are no arguments of a kernel, and that Ascend has no use for."""
+
 
 @dataclass(frozen=True)
 class SeenTensor:

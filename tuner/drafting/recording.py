@@ -13,7 +13,7 @@ from triton.runtime.jit import JITFunction
 from cold_kernels.dtypes import dtype_name
 from cold_kernels.source import python_function
 
-from .launches import Seen, SeenLaunch, SeenTensor
+from .launches import CUDA_ONLY, Seen, SeenLaunch, SeenTensor
 from .probing import free_constexprs, roles
 
 MOST = 32
@@ -57,7 +57,8 @@ class Recorder:
 
         def heuristics(decorated: Any, *args: Any, **named: Any) -> Any:
             if self.mine(decorated):
-                self._begun(decorated).heuristics += tuple(decorated.values)
+                seen = self._begun(decorated)
+                seen.heuristics = tuple(dict.fromkeys((*seen.heuristics, *decorated.values)))
             return real(decorated, *args, **named)
 
         def launch(kernel: Any, *args: Any, grid: Any, warmup: bool, **named: Any) -> Any:
@@ -115,6 +116,10 @@ def _note_configs(seen: Seen, configs: Any) -> None:
     for name in names:
         values = [config.kwargs[name] for config in configs if name in config.kwargs]
         seen.choices[name] = tuple(dict.fromkeys(values))
+    for option in CUDA_ONLY:
+        values = tuple(dict.fromkeys(getattr(config, option, None) for config in configs))
+        if len(values) > 1:
+            seen.choices[option] = values
 
 
 def _grid(grid: Any, given: Mapping[str, Any]) -> tuple[int, ...]:
@@ -123,19 +128,26 @@ def _grid(grid: Any, given: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _grids(grid: Any, given: Mapping[str, Any], seen: Seen) -> tuple:
-    """A grid that is a function, asked for other values of the integer constexprs."""
+    """A grid that is a function, asked for other values of the integer constexprs: one after the other, then all at
+    once. They go down to 1, as a tile that covers its whole dimension hides that the grid is divided by it."""
     if not callable(grid):
         return ()
+    tiles = {name: given[name] for name in sorted(seen.constexprs) if type(given[name]) is int and given[name] > 1}
+    asked = [{name: other} for name, value in tiles.items() for other in _smaller(value)]
+    asked += [{name: 2 * value} for name, value in tiles.items()]
+    asked += [dict.fromkeys(tiles, other) for other in (1, 2)] if len(tiles) > 1 else []
     found = []
-    for name in sorted(seen.constexprs):
-        value = given[name]
-        if type(value) is int and value > 1:
-            for other in (value // 2, 2 * value):
-                try:
-                    found.append(({name: other}, _grid(grid, {**given, name: other})))
-                except Exception:  # the user's own function: what it cannot answer is not known
-                    continue
+    for changed in asked:
+        try:
+            found.append((changed, _grid(grid, {**given, **changed})))
+        except Exception:  # the user's own function: what it cannot answer is not known
+            continue
     return tuple(found)
+
+
+def _smaller(value: int) -> list[int]:
+    """Half of it, a quarter, and so on down to 1."""
+    return [value >> shift for shift in range(1, value.bit_length())]
 
 
 def _other(first: SeenLaunch, launch: SeenLaunch, seen: Seen) -> str:

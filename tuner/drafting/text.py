@@ -14,12 +14,11 @@ from cold_kernels.source import python_function
 from cold_kernels.tunables import SWITCHES
 
 from .grids import formula
-from .launches import INOUT, OUT, UNTOUCHED, Seen, SeenTensor
+from .launches import CUDA_ONLY, INOUT, OUT, UNTOUCHED, Seen, SeenTensor
 from .sizes import Sizes, sizes_of, stem
 
 REACH = 8
 """How many times smaller and larger than what was launched a drafted tile may be."""
-CUDA_ONLY = ("num_warps", "num_ctas", "num_stages")
 
 
 class Draft:
@@ -183,9 +182,15 @@ def drafted(seen: Seen, name: str, imported: str, found_in: str) -> str:
     cases = draft.cases()
     notes = draft.notes + remarks
     if seen.heuristics:
-        notes.append(f"@triton.heuristics computes {', '.join(seen.heuristics)}; here they are as stated below")
-    if ignored := [option for option in seen.choices if option in CUDA_ONLY]:
-        notes.append(f"{', '.join(ignored)} of autotune's configurations mean nothing on Ascend and are left out")
+        notes.append(
+            f"CHECK: @triton.heuristics computes {', '.join(seen.heuristics)}; here they are as in the recorded "
+            "launches, which may be wrong for other sizes and tiles. Write them into counts as formulas."
+        )
+    if ignored := [f"{o}={' or '.join(map(str, seen.choices[o]))}" for o in CUDA_ONLY if o in seen.choices]:
+        notes.append(
+            f"{', '.join(ignored)} of autotune's configurations mean nothing on Ascend; they are no tunables here, and "
+            "a launch on CUDA gets Triton's defaults"
+        )
     spec = f"{name}_spec"
     space = draft.space()
     everything = "\n".join([*draft.args(), *space, *draft.binds().values()])
