@@ -17,7 +17,7 @@ from tuner.search.evaluate import Evaluator
 from ..exact.cases import shipped_tables
 from ..exact.counting import facts
 from .on_chips import device_us, least_us, machine
-from .peers import gather_bmm, one_core_per_token, split_k
+from .peers import gather_bmm, one_core_per_token, segmented, split_k
 from .peers.scheme import Scheme, SchemeLaunch
 from .projections import Batch, Projection
 
@@ -36,7 +36,7 @@ def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str
 
 
 OURS = Scheme("cold-kernels", "cold_kernels/bgmv/shrink_expand.py", _ours)
-PEERS = (gather_bmm.SCHEME, one_core_per_token.SCHEME, split_k.SCHEME)
+PEERS = (gather_bmm.SCHEME, one_core_per_token.SCHEME, split_k.SCHEME, segmented.SCHEME)
 SCHEMES = (*PEERS, OURS)
 
 
