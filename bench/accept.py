@@ -48,8 +48,10 @@ def _accept_times(reason: str) -> None:
 def _accept_facts(kernels: list[str], reason: str) -> None:
     from cold_kernels.ascend.errors import AscendError
     from cold_kernels.tables import shipped_chips
+    from tuner.gate.cells import WrongResult, counted
+    from tuner.gate.difference import difference
 
-    from .exact.cases import WrongResult, cells, counted
+    from .exact.cases import cells
 
     for chip in shipped_chips():
         found: dict[str, dict] = {name: {} for name in kernels or KERNELS}
@@ -57,7 +59,7 @@ def _accept_facts(kernels: list[str], reason: str) -> None:
             for cell in cells(chip, kernels):
                 now = found[cell.spec.name][str(cell.case)] = counted(cell)
                 before = accepted.read(chip, cell.spec.name).get(str(cell.case))
-                if lines := accepted.difference(before, now):
+                if lines := difference(before, now):
                     print(f"{cell} on {chip}:\n{lines}")
         except (AscendError, WrongResult) as error:
             raise CommandFailed(f"nothing was accepted: {error}") from error

@@ -23,7 +23,7 @@ _OPERATORS = (
     "sgmv_shrink",
 )
 
-__getattr__, __all__ = lazy_exports(__name__, dict.fromkeys(_OPERATORS, "ops"))
+__getattr__, __all__ = lazy_exports(__name__, {**dict.fromkeys(_OPERATORS, "ops"), "tuned": "tuned_kernel"})
 
 if os.environ.get("COLD_KERNELS_LAZY") != "1" and find_spec("torch"):
     from . import ops  # noqa: F401

@@ -24,6 +24,7 @@ class TensorArg:
             distributed numbers.
         like: Another argument whose element type a harness gives this one; callers need not.
         derive: For what follows from other arguments: ``derive(arguments before it) -> tensor``.
+        contiguous: Whether it must be contiguous, because the kernel works out its strides from sizes.
     """
 
     dims: tuple[str, ...]
@@ -35,6 +36,7 @@ class TensorArg:
     make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None
     like: str | None = None
     derive: Callable[[Mapping[str, Any]], torch.Tensor] | None = None
+    contiguous: bool = False
 
     def __post_init__(self) -> None:
         unknown = [dtype for dtype in self.dtypes if dtype not in TORCH]
@@ -83,19 +85,30 @@ def In(
     *,
     same_dtype: str | None = None,
     make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None,
+    contiguous: bool = False,
 ) -> TensorArg:
     """A tensor that is read."""
-    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make)
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "input", same_dtype, make=make, contiguous=contiguous)
 
 
-def InOut(dims: str, dtypes: str = "", *, same_dtype: str | None = None, like: str | None = None) -> TensorArg:
+def InOut(
+    dims: str,
+    dtypes: str = "",
+    *,
+    same_dtype: str | None = None,
+    like: str | None = None,
+    make: Callable[[list[int], torch.Generator], torch.Tensor] | None = None,
+    contiguous: bool = False,
+) -> TensorArg:
     """A tensor that is read and written; a reference finds what it held before as ``<name>_before``."""
-    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "inout", same_dtype, like=like)
+    return TensorArg(
+        tuple(dims.split()), tuple(dtypes.split()), "inout", same_dtype, like=like, make=make, contiguous=contiguous
+    )
 
 
-def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None) -> TensorArg:
+def Out(dims: str, dtypes: str = "", *, same_dtype: str | None = None, contiguous: bool = False) -> TensorArg:
     """A tensor that is overwritten: a harness fills it with NaN first, and one left over is a failure."""
-    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "output", same_dtype)
+    return TensorArg(tuple(dims.split()), tuple(dtypes.split()), "output", same_dtype, contiguous=contiguous)
 
 
 def Index(dims: str, dtypes: str, *, into: str, none: int | None = None) -> TensorArg:
@@ -116,3 +129,25 @@ def Workspace(dims: str, dtype: str) -> TensorArg:
 def Scalar(dtype: str, default: float = 1.0) -> ScalarArg:
     """A number, or a flag (``dtype`` "i1")."""
     return ScalarArg(dtype, default)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """In `Stage.binds`: the parameter is this tensor of the spec."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Stride:
+    """In `Stage.binds`: the parameter is this tensor's stride along ``dim``; 0 if it has no such dimension."""
+
+    tensor: str
+    dim: str
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """In `Stage.binds`: the parameter always has this value; None stands for a tensor that is not there."""
+
+    value: Any

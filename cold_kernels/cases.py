@@ -123,7 +123,7 @@ class Case:
                 if blank:
                     args[name] = _zeros(size, dtype)
                     continue
-                tensor = self._poisoned(size, dtype)
+                tensor = poisoned(size, dtype) if arg.contiguous else self._poisoned(size, dtype)
                 if arg.role in ("input", "inout"):
                     make = arg.make or _normal
                     tensor.copy_(make(list(tensor.shape), generator))

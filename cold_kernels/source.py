@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 
+CHOOSERS = ("autotune", "heuristics", "tuned")
+"""Decorators that choose constants when a kernel is launched."""
+
 
 @dataclass(frozen=True)
 class KernelSource:
@@ -88,12 +91,28 @@ def _collect(function: FunctionType, pieces: list[str], seen: set[FunctionType])
 
 def _own_text(function: FunctionType) -> str:
     try:
-        return textwrap.dedent(inspect.getsource(function))
+        return _without_choosers(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError) as error:
         where = function.__code__.co_filename
         raise ValueError(
             f"no source for {function.__qualname__} ({where}): {error}; define the kernel in a file"
         ) from error
+
+
+def _without_choosers(text: str) -> str:
+    """A kernel's text without the decorators that choose its constants: they compile to nothing."""
+    if "@" not in text or not any(name in text for name in CHOOSERS):
+        return text
+    try:
+        definition = ast.parse(text).body[0]
+    except SyntaxError:
+        return text
+    gone: set[int] = set()
+    for decorator in getattr(definition, "decorator_list", ()):
+        name = _dotted(decorator.func) if isinstance(decorator, ast.Call) else None
+        if name and name[-1] in CHOOSERS:
+            gone.update(range(decorator.lineno - 1, decorator.end_lineno))
+    return "".join(line for place, line in enumerate(text.splitlines(keepends=True)) if place not in gone)
 
 
 def _globals_used(function: FunctionType, text: str):

@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -46,6 +47,7 @@ class KernelSpec:
             in ``invariant`` looks at the group alone.
         counts: Sizes of workspaces and parameters of kernels that are neither dimensions nor tunables, by name:
             ``count(config, shape)``.
+        tables: The folder of tables that travel with the kernel; None for those that are shipped here.
     """
 
     name: str
@@ -65,6 +67,7 @@ class KernelSpec:
     limits: Mapping[str, int] = field(default_factory=dict)
     by_hand: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
     counts: Mapping[str, Callable[[Record, Record], int]] = field(default_factory=dict)
+    tables: Path | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and re.fullmatch(r"\w[\w.-]*", self.name)):
@@ -130,6 +133,11 @@ class KernelSpec:
     def dims(self) -> tuple[str, ...]:
         """Names of the dimensions, in order of appearance."""
         return tuple(dict.fromkeys(dim for arg in self.operands.values() for dim in arg.dims))
+
+    @property
+    def against(self) -> str:
+        """What values are compared with, in words: float64, unless the reference says otherwise."""
+        return getattr(self.reference, "against", "float64")
 
     @functools.cached_property
     def default(self) -> Record:
@@ -226,6 +234,15 @@ class KernelSpec:
             if self.allows(config, *shapes):
                 yield config
 
+    def bound(self, config: Record, shape: Record, backend: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a configuration gives a launch: counts and constexprs by name, and launch options."""
+        constants: dict[str, Any] = self._counted(config, shape)
+        options: dict[str, Any] = {}
+        for name, tunable in self.space.items():
+            constants |= tunable.constants(name, config[name], backend)
+            options |= tunable.options(config[name], backend)
+        return constants, options
+
     def calls(
         self, args: Mapping[str, Any], config: Record, backend: str, cores: int, shape: Record | None = None
     ) -> list[StageCall]:
@@ -239,10 +256,8 @@ class KernelSpec:
         shape = shape or self.shape_of(args)
         device = args[self.first].device
         values = dict(args)
-        constants, options = {**shape, **self._counted(config, shape)}, {}
-        for name, tunable in self.space.items():
-            constants |= tunable.constants(name, config[name], backend)
-            options |= tunable.options(config[name], backend)
+        chosen, options = self.bound(config, shape, backend)
+        constants = {**shape, **chosen}
         calls = []
         for stage in self.stages:
             if not stage.when(config, shape):

@@ -88,6 +88,11 @@ def shipped_chips() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
 
 
+def places(spec: KernelSpec) -> tuple[Path, ...]:
+    """Where tables of a kernel are looked for, in this order: the user's, those that travel with it, the shipped."""
+    return (user_directory(), *filter(None, [spec.tables]), SHIPPED)
+
+
 def path_of(directory: Path, chip: str, kernel: str) -> Path:
     return directory / chip / f"{kernel}.json"
 
@@ -128,11 +133,11 @@ def save(path: Path, spec: KernelSpec, table: Table) -> Path:
 
 @functools.cache
 def read(spec: KernelSpec, chip: str, directories: tuple[Path, ...] | None = None) -> tuple[tuple[Table, Path], ...]:
-    """The tables for this kernel, source and chip, by default the user's, then the shipped one.
+    """The tables for this kernel, source and chip, by default the user's, then its own, then the shipped one.
 
     A broken or foreign table is skipped with one warning.
     """
-    paths = [path_of(directory, chip, spec.name) for directory in directories or (user_directory(), SHIPPED)]
+    paths = [path_of(directory, chip, spec.name) for directory in directories or places(spec)]
     found = ((_read(path, spec, chip), path) for path in dict.fromkeys(paths) if path.exists())
     return tuple((table, path) for table, path in found if table)
 

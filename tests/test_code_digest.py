@@ -107,6 +107,6 @@ def test_no_file_that_counts_layers_is_left_out():
     assert {
         "tuner.search.evaluate",
         "bench.layers.peers.split_k",
-        "bench.exact.counting",
+        "tuner.gate.counting",
         *code_digest.reached(MODEL),
     } <= (found.keys())

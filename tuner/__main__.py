@@ -3,7 +3,10 @@
 import os
 import sys
 
-NAMES = ("doctor", "autotune", "report", "simulate", "explain", "validate", "device", "calibrate", "refit", "mutants")
+NAMES = (
+    "doctor", "init", "autotune", "worker", "watch", "report", "compare", "merge", "simulate", "explain", "gate",
+    "validate", "device", "calibrate", "refit", "mutants", "exhaust", "replay", "quality",
+)  # fmt: skip
 COMMANDS = {name: f"tuner.commands.{name}" for name in NAMES}
 
 

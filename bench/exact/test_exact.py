@@ -11,9 +11,11 @@ from cold_kernels.ascend.errors import ToolchainMissing
 from cold_kernels.devices import interpreting
 from cold_kernels.specs import KERNELS
 from cold_kernels.tables import shipped_chips
+from tuner.gate.cells import counted
+from tuner.gate.difference import difference
 
-from .accepted import ACCEPT, difference, read
-from .cases import cells, counted
+from .accepted import ACCEPT, read
+from .cases import cells
 
 pytestmark = pytest.mark.skipif(interpreting(), reason="TRITON_INTERPRET=1: nothing is compiled")
 CELLS = [cell for chip in shipped_chips() for cell in cells(chip)]

@@ -55,9 +55,9 @@ def count(cell: ChoiceCase) -> dict:
     """
     from cold_kernels import tables
     from cold_kernels.contrastive.score import contrastive_argmax as spec
+    from tuner.gate.cells import shipped_tables
     from tuner.search.evaluate import Evaluator
 
-    from ..exact.cases import shipped_tables
     from .choice_rows import UsualRows
     from .on_chips import device_us, least_us, machine
 

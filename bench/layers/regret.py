@@ -82,9 +82,9 @@ def regret(cell: layer_cases.LayerCase, place: int) -> Regret:
     """
     from cold_kernels import tables
     from cold_kernels.ascend.errors import AscendError
+    from tuner.gate.cells import shipped_tables
     from tuner.search.evaluate import Evaluator
 
-    from ..exact.cases import shipped_tables
     from .on_chips import machine
     from .schemes import OURS
 

@@ -12,10 +12,10 @@ from cold_kernels.cases import Case
 from cold_kernels.devices import Device
 from cold_kernels.launch import has_group
 from cold_kernels.spec import KernelSpec
+from tuner.gate.cells import shipped_tables
+from tuner.gate.counting import facts
 from tuner.search.evaluate import Evaluator
 
-from ..exact.cases import shipped_tables
-from ..exact.counting import facts
 from .on_chips import device_us, least_us, machine
 from .peers import gather_bmm, one_core_per_token, segmented, split_k
 from .peers.scheme import Scheme, SchemeLaunch

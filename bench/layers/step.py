@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from cold_kernels.ascend.host_clock import enqueue_us
+from tuner.report.page import png
 
-from ..png import png
 from .goals import OURS
 from .projections import ADAPTERS, MODELS
 from .step_model import BASE, CHOICE, EAGER, GREEDY, KINDS, KV, LORA, OPTIMISTIC, Contest

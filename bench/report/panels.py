@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cold_kernels.ascend.chips import CHIPS, Chip, chip_named
 from cold_kernels.ascend.host_clock import enqueue_us
+from tuner.report.page import Section
 
 from ..exact import accepted
 from ..history import FOLDER, history
@@ -19,31 +19,8 @@ from ..timing.wall_clock import Measured
 from . import plots
 from .plots import Point
 
-if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
-
-
 MOST_GROUPS = 8
 """That a drawing tells apart by colour."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report.
-
-    Args:
-        title, note: What it shows, and whether that is simulated, counted or measured.
-        draw: Draws it into a figure.
-        height: Of the drawing, in inches.
-        header, rows: The same in a table.
-    """
-
-    title: str
-    note: str
-    draw: Callable[["FigureBase"], None]
-    height: float
-    header: tuple[str, ...]
-    rows: list[tuple]
 
 
 def sections(folder: Path = FOLDER, results: Path = wall_clock.RESULTS) -> list[Section]:

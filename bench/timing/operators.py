@@ -60,6 +60,30 @@ def _row_order(args: dict[str, Any], name: str) -> torch.Tensor | None:
     return cold_kernels.lora_row_order(args["idx"]) if args[name].numel() else None
 
 
+def _by_sequence(decode: Callable, prefill: Callable, *names: str) -> Callable[[dict], Callable[[], torch.Tensor]]:
+    """The operator of the rows' indices, or where the case has sequences the one of theirs."""
+
+    def of(args: dict[str, Any]) -> Callable[[], torch.Tensor]:
+        *operands, last = (_factor(args) if name == "scale" else args[name] for name in names)
+        if not args["lengths"].numel():
+            return _lora(decode, *names[:3], "idx", "last")({**args, "last": last})
+        lengths, slots, rows = args["lengths"], args["slots"], len(args["y"])
+        sequences = (lengths.cumsum(0) - lengths, lengths, slots, len(slots), int(lengths.max()), rows)
+
+        def call() -> torch.Tensor:
+            prefill(*operands, *sequences, last)
+            return args["y"]
+
+        return call
+
+    return of
+
+
+def _factor(args: dict[str, Any]) -> float:
+    """What a shrink multiplies by: the kernel is told apart from its number whether it does at all."""
+    return args["scale"] if args["scaled"] else 1.0
+
+
 def _contrastive(function: Callable, *names: str) -> Callable[[dict], Callable[[], torch.Tensor]]:
     """An operator on logits that takes these arguments of the spec behind alpha and beta, and returns its output."""
     return lambda args: functools.partial(
@@ -74,6 +98,8 @@ CALLS = {
     "bgmv_expand": _lora(cold_kernels.bgmv_expand, "x", "b", "y", "idx", "add"),
     "bgmv_shrink_expand": _lora(cold_kernels.bgmv_shrink_expand, *BOTH, "order"),
     "bgmv_shrink_expand_cube": _lora(cold_kernels.bgmv_shrink_expand, *BOTH, "tiles"),
+    "bgmv_shrink_cube": _by_sequence(cold_kernels.bgmv_shrink, cold_kernels.sgmv_shrink, "x", "a", "y", "scale"),
+    "bgmv_expand_cube": _by_sequence(cold_kernels.bgmv_expand, cold_kernels.sgmv_expand, "x", "b", "y", "add"),
     "contrastive_score": _contrastive(cold_kernels.contrastive_score),
     "contrastive_argmax": _contrastive(cold_kernels.contrastive_argmax),
     "contrastive_sample": _contrastive(cold_kernels.contrastive_sample, "temperature", "top_k", "top_p", "uniform"),

@@ -25,7 +25,7 @@ from tuner.search.tasks import Workplace
 from .yardstick import python_loop
 
 TRIALS = 16
-"""The first ten at random, the rest by TPE."""
+"""The first eight spread, the rest by the model."""
 
 
 def searched(group, folder, numbers):

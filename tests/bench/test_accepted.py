@@ -5,8 +5,9 @@ from datetime import date
 
 import pytest
 
-from bench.exact.accepted import CYCLES, accept, difference, path_of, read
+from bench.exact.accepted import accept, path_of, read
 from bench.history import history
+from tuner.gate.difference import CYCLES, difference
 
 FACTS = {"configuration": "TILE=8", "copies": 4, "drains": {"operation": 2, "full barrier": 0}, CYCLES: 100.0}
 CHIP, KERNEL, CASE = "Ascend910B3", "copy_rows", "N=4 M=8"

@@ -9,12 +9,13 @@ import torch
 
 pytest.importorskip("triton")
 pytest.importorskip("xdsl")
-from bench.exact.cases import CountedCase, WrongResult, cells, counted
+from bench.exact.cases import cells
 from cold_kernels import tables
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.cases import Case
 from cold_kernels.specs import KERNELS, load
 from tests.specs import copies
+from tuner.gate.cells import CountedCase, WrongResult, counted
 
 
 def cell(text, spec=copies, checked=True):

@@ -3,7 +3,6 @@
 import pytest
 
 pytest.importorskip("xdsl")
-from bench.exact.counting import BUFFERS, FULL_BARRIER, OPERATION, drains, instructions, round_trips
 from cold_kernels.ascend.simulator.trace.events import (
     ALL,
     Barrier,
@@ -15,6 +14,7 @@ from cold_kernels.ascend.simulator.trace.events import (
     WaitFlag,
 )
 from cold_kernels.ascend.simulator.trace.work import LOAD, SCALAR, STORE, VECTOR, work
+from tuner.gate.counting import BUFFERS, FULL_BARRIER, OPERATION, drains, instructions, round_trips
 
 LOADED = Issue(work(LOAD, (("load_issue", 1), ("burst", 4)), 4096))
 STORED = Issue(work(STORE, (("store_issue", 2),), 64))

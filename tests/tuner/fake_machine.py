@@ -2,7 +2,9 @@
 
 Run as a program it is ``python -m tuner`` on this machine instead of the Ascend one; the environment variable
 FAKE_SECONDS is how long each simulation takes, FAKE_DEATH a tile whose compile with multibuffer kills its process,
-FAKE_FULL a tile whose compile finds the disk full.
+FAKE_FULL a tile whose compile finds the disk full, FAKE_HANG one whose compile never ends, FAKE_HUGE one whose compile
+takes more and more memory. FAKE_ROOM is how large a journal can get, FAKE_GRACE after how many seconds
+a database's worker counts as dead.
 """
 
 import dataclasses
@@ -68,6 +70,13 @@ def fake_machine(name: str) -> Machine:
         tile = constants["TILE"]
         if options["multibuffer"] and str(tile) == os.environ.get("FAKE_DEATH"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if str(tile) == os.environ.get("FAKE_HANG"):
+            while True:  # deaf to SIGTERM, as a library that hangs is
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+                time.sleep(60)
+        if str(tile) == os.environ.get("FAKE_HUGE"):
+            hoard = [bytearray(b"x") * (1 << 26) for _ in range(200)]  # 12.5 GiB, if nobody stops it
+            return hoard
         if str(tile) == os.environ.get("FAKE_FULL"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         required = tile * 4 * 8 * 3 * (2 if options["multibuffer"] else 1)
@@ -97,4 +106,21 @@ if __name__ == "__main__":
     from tuner.__main__ import main
 
     cold_kernels.ascend.machine.ascend_machine = fake_machine
+    if room := os.environ.get("FAKE_ROOM"):
+        import optuna.storages.journal
+
+        whole = optuna.storages.journal.JournalFileBackend.append_logs
+
+        def append(self, logs):
+            with open(self._file_path, "ab") as file:
+                if file.tell() > int(room):
+                    file.write(b'{"op_code":')  # as much as there was room for
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            whole(self, logs)
+
+        optuna.storages.journal.JournalFileBackend.append_logs = append
+    if grace := os.environ.get("FAKE_GRACE"):
+        import tuner.search.shared
+
+        tuner.search.shared.HEARTBEAT, tuner.search.shared.GRACE = 1, int(grace)
     sys.exit(main())

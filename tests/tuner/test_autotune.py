@@ -22,6 +22,7 @@ from cold_kernels.ascend.installation import toolchain_problem
 from cold_kernels.record import Record
 from tuner.__main__ import main
 from tuner.search.journal import journal
+from tuner.search.pool import InProcess, Processes
 
 from .fake_machine import fake_machine
 
@@ -35,6 +36,12 @@ def faked(monkeypatch):
     """The command in this process alone, on the fake machine."""
     monkeypatch.setattr("cold_kernels.ascend.machine.ascend_machine", fake_machine)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    here = Processes
+
+    def pool(plan, jobs, limits):
+        return here(plan, jobs, limits) if jobs > 1 else InProcess(plan.workplace())
+
+    monkeypatch.setattr("tuner.search.session.Processes", pool)
     monkeypatch.setenv("FAKE_SECONDS", "0")
 
 
@@ -172,6 +179,34 @@ def test_a_process_that_dies_costs_its_trial_alone(tmp_path):
         failure = trial.user_attrs.get("failure", "")
         assert failure.startswith("ended the process that tried it, twice: SIGKILL") == dead
     assert all(entry["config"] != config for entry in json.loads(table_of(tmp_path))["entries"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("jobs", "fault", "option", "value", "said"),
+    [
+        (2, "FAKE_HANG", "--trial-seconds", "12", "took more than 12 s, the limit (--trial-seconds)"),
+        (1, "FAKE_HUGE", "--trial-memory", "1.5", "took more than 1.5 GiB of memory, the limit (--trial-memory)"),
+    ],
+)
+def test_a_trial_that_takes_too_much_costs_itself_alone(tmp_path, monkeypatch, jobs, fault, option, value, said):
+    monkeypatch.setenv(fault, "4096")
+    began = time.monotonic()
+    process = start(tmp_path, 0.01, "--trials", 18, option, value, jobs=jobs)
+    printed = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, printed
+    trials = decided(study_of(tmp_path))
+    failed = [trial for trial in trials if trial.user_attrs.get("failure") == said]
+    assert len(trials) == 16  # all that are legal
+    assert {trial.user_attrs["config"]["TILE"] for trial in failed} == {4096}
+    assert len(failed) == 2  # with AUTO and without
+    assert time.monotonic() - began < 150
+
+
+@pytest.mark.parametrize("option", ["--trial-seconds", "--trial-memory"])
+def test_a_limit_is_above_nothing(faked, tmp_path, capsys, option):
+    assert main(["autotune", SPEC, "--output", str(tmp_path), option, "0"]) == 2
+    assert capsys.readouterr().err == f"autotune: {option} 0: must be above 0\n"
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
@@ -398,7 +433,7 @@ def test_a_full_disk_where_the_table_goes(faked, tmp_path, monkeypatch, capsys):
 
 
 def test_a_full_disk_in_another_process(faked, tmp_path, monkeypatch):
-    monkeypatch.setenv("FAKE_FULL", "4096")
+    monkeypatch.setenv("FAKE_FULL", "2048")
     process = start(tmp_path, 0, "--trials", 10)
     said = process.communicate(timeout=120)[0]
     monkeypatch.delenv("FAKE_FULL")

@@ -1,3 +1,4 @@
+import importlib.util
 import itertools
 
 import optuna
@@ -7,9 +8,10 @@ from optuna.trial import TrialState
 from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
 from tuner.search.group import groups
-from tuner.search.sampler import STARTUP_TRIALS
+from tuner.search.sampler import DEFAULT, NEIGHBOURS, OF_EIGHT, SAMPLERS
 from tuner.search.study import BATCH, Study
 from tuner.search.trial import Outcome
+from tuner.search.wishes import NEEDS, STARTUP_TRIALS
 
 from .fake_machine import fake_machine
 from .tiny_spec import tiny_add
@@ -26,8 +28,8 @@ def made_up_time(config):
     return 10 + abs(config.TILE_H - 1024) / 256 + abs(config.TILE_R - 4) + config.SPLIT_H - config.DEPTH / 8
 
 
-def opened(group, seed, storage=None):
-    return Study(group, fake_machine("Ascend910B3"), storage or optuna.storages.InMemoryStorage(), seed)
+def opened(group, seed, storage=None, sampler=DEFAULT):
+    return Study(group, fake_machine("Ascend910B3"), storage or optuna.storages.InMemoryStorage(), seed, sampler)
 
 
 def trials_of(storage):
@@ -41,14 +43,14 @@ def outcome_of(config, overflowing=lambda config: False):
     return Outcome("simulated", {"case": made_up_time(config)})
 
 
-def run(group, seed, trials, *, disturbed=False, overflowing=lambda config: False):
+def run(group, seed, trials, *, disturbed=False, overflowing=lambda config: False, sampler=DEFAULT):
     """The configurations that were tried, in order of the search, and the storage.
 
     Args:
         disturbed: Whether the study is cut off in every batch, each time after another trial of it, and opened anew.
     """
     storage = optuna.storages.InMemoryStorage()
-    study = opened(group, seed, storage)
+    study = opened(group, seed, storage, sampler)
     trials = min(trials, len(group.legal))
     cuts = itertools.count()
     while len(study.decided) < trials:
@@ -59,7 +61,7 @@ def run(group, seed, trials, *, disturbed=False, overflowing=lambda config: Fals
         for proposal in reversed(finished):
             study.tell(proposal, outcome_of(proposal.config, overflowing))
         if finished is not batch:
-            study = opened(group, seed, storage)
+            study = opened(group, seed, storage, sampler)
     return [config for config, _ in study.decided], storage
 
 
@@ -152,15 +154,63 @@ def test_finds_a_better_half_than_chance(shrink):
     assert sum(searched) / len(searched) < 0.4
 
 
-def test_overflow_is_a_constraint_that_tpe_learns_from():
+INSTALLED = [name for name in SAMPLERS if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_each_sampler_goes_on_as_it_would_have_gone(shrink, sampler):
+    undisturbed, _ = run(shrink, 0, 30, sampler=sampler)
+    assert len(set(undisturbed)) == 30 and set(undisturbed) <= set(shrink.legal)
+    assert run(shrink, 0, 30, sampler=sampler, disturbed=True)[0] == undisturbed
+    assert run(shrink, 1, 30, sampler=sampler)[0] != undisturbed
+
+
+@pytest.mark.parametrize("sampler", [name for name in INSTALLED if name in ("model", "tpe", "gp")])
+def test_what_learns_is_better_than_chance(shrink, sampler):
+    ranked = sorted(shrink.legal, key=made_up_time)
+    late = run(shrink, 0, 48, sampler=sampler)[0][24:]
+    assert sum(map(ranked.index, late)) / len(late) / len(ranked) < 0.4
+
+
+@pytest.mark.parametrize("sampler, places", OF_EIGHT.items())
+def test_some_places_go_to_neighbours_of_the_fastest(shrink, sampler, places):
+    if sampler not in INSTALLED:
+        pytest.skip(f"{NEEDS[sampler]} is not installed")
+    configs, _ = run(shrink, 0, 24, sampler=sampler)
+    for place in range(BATCH, 24):
+        if place % 8 in places:
+            before = configs[: place // BATCH * BATCH]
+            known = sorted(before, key=lambda config: (made_up_time(config), shrink.point(config)))[:NEIGHBOURS]
+            near = {other for config in known for other in shrink.domain.neighbours(shrink.point(config))}
+            if near - set(map(shrink.point, configs[:place])):
+                assert shrink.point(configs[place]) in near
+
+
+def test_a_sampler_that_is_none_or_lacks_its_package(shrink, monkeypatch):
+    with pytest.raises(ValueError, match="--sampler best: there is none of that name; use model, tpe, "):
+        opened(shrink, 0, sampler="best")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="--sampler cmaes needs the package cmaes: python -m pip install cmaes"):
+        opened(shrink, 0, sampler="cmaes")
+
+
+def test_another_sampler_is_another_study(shrink):
+    storage = optuna.storages.InMemoryStorage()
+    opened(shrink, 0, storage, "model")
+    opened(shrink, 0, storage, "tpe")
+    assert len(optuna.get_all_study_summaries(storage)) == 2
+
+
+@pytest.mark.parametrize("sampler, most", (("model", 1 / 2), ("tpe", 2 / 3)))
+def test_overflow_is_a_constraint_that_is_learned_from(sampler, most):
     group = group_of(bgmv_shrink, "T=8 H=4096 R=16")
 
     def overflows(config):
         return config.TILE_H > 512
 
-    configs, storage = run(group, 0, 60, overflowing=overflows)
+    configs, storage = run(group, 0, 60, overflowing=overflows, sampler=sampler)
     pruned = [trial for trial in trials_of(storage) if trial.state == TrialState.PRUNED]
     assert pruned and all(trial.constraints == {"unified_buffer_bits": 4096} for trial in pruned)
     late = configs[2 * BATCH :]  # the first whose proposals know of STARTUP_TRIALS outcomes
     share = sum(map(overflows, group.legal)) / len(group.legal)
-    assert sum(map(overflows, late)) / len(late) < share / 2
+    assert sum(map(overflows, late)) / len(late) < share * most

@@ -15,22 +15,17 @@ def studied(spec: KernelSpec, chip: str, folder: Path, bests: int) -> Iterator[t
 
     A folder without a journal has no studies; neither has a machine without Optuna.
     """
-    path = tables.path_of(folder, chip, spec.name).with_name(f"{spec.name}.journal")
-    if not path.is_file():
-        return
     try:
-        import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
+        from ..report.studies import searches
+        from ..search.journal import journal_path
     except ImportError:
         return
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    for name in optuna.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage)
-        if study.user_attrs.get("source") != tables.source_digest(spec) or f" {chip} " not in name:
+    path = journal_path(folder, chip, spec.name)
+    if not path.is_file():
+        return
+    for search in searches(str(path)):
+        if search.study.user_attrs.get("source") != tables.source_digest(spec) or search.chip != chip:
             continue
-        done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
-        configs = [Record(trial.user_attrs["config"]) for trial in sorted(done, key=lambda trial: trial.value)]
+        configs = [trial.config for trial in sorted(search.usable, key=lambda trial: trial.value)]
         if configs:
-            case = Case.parse(study.user_attrs["cases"][0], spec)
-            yield case, configs[:bests], configs[bests:]
+            yield Case.parse(search.cases[0], spec), configs[:bests], configs[bests:]

@@ -8,7 +8,11 @@ from pathlib import Path
 from cold_kernels.ascend.chips import DEFAULT_CHIP
 from cold_kernels.specs import KERNELS, check_name, load
 
+from ..search.limits import SECONDS, SHARE, Limits
+
 TRIALS = 64
+SMALL = 96
+"""Unless told otherwise, so few legal configurations are all tried: a search for `TRIALS` saves little there."""
 QUICK_TRIALS = 12
 """Trials of a quick look."""
 
@@ -32,7 +36,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--trials",
         type=int,
         metavar="N",
-        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}",
+        help=f"per group of shapes, besides what tables have for it; default: {TRIALS}, or all if there are at most "
+        f"{SMALL}",
     )
     parser.add_argument(
         "--quick",
@@ -44,8 +49,30 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--jobs", type=int, metavar="N", help="trials at a time, each in a process; default: one for each CPU, here "
         f"{len(os.sched_getaffinity(0))}; the same seed finds the same with any number",
     )  # fmt: skip
+    parser.add_argument(
+        "--trial-seconds", type=float, metavar="S",
+        help=f"a trial that takes longer is given up, and the search goes on; default: {SECONDS:g}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trial-memory", type=float, metavar="GIB",
+        help=f"so is one that takes more memory; default: {100 * SHARE:g} %% of the machine's, divided by --jobs",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the search; default: 0")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: where launches look first")
+    parser.add_argument(
+        "--sampler", metavar="NAME", help="what proposes configurations: model, the default, learns from every trial; "
+        "tpe, gp, nsga2, cmaes and qmc are Optuna's, beside neighbours of the best; random learns nothing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: the spec's own folder of tables, else where launches look first",
+    )
+    parser.add_argument(
+        "--storage", metavar="URL",
+        help="keep trials in a database (postgresql://user@host/name) or in a journal file that other machines and "
+        "processes work on too, with this command or `worker`; default: a journal beside the table, for one alone",
+    )  # fmt: skip
     parser.set_defaults(run=run, needs=("optuna", "rich", "torch"), goes_on="the same command goes on")
 
 
@@ -58,10 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
     from cold_kernels.cases import Case
     from cold_kernels.tables import user_directory
 
+    from ..search.sampler import DEFAULT, check_sampler
     from ..search.session import groups_of, pool_for, searches_for, tune
+    from ..search.shared import open_shared
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    output = arguments.output or user_directory()
     names = list(dict.fromkeys(arguments.kernels)) or list(KERNELS)
     trials = arguments.trials
     jobs = len(os.sched_getaffinity(0)) if arguments.jobs is None else arguments.jobs
@@ -69,17 +97,23 @@ def run(arguments: argparse.Namespace) -> int:
     def trials_of(group) -> int:
         if trials is not None:
             return trials
-        return QUICK_TRIALS if arguments.quick else TRIALS
+        if arguments.quick:
+            return QUICK_TRIALS
+        return len(group.legal) if len(group.legal) <= SMALL else TRIALS
 
     def first_target(group) -> tuple[Case, ...]:
         return group.cases if arguments.shape else (Case.parse(group.spec.targets[0], group.spec),)
 
-    judged = first_target if arguments.quick else None
+    # What is judged beside a table is for whoever has that table; others could not join.
+    judged = first_target if arguments.quick and not arguments.storage else None
     with ExitStack() as held:
         if trials is not None and trials < 1:
             raise ValueError(f"--trials {trials}: must be 1 or more")
         if jobs < 1:
             raise ValueError(f"--jobs {jobs}: must be 1 or more")
+        sampler = arguments.sampler or DEFAULT
+        check_sampler(sampler)
+        limits = Limits.of(arguments.trial_seconds, arguments.trial_memory, jobs)
         chip_named(arguments.chip)
         for name in names:
             check_name(name)
@@ -87,9 +121,19 @@ def run(arguments: argparse.Namespace) -> int:
         kernels = {}
         for name in names:
             kernels.setdefault(load(name), name)
+        own = {spec.tables or user_directory() for spec in kernels}
+        if arguments.output is None and len(own) > 1:
+            raise ValueError(
+                "these kernels keep their tables in different folders; tune them one by one, or give --output"
+            )
+        output = arguments.output or own.pop()
         found = [groups_of(spec, arguments.shape, machine.chip.vector_cores) for spec in kernels]
         if arguments.quick and not arguments.shape:
             found = [groups[:1] for groups in found]
-        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held)
-        pool = pool_for(searches, machine, ascend_machine, arguments.chip, kernels, jobs)
+        shared = held.enter_context(open_shared(arguments.storage)) if arguments.storage else None
+        searches = searches_for(sum(found, []), machine, output, arguments.seed, judged, held, sampler, shared)
+        for spec in kernels:
+            if spec.against != "float64":
+                print(f"{spec.name}: values are compared with {spec.against}, and not with float64")
+        pool = pool_for(searches, ascend_machine, arguments.chip, kernels, jobs, limits)
         return tune(searches, machine, pool, trials_of, output)

@@ -1,4 +1,4 @@
-"""``python -m tuner report``: what has been tuned, from the tables that launches read."""
+"""``python -m tuner report``: what has been tuned, from the tables that launches read; and how a search went."""
 
 import argparse
 import json
@@ -13,11 +13,20 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "report",
         help="what has been tuned so far",
-        description="Prints what launches read from tables, with the evidence behind every configuration.",
+        description="Prints what launches read from tables, with the evidence behind every configuration. With --html, "
+        "--png or --t4 it reports on searches instead: of a journal, of a database, or of a kernel's journal.",
     )
     parser.add_argument(
-        "kernels", nargs="*", metavar="KERNEL", help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all"
-    )
+        "kernels", nargs="*", metavar="KERNEL|STUDY",
+        help=f"{', '.join(KERNELS)}, or FILE.py:SPEC; default: all. Of searches: FILE.journal, the URL of a "
+        "database, or a kernel, whose journal is beside its tables",
+    )  # fmt: skip
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="how searches went, as one page with all in it")
+    parser.add_argument("--png", type=Path, metavar="FILE.png", help="the same as one picture")
+    parser.add_argument("--t4", type=Path, metavar="FILE.json", help="their trials in T4, which other tuners read")
+    parser.add_argument("--study", metavar="TEXT", help="of searches: only those whose name contains this")
+    parser.add_argument("--spec", metavar="FILE.py:SPEC", help="of searches: the kernel, for floors and timelines")
+    parser.add_argument("--no-timelines", action="store_true", help="of searches: simulate nothing")
     parser.add_argument("--chip", help=f"default: {DEFAULT_CHIP}; with --fragile all that have a table")
     parser.add_argument("--tables", type=Path, metavar="DIR", help="read this folder and no other")
     what = parser.add_mutually_exclusive_group()
@@ -50,6 +59,12 @@ def run(arguments: argparse.Namespace) -> None:
     from cold_kernels import tables
     from cold_kernels.ascend.chips import chip_named
 
+    if arguments.html or arguments.png or arguments.t4:
+        from ..report.written import write_reports
+
+        for line in write_reports(arguments):
+            print(line)
+        return
     chip = arguments.chip or DEFAULT_CHIP
     chip_named(chip)
     for name in arguments.kernels:

@@ -13,6 +13,7 @@ from .profiled import ProfiledKernel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 LINES = 8
 """Source lines that have a colour of their own."""
@@ -51,12 +52,24 @@ TEXT = 70
 
 
 def draw(kernels: Sequence[ProfiledKernel], path: Path) -> str:
-    """Write a picture with a panel for each profiled, all on the same time axis; the line to print about it."""
+    """Write a picture of `draw_into`; the line to print about it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(WIDTH, height(kernels)), layout="constrained")
+    draw_into(figure, kernels)
+    FigureCanvasAgg(figure).print_figure(path, dpi=DPI, facecolor="white")
+    return f"{path}: the timeline of {' and '.join(_name(profiled) for profiled in kernels)}, simulated"
+
+
+def height(kernels: Sequence[ProfiledKernel]) -> float:
+    """Inches that the panels of these take."""
+    return ROW * sum(len(_pipes(profiled)) for profiled in kernels) + 2.4
+
+
+def draw_into(figure: "FigureBase", kernels: Sequence[ProfiledKernel]) -> None:
+    """A panel for each profiled, all on the same time axis."""
     rows = [len(_pipes(profiled)) for profiled in kernels]
-    figure = Figure(figsize=(WIDTH, ROW * sum(rows) + 2.4), layout="constrained")
     panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
     timelines = [_timeline(profiled) for profiled in kernels]
     colours = _colours([part for parts, _ in timelines for part in parts if isinstance(part, Slice)])
@@ -73,8 +86,6 @@ def draw(kernels: Sequence[ProfiledKernel], path: Path) -> str:
     chip, kernel = kernels[-1].machine.chip.name, kernels[-1].kernel
     shape = f", {kernels[-1].shape}" if kernels[-1].shape else ""
     figure.suptitle(f"SIMULATED (HIVM level), {chip}: {kernel}{shape}", fontsize=10)
-    FigureCanvasAgg(figure).print_figure(path, dpi=DPI, facecolor="white")
-    return f"{path}: the timeline of {' and '.join(_name(profiled) for profiled in kernels)}, simulated"
 
 
 def _timeline(profiled: ProfiledKernel) -> tuple[list[Slice | Stall], float]:

@@ -88,7 +88,7 @@ class Evaluator:
         if not off:
             return None
         name = max(off, key=off.get)
-        return f"{name} is {off[name]:.3g} times the allowed error off float64 on {case}"
+        return f"{name} is {off[name]:.3g} times the allowed error off {self.spec.against} on {case}"
 
     def floor_microseconds(self, case: Case) -> float:
         """Time to move the bytes that must be moved, at the bandwidth of global memory."""

@@ -13,6 +13,8 @@ from cold_kernels.source import kernel_source
 from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Entry
 
+from .domain import Domain
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -58,9 +60,15 @@ class Group:
         """The spec's default, or the legal configuration fewest steps away from it."""
         return self.spec.default_for(*(case.shape() for case in self.cases))
 
+    @cached_property
+    def domain(self) -> Domain:
+        """What a search chooses from."""
+        values = {name: tunable.values for name, tunable in self.spec.space.items()}
+        return Domain(values, self.legal, self.default, self.warm_start)
+
     def point(self, config: Record) -> tuple[int, ...]:
-        """Positions of the choices among the tunables' values: the coordinates of the search."""
-        return tuple(tunable.values.index(config[name]) for name, tunable in self.spec.space.items())
+        """As `Domain.point`."""
+        return self.domain.point(config)
 
     def shaping(self, config: Record) -> tuple:
         """The choices that all cases of the group must share."""

@@ -10,6 +10,15 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from cold_kernels.tables import path_of
+
+BLOCK = 1 << 16
+
+
+def journal_path(folder: Path, chip: str, kernel: str) -> Path:
+    """Where ``autotune`` keeps the trials of a kernel: beside its table."""
+    return path_of(folder, chip, kernel).with_name(f"{kernel}.journal")
+
 
 class JournalBusy(ValueError):
     """Another process is tuning into the same journal."""
@@ -41,8 +50,8 @@ def journal(path: Path) -> Iterator[JournalStorage]:
         except BlockingIOError:
             raise JournalBusy(f"another autotune writes to {path}; wait for it, or give --output") from None
         try:
-            _check(file)
-            _cut_half_a_line(file)
+            check(file)
+            cut_half_a_line(file)
             storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldThroughout(str(path))))
         except OSError:
             raise
@@ -51,7 +60,7 @@ def journal(path: Path) -> Iterator[JournalStorage]:
         yield storage
 
 
-def _check(file) -> None:
+def check(file) -> None:
     """Raise unless all lines are records; the last may be the beginning of one."""
     file.seek(0)
     for number, line in enumerate(file, 1):
@@ -62,9 +71,15 @@ def _check(file) -> None:
             raise ValueError(f"line {number} is no record")
 
 
-def _cut_half_a_line(file) -> None:
+def cut_half_a_line(file) -> None:
+    """Drop what a process that was killed, or found the disk full, left behind the last whole record."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    end = file.read().rfind(b"\n") + 1
+    end, whole = size, size == 0
+    while end and not whole:
+        start = max(0, end - BLOCK)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        whole = newline >= 0
+        end = start + newline + 1 if whole else start
     if end != size:
         file.truncate(end)

@@ -1,10 +1,12 @@
 """Where a search has its tasks done: in this process, or in several others at a time."""
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +15,13 @@ from typing import Any
 
 import torch
 
-from .tasks import Plan, Task, Workplace
+from .limits import Limits, kill_tree, resident_bytes, tree
+from .tasks import LOST, Plan, Task, Workplace
 
 GRACE = 5.0
 """Seconds that a process gets to end its compiler before it is killed."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks at what the tasks under way take."""
 
 
 @dataclass
@@ -31,6 +36,8 @@ class _Asked:
 
 class InProcess:
     """Does one task at a time, here."""
+
+    jobs = 1
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
@@ -54,8 +61,8 @@ class InProcess:
         """Begin a task about the group of that number; `wait` says ``key`` when it is done."""
         self._asked = _Asked(key, group, task)
 
-    def wait(self) -> tuple[Any, Any]:
-        """The key and the answer of the next task that is done.
+    def wait(self, seconds: float = math.inf) -> tuple[Any, Any] | None:
+        """The key and the answer of the next task that is done, which here is never late.
 
         Raises:
             ToolchainMissing: the compiler went away.
@@ -72,12 +79,14 @@ class Processes:
     """Does as many tasks at a time as there are ``jobs``, each in a process with a compiler of its own.
 
     A process that dies costs its task a second attempt in another one; if that dies too, the answer is the task's
-    `lost`. All end with the context, or when this process does.
+    `lost`. So is that of a task that takes longer than ``limits`` allow, at once, or more memory, in a process that
+    has done nothing before. All end with the context, or when this process does.
     """
 
-    def __init__(self, plan: Plan, jobs: int) -> None:
+    def __init__(self, plan: Plan, jobs: int, limits: Limits = Limits()) -> None:
         self._plan = plan
-        self._jobs = jobs
+        self.jobs = jobs
+        self._limits = limits
         self._idle: list[_Process] = []
         self._busy: dict[_Process, _Asked] = {}
 
@@ -89,30 +98,53 @@ class Processes:
 
     @property
     def free(self) -> bool:
-        return len(self._busy) < self._jobs
+        return len(self._busy) < self.jobs
 
     def submit(self, key: Any, group: int, task: Task) -> None:
         self._begin(_Asked(key, group, task))
 
-    def wait(self) -> tuple[Any, Any]:
+    def wait(self, seconds: float = math.inf) -> tuple[Any, Any] | None:
+        """As `InProcess.wait`; None if nothing is done within ``seconds``."""
+        until = time.monotonic() + seconds
         while True:
-            ready = wait([process.connection for process in self._busy])
-            process = next(process for process in self._busy if process.connection in ready)
-            try:
-                answer = process.connection.recv()
-            except (EOFError, ConnectionError):
+            left = until - time.monotonic()
+            ready = wait([process.connection for process in self._busy], max(0.0, min(left, LOOK_EVERY)))
+            for process in [each for each in self._busy if each.connection in ready]:
+                try:
+                    answer = process.connection.recv()
+                except (EOFError, ConnectionError):
+                    asked = self._busy.pop(process)
+                    how = _end([process])[0]
+                    asked.lost += 1
+                    if asked.lost == 2:
+                        return asked.key, asked.task.lost(f"{LOST}: {how}")
+                    self._begin(asked)
+                    continue
                 asked = self._busy.pop(process)
-                how = _end([process])[0]
-                asked.lost += 1
-                if asked.lost == 2:
-                    return asked.key, asked.task.lost(how)
-                self._begin(asked)
-                continue
-            asked = self._busy.pop(process)
-            self._idle.append(process)
-            if isinstance(answer, _Raised):
-                raise answer.error
-            return asked.key, answer
+                process.fresh = False
+                self._idle.append(process)
+                if isinstance(answer, _Raised):
+                    raise answer.error
+                return asked.key, answer
+            for process in list(self._busy):
+                if answer := self._stopped(process):
+                    return answer
+            if left <= 0:
+                return None
+
+    def _stopped(self, process: "_Process") -> tuple[Any, Any] | None:
+        """The answer to a task that took too much; None where it may go on, here or in another process."""
+        late = time.monotonic() - process.began > self._limits.seconds
+        large = not late and resident_bytes(tree(process.process.pid)) > self._limits.bytes
+        if not late and not large:
+            return None
+        asked = self._busy.pop(process)
+        kill_tree(process.process.pid)
+        _end([process])
+        if large and not process.fresh:  # perhaps it is what earlier tasks left there
+            self._begin(asked)
+            return None
+        return asked.key, asked.task.lost(self._limits.too_long() if late else self._limits.too_large())
 
     def cancel(self) -> None:
         _end(list(self._busy))
@@ -126,6 +158,7 @@ class Processes:
             except ConnectionError:  # it died idle
                 _end([process])
                 continue
+            process.began = time.monotonic()
             self._busy[process] = asked
             return
 
@@ -156,10 +189,12 @@ def answers(pool: Pool, group: int, tasks: Iterable[Task]) -> Iterator[tuple[Tas
 
 @dataclass(eq=False)
 class _Process:
-    """One process and the way to it."""
+    """One process and the way to it; ``fresh`` if it has answered nothing, ``began`` when its task did."""
 
     plan: Plan
     connection: Connection = field(init=False)
+    fresh: bool = True
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -184,7 +219,7 @@ def _end(processes: Sequence[_Process]) -> list[str]:
     for each in processes:
         each.process.join(GRACE)
         if each.process.is_alive():
-            each.process.kill()
+            kill_tree(each.process.pid)
             each.process.join()
         each.connection.close()
         code = each.process.exitcode
@@ -229,3 +264,5 @@ def _leave(*_: object) -> None:
 def _leave_with_parent() -> None:
     multiprocessing.parent_process().join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    kill_tree(os.getpid())  # it hangs where no signal is heard

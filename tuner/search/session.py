@@ -1,5 +1,7 @@
 """A run of the tuner: searches group after group, and writes each one's table as soon as it is decided."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,11 +20,16 @@ from .decision import GroupDecision, Referee
 from .display import Report
 from .group import Group, groups, work
 from .interrupt import Interrupt
-from .journal import journal
-from .pool import InProcess, Pool, Processes
+from .journal import journal, journal_path
+from .limits import Limits
+from .pace import ahead
+from .pool import Pool, Processes
+from .sampler import DEFAULT
 from .search import search
+from .shared import Shared
 from .study import Study
-from .tasks import Plan, Workplace
+from .tasks import Plan
+from .together import search_together
 from .warm_start import beside_tables, warm_started
 
 
@@ -63,11 +70,15 @@ def searches_for(
     seed: int,
     judged: Callable[[Group], tuple[Case, ...]] | None,
     held: ExitStack,
+    sampler: str = DEFAULT,
+    shared: Shared | None = None,
 ) -> list[GroupSearch]:
     """Everything that can fail before the first trial; the journals stay open as long as ``held``.
 
     Args:
         judged: The cases of a group that alone are judged where tables have it; None: all, with those of tables.
+        sampler: One of `sampler.SAMPLERS`.
+        shared: Where trials are kept instead of in journals beside the tables.
 
     Raises:
         ValueError: two kernels of one name, a file that is no journal, or a table that cannot be written.
@@ -81,7 +92,8 @@ def searches_for(
             path = path_of(output, machine.chip.name, spec.name)
             if path.is_dir():
                 raise ValueError(f"{path} is a folder, where the table must go; move it away, or give --output")
-            opened[spec.name] = spec, held.enter_context(journal(path.with_name(f"{spec.name}.journal")))
+            file = journal_path(output, machine.chip.name, spec.name)
+            opened[spec.name] = spec, shared.storage if shared else held.enter_context(journal(file))
         owner, storage = opened[spec.name]
         if owner is not spec:
             raise ValueError(f"two kernels are called {spec.name}; tune one at a time")
@@ -91,29 +103,29 @@ def searches_for(
             group = beside
         else:
             group, joined = warm_started(group, chip, output)
-        searches.append(GroupSearch(group, Study(group, machine, storage, seed), joined))
+        study = Study(group, machine, storage, seed, sampler, shared)
+        searches.append(GroupSearch(study.group, study, joined))
     return searches
 
 
 def pool_for(
     searches: Sequence[GroupSearch],
-    machine: Machine,
     machine_for: Callable[[str], Machine],
     chip: str,
     kernels: Mapping[KernelSpec, str],
     jobs: int,
+    limits: Limits,
 ) -> Pool:
     """Where the searches have their work done; a search's number in ``searches`` is that of its group there.
 
     Args:
-        machine_for: Makes ``machine`` in another process, called with ``chip``.
+        machine_for: Makes the machine in another process, called with ``chip``.
         kernels: What `cold_kernels.specs.load` calls each kernel.
-        jobs: How many processes; 1: this one.
+        jobs: How many processes; one too is another than this, as whatever a trial does must not end the search.
+        limits: Of a trial.
     """
-    groups = [each.group for each in searches]
-    if jobs == 1:
-        return InProcess(Workplace(machine, groups))
-    return Processes(Plan.of(machine_for, chip, [(kernels[group.spec], group) for group in groups]), jobs)
+    plan = Plan.of(machine_for, chip, [(kernels[each.group.spec], each.group) for each in searches])
+    return Processes(plan, jobs, limits)
 
 
 def tune(
@@ -133,13 +145,20 @@ def tune(
     """
     report = Report()
     chip = machine.chip.name
-    report.say(f"SIMULATED (HIVM level), device time, {chip}; trials are kept in {output / chip}")
+    shared = next((each.study.shared for each in searches if each.study.shared), None)
+    kept = shared.name if shared else output / chip
+    report.say(f"SIMULATED (HIVM level), device time, {chip}; trials are kept in {kept}")
+    for each in searches if shared else ():
+        each.study.ask(trials(each.group))  # all of them, so that workers can begin on any
     decisions: list[GroupDecision] = []
     paths: dict[Path, None] = {}
     stopped = False
     with Interrupt() as interrupt, pool:
         for number, each in enumerate(searches):
             if said := _from_tables(each):
+                report.say(said)
+            seen = [took for other in searches if other.group.spec is each.group.spec for took in other.study.seconds]
+            if said := ahead(each.study, trials(each.group), pool.jobs, seen):
                 report.say(said)
             decision, stopped = _search(each, number, pool, trials(each.group), interrupt, report)
             if decision is not None:
@@ -162,7 +181,7 @@ def _search(
 ) -> tuple[GroupDecision | None, bool]:
     """Search and decide one group; and whether Ctrl-C stopped it."""
     group, study = each.group, each.study
-    total = study.planned(trials)
+    total = study.target if study.shared else study.planned(trials)
     earlier = study.decided
     decision, stopped = None, False
     with report.progress(group, min(len(earlier), total), total) as progress:
@@ -174,7 +193,10 @@ def _search(
             progress(done, outcome)
 
         try:
-            search(study, number, pool, trials, interrupt, show)
+            if study.shared:
+                search_together(study, number, pool, interrupt, show)
+            else:
+                search(study, number, pool, trials, interrupt, show)
         except KeyboardInterrupt:
             stopped = True
             if study.pending:
@@ -217,4 +239,11 @@ def _sizes(group: Group, cases: Iterable[Case]) -> str:
 def _write(machine: Machine, decision: GroupDecision, output: Path) -> Path:
     spec = decision.group.spec
     table = Table(spec.name, machine.chip.name, source_digest(spec), dict(machine.versions), decision.entries())
-    return write(output, spec, table)
+    folder = path_of(output, table.chip, spec.name).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another tuner's entries, written between reading and writing, would be lost
+        return write(output, spec, table)
+    finally:
+        os.close(held)

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -16,7 +18,8 @@ from cold_kernels.record import Record
 from cold_kernels.tables import source_digest
 
 from .group import Group
-from .sampler import LegalSampler
+from .sampler import DEFAULT, LegalSampler
+from .shared import Shared
 from .trial import Outcome
 
 BATCH = 8
@@ -28,6 +31,10 @@ PLACE = "place"
 WARM_START = "warm start"
 """Marks a trial of what a table knew: it is none of those asked for."""
 ABANDONED = "abandoned"
+WORKER = "worker"
+"""Who runs a trial of a storage that is shared."""
+PLANNED, STARTS, SEED, SAMPLER, KERNEL, CHIP = "planned trials", "warm start", "seed", "sampler", "kernel", "chip"
+"""What a study keeps for those who join it."""
 OVERFLOW = "unified_buffer_bits"
 NOTHING_CHECKED = 0.0
 
@@ -57,39 +64,105 @@ class Study:
 
     The search is cut into batches of `BATCH`. A proposal depends on the batches before its own and on what stands
     before it in its own, so a study that was killed and resumed proposes what it would have proposed undisturbed.
+    So do several tuners on a storage that is ``shared``: each of them takes places with `claim`, and none is taken
+    twice unless whoever took it is dead.
     """
 
-    def __init__(self, group: Group, machine: Machine, storage: BaseStorage, seed: int) -> None:
-        self.group = group
-        self.sampler = LegalSampler(group, seed)
+    def __init__(
+        self,
+        group: Group,
+        machine: Machine,
+        storage: BaseStorage,
+        seed: int,
+        sampler: str = DEFAULT,
+        shared: Shared | None = None,
+    ) -> None:
+        self.shared = shared
         stands_for = {
             "source": source_digest(group.spec),
             "declaration": group.declaration(),
             "model": machine.model,
             "versions": dict(machine.versions),
             "cases": [str(case) for case in group.cases],
-            "method": f"batches of {BATCH}" + (f", shaped as {group.kept[0].config}" if group.kept else ""),
+            "method": f"batches of {BATCH} by {sampler}"
+            + (f", shaped as {group.kept[0].config}" if group.kept else ""),
         }
         digest = hashlib.sha256(repr(stands_for).encode()).hexdigest()[:12]
+        self.name = f"{group} {machine.chip.name} seed={seed} {digest}"
         self._study = optuna.create_study(
-            study_name=f"{group} {machine.chip.name} seed={seed} {digest}",
+            study_name=self.name,
             storage=storage,
             sampler=_Given(),
             load_if_exists=True,
         )
         self._notes: dict[str, Any] = self._study.user_attrs
-        if not self._notes:
+        if shared:
+            stands_for |= {SEED: seed, SAMPLER: sampler, KERNEL: group.spec.name, CHIP: machine.chip.name}
+            stands_for[STARTS] = [dict(config) for config in group.warm_start]
+        if not self._notes.keys() >= stands_for.keys():
             for name, value in stands_for.items():
-                self.note(name, value)
-        self._batches: list[dict[int, FrozenTrial]] = []
+                if name not in self._notes:
+                    self.note(name, value)
+        if shared:  # what the first of them found in its tables, all of them try
+            group = replace(group, warm_start=tuple(Record(config) for config in self._notes[STARTS]))
+        self.group = group
+        self.sampler = LegalSampler(group.domain, seed, sampler)
         self._learned = 0
         self._running: dict[int, optuna.Trial] = {}
-        abandoned = self._notes.get(ABANDONED, [])
+        self._elsewhere: set[int] = set()
+        self._proposed: dict[tuple[int, frozenset[Record]], Record] = {}
+        for trial in self._read():
+            if not shared:
+                self._abandon(trial.number)
+
+    def refresh(self) -> None:
+        """Take note of what others did in a shared storage."""
+        self._notes = self._study.user_attrs
+        self._read()
+
+    def _read(self) -> list[FrozenTrial]:
+        """Read all trials; those that have not ended."""
+        self._batches: list[dict[int, FrozenTrial]] = []
+        abandoned, open_ = set(self._notes.get(ABANDONED, [])), []
         for trial in self._study.get_trials(deepcopy=False):
             if not trial.state.is_finished():
-                self._abandon(trial.number)
+                open_.append(trial)
             elif trial.number not in abandoned:
                 self._keep(trial)
+        self._elsewhere = {trial.user_attrs[PLACE] for trial in open_ if PLACE in trial.user_attrs}
+        return open_
+
+    def claim(self, total: int) -> Proposal | None:
+        """The next place of a search for ``total`` trials that nobody has taken, taken; None if there is none now."""
+        shared = self.shared
+        with shared.lock():
+            self._notes = self._study.user_attrs
+            running = self._read()
+            mine = {trial.number for trial in self._running.values()}
+            lost = [each for each in running if PLACE not in each.user_attrs]  # who made it, under this lock, is gone
+            lost += [each for each in running if each.user_attrs.get(WORKER) == shared.worker]
+            lost += shared.dead(self._study._study_id, running, WORKER)
+            for number in sorted({each.number for each in lost} - mine):
+                self._abandon(number)
+            if lost:
+                self._read()
+            for proposal in self.batch(total - len(self.decided)):
+                if proposal.place not in self._elsewhere:
+                    self.start(proposal)
+                    return proposal
+        return None
+
+    def ask(self, trials: int) -> None:
+        """Ask all that work on a shared study for so many trials, as `planned` counts them."""
+        with self.shared.lock():
+            self.refresh()
+            if (total := self.planned(trials)) > self.target:
+                self.note(PLANNED, total)
+
+    @property
+    def target(self) -> int:
+        """The most trials that anybody asked for, as `planned`."""
+        return self._notes.get(PLANNED, 0)
 
     @property
     def decided(self) -> list[tuple[Record, Outcome]]:
@@ -101,6 +174,11 @@ class Study:
         """What tables know and the study has not tried."""
         tried = {self.config(trial) for trial in self._trials()}
         return [config for config in self.group.warm_start if config not in tried]
+
+    @property
+    def seconds(self) -> list[float]:
+        """How long trials took that came to an end of their own."""
+        return [trial.duration.total_seconds() for trial in self._trials() if trial.duration]
 
     def planned(self, trials: int) -> int:
         """How many trials are decided when a search for ``trials`` is over.
@@ -129,32 +207,60 @@ class Study:
                 continue
             if len(found) == most or len(taken | decided_here) == len(self.group.legal):
                 break
-            config = self.sampler.propose(place, taken)
+            config = self._propose(place, taken)
             if config in decided_here:  # what tables know has changed since
-                config = self.sampler.propose(place, taken | decided_here)
+                config = self._propose(place, taken | decided_here)
             found.append(Proposal(place, config, best))
             taken.add(config)
         return found
+
+    def _propose(self, place: int, taken: set[Record]) -> Record:
+        """As the sampler does, which `claim` would ask the same again and again."""
+        asked = place, frozenset(taken)
+        if asked not in self._proposed:
+            if len(self._proposed) > 8 * BATCH:
+                self._proposed.clear()
+            self._proposed[asked] = self.sampler.propose(place, taken)
+        return self._proposed[asked]
 
     def start(self, proposal: Proposal) -> None:
         """The proposal's trial runs from now on."""
         self._study.sampler.params = self.sampler.params(proposal.config)
         trial = self._study.ask(self.sampler.distributions)
         self._running[proposal.place] = trial
-        trial.set_user_attr(PLACE, proposal.place)
+        if self.shared:
+            self.shared.alive(trial._trial_id)
+            trial.set_user_attr(WORKER, self.shared.worker)
         trial.set_user_attr("config", dict(proposal.config))
         if proposal.config in self.group.warm_start:
             trial.set_user_attr(WARM_START, True)
+        trial.set_user_attr(PLACE, proposal.place)  # the last: with it the place is taken
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """The trial is over, and on disk when this returns."""
-        self._keep(_record(self._study, self._running.pop(proposal.place), outcome))
+        trial = self._running.pop(proposal.place)
+        if not self.shared:
+            self._keep(_record(self._study, trial, outcome))
+            return
+        self.shared.over(trial._trial_id)
+        try:
+            _record(self._study, trial, outcome)
+        except (UpdateFinishedTrialError, ValueError):
+            # Others took this worker for dead, and close or repeat the trial; or its end was told and not confirmed.
+            if not self._study._storage.get_trial(trial._trial_id).state.is_finished():
+                raise
+        self.refresh()
 
     def abandon(self) -> None:
         """Close what runs as not finished: its configurations count as not tried."""
-        for trial in self._running.values():
-            self._abandon(trial.number)
-        self._running.clear()
+        with self.shared.lock() if self.shared else nullcontext():
+            if self._running and self.shared:
+                self.refresh()
+            for trial in self._running.values():
+                if self.shared:
+                    self.shared.over(trial._trial_id)
+                self._abandon(trial.number)
+            self._running.clear()
 
     def noted(self, name: str) -> Any:
         """What `note` kept; None if it kept nothing."""
@@ -178,11 +284,11 @@ class Study:
         number, _ = divmod(place := trial.user_attrs[PLACE], BATCH)
         while len(self._batches) <= number:
             self._batches.append({})
-        self._batches[number][place] = trial
+        self._batches[number].setdefault(place, trial)
 
     def _abandon(self, number: int) -> None:
         self.note(ABANDONED, [*self._notes.get(ABANDONED, []), number])
-        self._study.tell(number, state=TrialState.FAIL)
+        self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 class _Given(BaseSampler):

@@ -59,9 +59,9 @@ class Attempt:
     def do(self, group: Group, evaluator: Evaluator, place: Workplace) -> Outcome:
         return attempt(group, evaluator, self.config, self.best)
 
-    def lost(self, how: str) -> Outcome:
-        """The answer where nothing could give one."""
-        return Outcome("legal", failure=f"{LOST}: {how}")
+    def lost(self, why: str) -> Outcome:
+        """The answer where nothing could give one; ``why`` is what follows "it"."""
+        return Outcome("legal", failure=why)
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class TimeOnChips:
         except AscendError as error:
             return f"cannot be timed: {error}"
 
-    def lost(self, how: str) -> str:
-        return f"{LOST}: {how}"
+    def lost(self, why: str) -> str:
+        return why
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class Check:
     def do(self, group: Group, evaluator: Evaluator, place: Workplace) -> str:
         return problem(evaluator, self.config, self.case, needed=self.needed) or ""
 
-    def lost(self, how: str) -> str:
-        return f"{LOST}: {how}"
+    def lost(self, why: str) -> str:
+        return why
 
 
 Task = Attempt | TimeOnChips | Check

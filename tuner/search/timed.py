@@ -7,6 +7,7 @@ from typing import Any
 
 from cold_kernels.cases import Case
 from cold_kernels.record import Record
+from cold_kernels.spec import KernelSpec
 from cold_kernels.tables import Entry
 
 from .evaluate import Evaluator
@@ -80,7 +81,13 @@ class TunedCase:
         return None if self.default_us is None else self.default_us / self.best_us
 
     def entry(self, group: Group) -> Entry:
-        return Entry(group.spec.key(self.case.shape()), self.config, "simulated", self.details(), self.programs)
+        return Entry(
+            group.spec.key(self.case.shape()),
+            self.config,
+            "simulated",
+            self.details() | said(group.spec),
+            self.programs,
+        )
 
     def details(self) -> dict[str, Any]:
         """What a table keeps of it."""
@@ -98,6 +105,11 @@ class TunedCase:
             "bound": self.bound,
             "ranges": {name: [_rounded(least), _rounded(most)] for name, (least, most) in self.ranges.items()},
         }
+
+
+def said(spec: KernelSpec) -> dict[str, str]:
+    """What a table's entry says of a reference that is not float64's: nothing was held against the truth."""
+    return {} if spec.against == "float64" else {"values compared with": spec.against}
 
 
 def timed_on(evaluator: Evaluator, config: Record, case: Case, chips: Sequence[Any]) -> ChipTimes:

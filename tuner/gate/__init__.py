@@ -1,0 +1,1 @@
+"""Counted facts of kernels, held against what was accepted: any change fails."""

@@ -1,0 +1,1 @@
+"""What a search is compared with, on the same recorded spaces."""

@@ -1,0 +1,1 @@
+"""What searches have found, as pages, pictures and files that other tools read."""
