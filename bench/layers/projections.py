@@ -90,7 +90,7 @@ class Batch:
     Args:
         rows: How many.
         adapters: ``distinct``: each row with an adapter has its own; ``equal``: all share one; ``zipf``: drawn with
-            probability 1/n for the n-th, from a fixed seed; ``prompt``: the rows are tokens of one prompt, which has one.
+            probability 1/n for the n-th, from a fixed seed; ``prompt``: the rows are tokens of a prompt, which has one.
         half: Whether the second half are base rows, as in CoLD's doubled batch.
     """
 

@@ -6,6 +6,7 @@ pytest.importorskip("triton")
 pytest.importorskip("xdsl")
 import torch
 
+from bench.layers import schemes
 from bench.layers.peers import gather_bmm, one_core_per_token, segmented, split_k
 from bench.layers.projections import MODELS, Batch
 from cold_kernels.ascend.machine import ascend_machine
@@ -67,9 +68,27 @@ def test_rows_are_loaded_by_number_only_out_of_order():
     """Rows of a prompt and of adapters of their own follow one another; those that share adapters by chance do not."""
     projection = MODELS["Llama-3-8B"].projections[0]
     for batch, gather, segments in (
-        (Batch(4, half=True), 0, 3), (Batch(40, "equal"), 0, 3), (Batch(200, "prompt"), 0, 4), (Batch(16, "zipf"), 1, 9),
+        (Batch(4, half=True), 0, 3), (Batch(40, "equal"), 0, 3), (Batch(200, "prompt"), 0, 4),
+        (Batch(16, "zipf"), 1, 9),
     ):  # fmt: skip
         shrink, expand = segmented.launches(projection, batch, 16, "fp16", "Ascend910B3")
         for launch in (shrink, expand):
             assert launch.case.scalars["gather"] == gather
             assert launch.case.sizes["G"] == segments
+
+
+@pytest.mark.parametrize("rank, asked", [(16, True), (64, False)])
+def test_ours_on_the_cube_is_a_scheme_of_its_own_where_tables_choose_otherwise(rank, asked, monkeypatch):
+    monkeypatch.setattr(schemes, "_by_tables", lambda rank, dtype, chip: rank == 64)
+    names = [scheme.name for scheme in schemes.schemes_for(Batch(256, "prompt"), rank, "fp16", "Ascend910B3")]
+    assert (schemes.ASKED.name in names) == asked and schemes.OURS.name in names
+    decode = schemes.schemes_for(Batch(256), rank, "fp16", "Ascend910B3")
+    assert decode == [*schemes.PEERS, schemes.OURS]
+
+
+def test_schemes_that_are_not_simulated_on_long_prompts():
+    def names(rows):
+        return [scheme.name for scheme in schemes.PEERS if scheme.takes(Batch(rows, "prompt"))]
+
+    assert names(256) == ["gather and bmm", "one core per token", "segmented dot"]
+    assert names(2048) == ["segmented dot"]

@@ -8,7 +8,6 @@ import triton.language as tl
 from cold_kernels import tables
 from cold_kernels.arguments import In, Index, Out
 from cold_kernels.ascend.host_clock import TORCH
-from cold_kernels.bgmv import reference
 from cold_kernels.bgmv.expand import bgmv_expand
 from cold_kernels.bgmv.shrink import bgmv_shrink
 from cold_kernels.cases import Case
@@ -79,4 +78,5 @@ SCHEME = Scheme(
     "gather and bmm",
     "the baseline of CoLD (arXiv 2505.14620, section 3.4): index_select of the stacked weights, then torch.bmm",
     launches,
+    longest=256,
 )

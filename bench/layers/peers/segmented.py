@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 
 from cold_kernels.arguments import Derived, In, Index, InOut, Scalar
-from cold_kernels.bgmv import cube_reference, reference
+from cold_kernels.bgmv import reference
 from cold_kernels.bgmv.cube_tiles import HALF_L0, SUMS, padded_rank
 from cold_kernels.spec import KernelSpec
 from cold_kernels.stage import Stage
@@ -93,8 +93,8 @@ def _expand(
     x_stride_T, b_stride_L, b_stride_D, y_stride_T,
     R: tl.constexpr, S: tl.constexpr, gather: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    # ``before`` is y under another name, see `cube_expand`. Of rows that are loaded by their numbers the compiler loads those
-    # past a segment's end as well: a row of the segment, which may be under way while that is stored. Nothing uses it.
+    # ``before`` is y under another name, see `cube_expand`. Of rows that are loaded by their numbers the compiler loads
+    # those past a segment's end as well: a row of the segment, perhaps while that is stored. Nothing uses it.
     POWER: tl.constexpr = triton.next_power_of_2(R)
     P: tl.constexpr = POWER if POWER > 16 else 16
     TILE_D: tl.constexpr = TILE // P
