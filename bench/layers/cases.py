@@ -20,8 +20,8 @@ DTYPES = ("fp16", "bf16")
 WEIGHTS = {1: 4, 4: 4, 16: 4, 64: 2, 256: 1}
 """How often a number of rows is drawn: what takes longer to simulate less often."""
 SMALL_ROWS = 16
-PREFILL = tuple(itertools.product(("Llama-2-7B", "Qwen2.5-7B"), (16, 64), (256, 2048)))
-"""Models, ranks and tokens of the prompts that are counted."""
+FEW_MODELS, FEW_RANKS, SHARED_ROWS, PROMPTS = ("Llama-2-7B", "Qwen2.5-7B"), (16, 64), (16, 64), (256, 2048)
+"""Models and ranks of what is counted whole: rows of decode steps that share adapters, tokens of prompts."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,16 @@ def grid() -> list[LayerCase]:
 
 def prefill() -> list[LayerCase]:
     """Layers of a prompt with an adapter, beside the grid, which has decode steps."""
-    return [LayerCase(chip, model, rank, Batch(rows, PROMPT)) for chip in CHIPS for model, rank, rows in PREFILL]
+    return _few(Batch(rows, PROMPT) for rows in PROMPTS)
+
+
+def sharing() -> list[LayerCase]:
+    """Layers of the grid, in decode steps whose rows share adapters."""
+    return _few(Batch(rows, adapters) for adapters in ADAPTERS if adapters != "distinct" for rows in SHARED_ROWS)
+
+
+def _few(batches: Iterable[Batch]) -> list[LayerCase]:
+    return [LayerCase(*each) for each in itertools.product(CHIPS, FEW_MODELS, FEW_RANKS, batches)]
 
 
 def sample(count: int, seed: int = 0) -> list[LayerCase]:

@@ -17,8 +17,7 @@ from .stored_cells import to_stderr
 
 FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
-PROMPTS = {rows for _, _, rows in layer_cases.PREFILL}
-ROWS = tuple(sorted({*layer_cases.ROWS, *PROMPTS, *choice_cases.ROWS}))
+ROWS = tuple(sorted({*layer_cases.ROWS, *layer_cases.PROMPTS, *choice_cases.ROWS}))
 SIMULATED = "SIMULATED (HIVM level)"
 JUDGED = {True: "yes", False: "no", None: "reported"}
 
@@ -36,6 +35,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--sample", type=int, metavar="N", help="draw so many layers, and count unknown ones; default: all known"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
+    parser.add_argument(
+        "--sharing", action="store_true", help="count all layers of two models whose rows share adapters"
+    )
     parser.add_argument("--prefill", action="store_true", help="count all layers of prompts that are unknown")
     parser.add_argument("--choices", action="store_true", help="count all contrastive choices that are unknown")
     parser.add_argument("--chip", choices=layer_cases.CHIPS, help="cells of this chip alone")
@@ -67,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     import xdsl  # noqa: F401
 
     layers, choices = _layers(arguments), _choices(arguments)
-    if arguments.sample and not any(not cell.batch.prompt for cell in layers):
+    if not layers and arguments.sample:
         which = f"of {arguments.chip or 'any chip'} and {arguments.rows or 'any number of'} rows"
         raise ValueError(f"--sample {arguments.sample} draws no cell {which}; take more, or another --seed")
     if not layers and not choices:
         raise CommandFailed(
-            "nothing is known yet, or kernels have changed since; give --sample N, --prefill or --choices"
+            "nothing is known yet, or kernels have changed; give --sample N, --sharing, --prefill or --choices"
         )
     judged = goals(layers, choices)
     show(layers, choices, judged)
@@ -113,14 +115,13 @@ def _layers(arguments: argparse.Namespace) -> layer_cases.Counted:
     def asked(cell: layer_cases.LayerCase) -> bool:
         return _asked(arguments, cell.chip, cell.batch.rows)
 
-    prompts = [cell for cell in layer_cases.prefill() if asked(cell)]
     wanted = layer_cases.sample(arguments.sample, arguments.seed) if arguments.sample else []
-    wanted = [cell for cell in wanted if asked(cell)] + prompts * arguments.prefill
+    wanted += layer_cases.sharing() * arguments.sharing + layer_cases.prefill() * arguments.prefill
+    wanted = list(dict.fromkeys(cell for cell in wanted if asked(cell)))
     found = LAYERS.known(wanted, to_stderr(wanted))
-    if not arguments.sample or not arguments.prefill:
-        known = {cell: each for cell, each in _of_grid(LAYERS.current()).items() if asked(cell)}
-        found |= {cell: each for cell, each in known.items() if cell.batch.prompt or not arguments.sample}
-    return found
+    if arguments.sample:
+        return found
+    return {cell: each for cell, each in _of_grid(LAYERS.current()).items() if asked(cell)} | found
 
 
 def _of_grid(layers: layer_cases.Counted) -> layer_cases.Counted:
@@ -169,7 +170,7 @@ def goals_markdown(layers: layer_cases.Counted, choices: Mapping[choice_cases.Ch
         CommandFailed: there is no cell.
     """
     if not layers and not choices:
-        raise CommandFailed("nothing is known yet; give --sample N, --prefill or --choices")
+        raise CommandFailed("nothing is known yet; give --sample N, --sharing, --prefill or --choices")
     rows = (f"| {goal.goal} | {goal.found} | {JUDGED[goal.met]} |" for goal in goals(layers, choices))
     return [about(layers, choices), "", "| device time | found | met |", "| --- | --- | --- |", *rows]
 

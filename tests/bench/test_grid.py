@@ -63,8 +63,20 @@ def test_prompts_are_counted_where_asked_for(counted, capsys):
     assert main(["grid", "--prefill", "--chip", "Ascend910B1", "--rows", "2048"]) == 0
     assert counted == [cell for cell in layer_cases.prefill() if cell.chip == "Ascend910B1" and cell.batch.rows == 2048]
     assert "2048 of a prompt" in capsys.readouterr().out
-    assert main(["grid", "--sample", "100"]) == 0
-    assert len(counted) == 4 and "100 layers of 3000, 4 prompts of 24" in capsys.readouterr().out
+    assert main(["grid", "--sample", "100", "--prefill", "--rows", "2048"]) == 0
+    assert len(counted) == 12 and "0 layers of 3000, 12 prompts of 24" in capsys.readouterr().out
+    assert main(["grid"]) == 0
+    assert len(counted) == 12 and "100 layers of 3000, 12 prompts of 24" in capsys.readouterr().out
+
+
+def test_rows_that_share_adapters_are_counted_where_asked_for(counted, capsys):
+    assert main(["grid", "--sharing", "--chip", "Ascend910B1", "--rows", "64"]) == 0
+    kinds = {(cell.model, cell.rank, cell.batch.adapters) for cell in layer_cases.sharing()}
+    assert len(kinds) == 2 * 2 * 2 and {adapters for *_, adapters in kinds} == {"equal", "zipf"}
+    assert set(layer_cases.sharing()) <= set(layer_cases.grid())
+    known = layer_cases.sample(100)
+    wanted = [cell for cell in layer_cases.sharing() if (cell.chip, cell.batch.rows) == ("Ascend910B1", 64)]
+    assert counted == [cell for cell in wanted if cell not in known] and counted
 
 
 def test_what_is_known_of_a_chip_and_of_so_many_rows(counted, capsys):

@@ -17,7 +17,7 @@ from .split_k import _by_slice
 
 SEGMENT, LONGEST = 16, 64
 """Rows of a segment: SGLang's by default, and those of a prompt, which it lets users choose up to 128."""
-SHRINK_TILES, EXPAND_TILES = (16, 64, 128), (4096, 8192, 16384, 32768)
+SHRINK_TILES, EXPAND_TILES = (16, 64, 128), (8192, 16384, 32768)
 """Columns of the small product and elements of B to a tile; whichever are the fastest count."""
 
 
