@@ -17,6 +17,7 @@ MAY_SKIP = (
     "COLD_KERNELS_SMOLLM2 names no folder",
     "no NPU and no GPU here",
     "not without a device",
+    "kernel_tuner is not installed here",
     "no initdb: Debian has it in the package postgresql",
 )
 WORKERS = 8

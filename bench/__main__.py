@@ -6,6 +6,7 @@ from cold_kernels import command
 
 COMMANDS = {
     "accept": "bench.accept",
+    "accuracy": "bench.accuracy.command",
     "compatibility": "bench.compatibility.command",
     "device": "tuner.commands.device",
     "engines": "bench.engines.compare",

@@ -7,6 +7,9 @@ from cold_kernels import command
 COMMANDS = {
     "generate": "decoding.commands.generate",
     "serve": "decoding.commands.serve",
+    "train": "decoding.commands.train",
+    "evaluate": "decoding.commands.evaluate",
+    "tune": "decoding.commands.tune",
     "example-adapter": "decoding.commands.example_adapter",
 }
 

@@ -127,7 +127,7 @@ class Timed:
         draw = random.Random(SEED)
         if self._tokenizer is None:
             return [[draw.randrange(2, self._base.config.vocab_size) for _ in range(length)] for _ in range(requests)]
-        from decoding.commands.example_adapter import problem
+        from decoding.evaluation.tasks.sums import problem
         from decoding.models import prompt_ids
 
         prompts: list[list[int]] = []

@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         if any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python passes such bytes on
             raise ValueError(f"--prompt {prompt!a} is not UTF-8")
     from ..contrastive_lora import ContrastiveLoRA
+    from ..evaluation.favourite import Favourite
     from ..models import load, prompt_ids
 
     with console.status(f"loading {options.model}"):
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     answers = []
     for place, prompt in enumerate(options.prompt, 1):
         ids = prompt_ids(tokenizer, prompt, not options.raw)
-        seen = _Expert()
+        seen = Favourite()
         requests = _three(ids, options, expert, seen) if options.compare else [_request(ids, options, expert)]
         try:
             steps = cold.stream(requests, None if options.compare else tokenizer)  # checked, and not begun
@@ -112,18 +113,6 @@ def _compare(tokenizer, prompt, expert, options, seen, steps) -> None:
     out = Console()
     out.print(table)
     out.print(changes if changes.row_count else "CoLD chose its expert's token throughout.")
-
-
-class _Expert:
-    """A logits processor that changes nothing and notes the expert's likeliest token and its probability."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[int, float]] = []
-
-    def __call__(self, ids, scores):
-        best = scores[0].argmax()
-        self.steps.append((int(best), float(scores[0].softmax(-1)[best])))
-        return scores
 
 
 def _told(requests, steps) -> Iterator:

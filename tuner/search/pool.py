@@ -20,6 +20,8 @@ from .tasks import LOST, Plan, Task, Workplace
 
 GRACE = 5.0
 """Seconds that a process gets to end its compiler before it is killed."""
+STARTING = 300.0
+"""Seconds that a process gets, besides, until it has imported what its first task takes."""
 LOOK_EVERY = 0.2
 """Seconds between two looks at what the tasks under way take."""
 
@@ -120,6 +122,9 @@ class Processes:
                         return asked.key, asked.task.lost(f"{LOST}: {how}")
                     self._begin(asked)
                     continue
+                if isinstance(answer, _Begun):
+                    process.until = time.monotonic() + self._limits.seconds
+                    continue
                 asked = self._busy.pop(process)
                 process.fresh = False
                 self._idle.append(process)
@@ -134,7 +139,7 @@ class Processes:
 
     def _stopped(self, process: "_Process") -> tuple[Any, Any] | None:
         """The answer to a task that took too much; None where it may go on, here or in another process."""
-        late = time.monotonic() - process.began > self._limits.seconds
+        late = time.monotonic() > process.until
         large = not late and resident_bytes(tree(process.process.pid)) > self._limits.bytes
         if not late and not large:
             return None
@@ -158,7 +163,7 @@ class Processes:
             except ConnectionError:  # it died idle
                 _end([process])
                 continue
-            process.began = time.monotonic()
+            process.until = time.monotonic() + self._limits.seconds + STARTING
             self._busy[process] = asked
             return
 
@@ -189,12 +194,12 @@ def answers(pool: Pool, group: int, tasks: Iterable[Task]) -> Iterator[tuple[Tas
 
 @dataclass(eq=False)
 class _Process:
-    """One process and the way to it; ``fresh`` if it has answered nothing, ``began`` when its task did."""
+    """One process and the way to it; ``fresh`` if it has answered nothing, ``until`` when its task must be done."""
 
     plan: Plan
     connection: Connection = field(init=False)
     fresh: bool = True
-    began: float = 0.0
+    until: float = 0.0
 
     def __post_init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -202,6 +207,11 @@ class _Process:
         self.process = context.Process(target=_serve, args=(theirs, self.plan), daemon=True)
         self.process.start()
         theirs.close()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a process says when it has all that its task takes: the task's time begins."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +251,7 @@ def _serve(connection: Connection, plan: Plan) -> None:
             return
         try:
             place = place or plan.workplace()
+            connection.send(_Begun())
             answer = place.do(group, task)
         except Exception as error:
             answer = _Raised(_sendable(error))

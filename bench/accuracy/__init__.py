@@ -1,0 +1,1 @@
+"""Whether contrast helps: studies of accuracy, with intervals."""

@@ -1,0 +1,1 @@
+"""Built-in tasks, a task a file; data sets are read from the packages that ship them."""
