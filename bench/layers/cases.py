@@ -10,7 +10,7 @@ from typing import Any
 from cold_kernels.tables import shipped_chips
 
 from ..history import FOLDER as ACCEPTED
-from .projections import ADAPTERS, MODELS, Batch
+from .projections import ADAPTERS, MODELS, PROMPT, Batch
 from .stored_cells import CellStore, digest
 
 CHIPS = shipped_chips()
@@ -20,6 +20,8 @@ DTYPES = ("fp16", "bf16")
 WEIGHTS = {1: 4, 4: 4, 16: 4, 64: 2, 256: 1}
 """How often a number of rows is drawn: what takes longer to simulate less often."""
 SMALL_ROWS = 16
+FEW_MODELS, FEW_RANKS, SHARED_ROWS, PROMPTS = ("Llama-2-7B", "Qwen2.5-7B"), (16, 64), (16, 64), (256, 2048)
+"""Models and ranks of what is counted whole: rows of decode steps that share adapters, tokens of prompts."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,20 @@ def grid() -> list[LayerCase]:
     return [LayerCase(*each) for each in itertools.product(CHIPS, MODELS, RANKS, batches, DTYPES)]
 
 
+def prefill() -> list[LayerCase]:
+    """Layers of a prompt with an adapter, beside the grid, which has decode steps."""
+    return _few(Batch(rows, PROMPT) for rows in PROMPTS)
+
+
+def sharing() -> list[LayerCase]:
+    """Layers of the grid, in decode steps whose rows share adapters."""
+    return _few(Batch(rows, adapters) for adapters in ADAPTERS if adapters != "distinct" for rows in SHARED_ROWS)
+
+
+def _few(batches: Iterable[Batch]) -> list[LayerCase]:
+    return [LayerCase(*each) for each in itertools.product(CHIPS, FEW_MODELS, FEW_RANKS, batches)]
+
+
 def sample(count: int, seed: int = 0) -> list[LayerCase]:
     """``count`` cells, drawn without replacement by `WEIGHTS`; more of the same seed go on where fewer ended."""
     draw = random.Random(f"grid/{seed}")
@@ -76,7 +92,7 @@ def sample(count: int, seed: int = 0) -> list[LayerCase]:
 
 
 def count(cell: LayerCase) -> dict:
-    """What every scheme takes for the cell, ours also by projection.
+    """What every scheme that takes such a batch (`Scheme.takes`) takes for the cell, ours also by projection.
 
     Returns:
         By scheme: ``device_us`` and ``least_us`` of all its launches on the nominal chip and each plausible one;
@@ -86,10 +102,10 @@ def count(cell: LayerCase) -> dict:
     Raises:
         AscendError: a scheme does not compile.
     """
-    from .schemes import OURS, SCHEMES, taken
+    from .schemes import OURS, schemes_for, taken
 
     found: dict = {}
-    for scheme in SCHEMES:
+    for scheme in schemes_for(cell.batch, cell.rank, cell.dtype, cell.chip):
         parts = [taken(scheme, p, cell.batch, cell.rank, cell.dtype, cell.chip) for p in MODELS[cell.model].projections]
         found[scheme.name] = {
             "device_us": _added(part.device_us for part in parts),

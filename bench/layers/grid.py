@@ -17,7 +17,7 @@ from .stored_cells import to_stderr
 
 FIRST = layer_cases.LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(32, "distinct", half=True))
 """What the README shows."""
-ROWS = tuple(sorted({*layer_cases.ROWS, *choice_cases.ROWS}))
+ROWS = tuple(sorted({*layer_cases.ROWS, *layer_cases.PROMPTS, *choice_cases.ROWS}))
 SIMULATED = "SIMULATED (HIVM level)"
 JUDGED = {True: "yes", False: "no", None: "reported"}
 
@@ -28,13 +28,17 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "grid",
         help="layers of five models: ours beside the peers' schemes, contrastive choices, and the goals",
         description="Compiles, executes and times what each scheme launches for the LoRA of a layer, on a sample of "
-        "the grid of models, ranks, batches and chips; and the contrastive choice. Cells are on disk at once; the same "
-        "command goes on. Exit code 1 if a goal is not met.",
+        "the grid of models, ranks, batches and chips, and on prompts; and the contrastive choice. Cells are on "
+        "disk at once; the same command goes on. Exit code 1 if a goal is not met.",
     )
     parser.add_argument(
         "--sample", type=int, metavar="N", help="draw so many layers, and count unknown ones; default: all known"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
+    parser.add_argument(
+        "--sharing", action="store_true", help="count all layers of two models whose rows share adapters"
+    )
+    parser.add_argument("--prefill", action="store_true", help="count all layers of prompts that are unknown")
     parser.add_argument("--choices", action="store_true", help="count all contrastive choices that are unknown")
     parser.add_argument("--chip", choices=layer_cases.CHIPS, help="cells of this chip alone")
     parser.add_argument("--rows", type=int, choices=ROWS, help="cells of so many rows alone")
@@ -69,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
         which = f"of {arguments.chip or 'any chip'} and {arguments.rows or 'any number of'} rows"
         raise ValueError(f"--sample {arguments.sample} draws no cell {which}; take more, or another --seed")
     if not layers and not choices:
-        raise CommandFailed("nothing is known yet, or kernels have changed since; give --sample N, or --choices")
+        raise CommandFailed(
+            "nothing is known yet, or kernels have changed; give --sample N, --sharing, --prefill or --choices"
+        )
     judged = goals(layers, choices)
     show(layers, choices, judged)
     return FAILED if any(goal.met is False for goal in judged) else DONE
@@ -109,15 +115,18 @@ def _layers(arguments: argparse.Namespace) -> layer_cases.Counted:
     def asked(cell: layer_cases.LayerCase) -> bool:
         return _asked(arguments, cell.chip, cell.batch.rows)
 
-    if arguments.sample is None:
-        return {cell: found for cell, found in _of_grid(LAYERS.current()).items() if asked(cell)}
-    wanted = [cell for cell in layer_cases.sample(arguments.sample, arguments.seed) if asked(cell)]
-    return LAYERS.known(wanted, to_stderr(wanted))
+    wanted = layer_cases.sample(arguments.sample, arguments.seed) if arguments.sample else []
+    wanted += layer_cases.sharing() * arguments.sharing + layer_cases.prefill() * arguments.prefill
+    wanted = list(dict.fromkeys(cell for cell in wanted if asked(cell)))
+    found = LAYERS.known(wanted, to_stderr(wanted))
+    if arguments.sample:
+        return found
+    return {cell: each for cell, each in _of_grid(LAYERS.current()).items() if asked(cell)} | found
 
 
 def _of_grid(layers: layer_cases.Counted) -> layer_cases.Counted:
     """Without the layers that are on disk for `bench step` alone."""
-    grid = set(layer_cases.grid())
+    grid = {*layer_cases.grid(), *layer_cases.prefill()}
     return {cell: found for cell, found in layers.items() if cell in grid}
 
 
@@ -161,14 +170,16 @@ def goals_markdown(layers: layer_cases.Counted, choices: Mapping[choice_cases.Ch
         CommandFailed: there is no cell.
     """
     if not layers and not choices:
-        raise CommandFailed("nothing is known yet; give --sample N, or --choices")
+        raise CommandFailed("nothing is known yet; give --sample N, --sharing, --prefill or --choices")
     rows = (f"| {goal.goal} | {goal.found} | {JUDGED[goal.met]} |" for goal in goals(layers, choices))
     return [about(layers, choices), "", "| device time | found | met |", "| --- | --- | --- |", *rows]
 
 
 def about(layers: layer_cases.Counted, choices: Mapping[choice_cases.ChoiceCase, Mapping]) -> str:
     """What kind of figures, and of how many cells."""
-    counts = f"{len(layers)} layers of {len(layer_cases.grid())}, {len(choices)} choices of {len(choice_cases.grid())}"
+    prompts = sum(cell.batch.prompt for cell in layers)
+    counts = f"{len(layers) - prompts} layers of {len(layer_cases.grid())}, "
+    counts += f"{prompts} prompts of {len(layer_cases.prefill())}, {len(choices)} choices of {len(choice_cases.grid())}"
     chips = ", ".join(sorted({cell.chip for cell in (*layers, *choices)}))
     return f"{SIMULATED} and counted in the compiled programs; nothing was measured on an NPU. {counts}, on {chips}."
 
@@ -193,9 +204,10 @@ CHOICE_COLUMNS = ("logits", "rows", "cells", "device time us", "least device tim
 
 def summary(found: layer_cases.Counted) -> list[tuple]:
     """A row for each rank and number of rows, in the order of `LAYER_COLUMNS`."""
-    groups: dict[tuple[int, int], list[dict]] = {}
-    for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows)):
-        groups.setdefault((cell.rank, cell.batch.rows), []).append(each)
+    groups: dict[tuple[int, str], list[dict]] = {}
+    for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.prompt, item[0].batch.rows)):
+        rows = f"{cell.batch.rows}{' of a prompt' * cell.batch.prompt}"
+        groups.setdefault((cell.rank, rows), []).append(each)
     enqueue = enqueue_us()
     return [
         (

@@ -29,7 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "memory",
         help="memory of contrastive LoRA decoding by scheme, counted",
         description="Counts, from tensors without memory, the bytes that two models, Gather-BMM, the kernels of "
-        "vllm-ascend, of vLLM and these hold in a decode step, and the largest batch that fits on a card.",
+        "vllm-ascend, of vLLM, of SGLang and these hold in a decode step, and the largest batch that fits on a card.",
     )
     parser.add_argument("--model", default="Llama-2-7B", help=f"{' or '.join(MODELS)}; default: Llama-2-7B")
     parser.add_argument("--rank", type=int, default=64, help="of the adapters; default: 64")
@@ -113,7 +113,8 @@ def show(found: dict[str, Any]) -> None:
         sizes,
         *(f"{_marks(size + 1)} out of memory on {card}" for card, size in CARDS.items()),
         most,
-        f"Cards: {cards}; what firmware and runtime take is not taken off. Not counted: the base model's activations.",
+        f"Cards: {cards}; what firmware and runtime take is not taken off. Not counted: the base model's activations; "
+        "the workspace of a launch on the cube cores, some megabytes.",
         "Two models serve one adapter, the others all of theirs.",
         f"Weights once: {once / GB:.2f} GB, with an adapter {(once + adapter) / GB:.2f}; twice: {twice / GB:.2f} GB. "
         f"Ratio {once / twice:.2f}, with the adapter {ratio:.2f} (the paper, Llama-2-7B: {PAPER[0]} against "

@@ -78,16 +78,19 @@ MODELS = {
 }
 """From the models' published configurations (``config.json``). Qwen2.5-7B pads its 151936 tokens to 152064 logits."""
 ADAPTERS = ("distinct", "equal", "zipf")
+"""Of the rows of a decode step."""
+PROMPT = "prompt"
+"""Of the rows of a prefill."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a decode step.
+    """Rows of a decode step, or of a prompt.
 
     Args:
         rows: How many.
         adapters: ``distinct``: each row with an adapter has its own; ``equal``: all share one; ``zipf``: drawn with
-            probability 1/n for the n-th, from a fixed seed.
+            probability 1/n for the n-th, from a fixed seed; ``prompt``: the rows are tokens of a prompt, which has one.
         half: Whether the second half are base rows, as in CoLD's doubled batch.
     """
 
@@ -96,8 +99,14 @@ class Batch:
     half: bool = False
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.adapters not in ADAPTERS:
-            raise ValueError(f"{self}: rows must be 1 or more, and adapters one of {', '.join(ADAPTERS)}")
+        if self.rows < 1 or self.adapters not in (*ADAPTERS, PROMPT):
+            known = ", ".join((*ADAPTERS, PROMPT))
+            raise ValueError(f"{self}: rows must be 1 or more, and adapters one of {known}")
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the rows are a prompt's."""
+        return self.adapters == PROMPT
 
     @property
     def active(self) -> int:
@@ -109,7 +118,7 @@ class Batch:
         """Each row's adapter, -1 for base rows."""
         if self.adapters == "distinct":
             used = list(range(self.active))
-        elif self.adapters == "equal":
+        elif self.adapters in ("equal", PROMPT):
             used = [0] * self.active
         else:
             draw = random.Random(0).choices(

@@ -16,18 +16,32 @@ from tuner.gate.cells import shipped_tables
 from tuner.gate.counting import facts
 from tuner.search.evaluate import Evaluator
 
+from . import names
 from .on_chips import device_us, least_us, machine
-from .peers import gather_bmm, one_core_per_token, split_k
+from .peers import gather_bmm, one_core_per_token, segmented, split_k
 from .peers.scheme import Scheme, SchemeLaunch
 from .projections import Batch, Projection
 
 
+def _by_tables(rank: int, dtype: str, chip: str) -> bool:
+    """Whether the chip's shipped tables choose the cube cores."""
+    return has_group(bgmv_shrink_expand_cube, (rank, dtype), Device("ascend", chip, chip_named(chip).vector_cores))
+
+
 def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
     """All slices of the rows with an adapter, on the cores and in the configuration of the shipped tables."""
+    return _launched(projection, batch, rank, dtype, chip, _by_tables(rank, dtype, chip))
+
+
+def _asked(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str) -> list[SchemeLaunch]:
+    """As ours after `lora_on_cube_from`: on the cube cores whatever the tables say."""
+    return _launched(projection, batch, rank, dtype, chip, True)
+
+
+def _launched(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str, cube: bool) -> list[SchemeLaunch]:
     words = f"{batch.words} R={rank} dtype={dtype} H={projection.hidden} S={len(projection.widths)}"
     words += f" D={projection.outputs} starts={'/'.join(map(str, projection.starts))}"
-    device = Device("ascend", chip, chip_named(chip).vector_cores)
-    if has_group(bgmv_shrink_expand_cube, (rank, dtype), device):
+    if cube:
         spec, words = bgmv_shrink_expand_cube, f"{words} N={batch.rows + 1}"
     else:
         spec, words = bgmv_shrink_expand, f"{words} M={batch.rows + 1}"
@@ -35,9 +49,16 @@ def _ours(projection: Projection, batch: Batch, rank: int, dtype: str, chip: str
     return [SchemeLaunch(spec, case, (tables.select(spec, spec.key(case.shape()), chip).config,))]
 
 
-OURS = Scheme("cold-kernels", "cold_kernels/bgmv/shrink_expand.py", _ours)
-PEERS = (gather_bmm.SCHEME, one_core_per_token.SCHEME, split_k.SCHEME)
-SCHEMES = (*PEERS, OURS)
+OURS = Scheme(names.OURS, "cold_kernels/bgmv/shrink_expand.py and cube_shrink_expand.py", _ours)
+ASKED = Scheme(names.ASKED, "cold_kernels/bgmv/cube_shrink_expand.py", _asked)
+PEERS = (gather_bmm.SCHEME, one_core_per_token.SCHEME, split_k.SCHEME, segmented.SCHEME)
+
+
+def schemes_for(batch: Batch, rank: int, dtype: str, chip: str) -> list[Scheme]:
+    """The schemes that are simulated on a batch; for a prompt also ours on the cube where tables choose otherwise."""
+    with shipped_tables():
+        other = batch.prompt and not _by_tables(rank, dtype, chip)
+    return [scheme for scheme in (*PEERS, OURS, *([ASKED] if other else ())) if scheme.takes(batch)]
 
 
 @dataclass(frozen=True)

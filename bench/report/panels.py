@@ -120,11 +120,12 @@ def beside_peers(folder: Path) -> Section:
     enqueue = enqueue_us()
     points: dict[int, list[tuple[int, float]]] = {}
     rows = []
+    names = list(dict.fromkeys(name for each in found.values() for name in schemes(each)))
     for cell, each in sorted(found.items(), key=lambda item: (item[0].rank, item[0].batch.rows, str(item[0]))):
         nominal, *plausible = ratios(each)
         points.setdefault(cell.rank, []).append((cell.batch.rows, nominal))
         wins = f"{sum(ratio > 1 for ratio in plausible)}/{len(plausible)}"
-        launches = (len(launched(scheme)) for scheme in schemes(each).values())
+        launches = (len(launched(each[name])) if name in each else "-" for name in names)
         enqueued = f"{enqueued_ratio(each, enqueue):.2f}"
         rows.append((str(cell), best_peer(each), f"{nominal:.2f}", wins, enqueued, *launches))
     return Section(
@@ -134,7 +135,7 @@ def beside_peers(folder: Path) -> Section:
         lambda figure: plots.beside_peers(figure, points),
         3.2,
         ("layer", "fastest peer, device time", "x, device time", "wins, device time", "x, with host enqueue",
-         *(f"launches, {name}" for name in ("gather", "per token", "split-K", "ours"))),
+         *(f"launches, {name}" for name in names)),
         rows,
     )  # fmt: skip
 

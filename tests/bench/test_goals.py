@@ -6,16 +6,22 @@ from bench.layers import cases as layer_cases
 from bench.layers import choice_cases
 from bench.layers.cases import LayerCase
 from bench.layers.choice_cases import ChoiceCase
-from bench.layers.goals import OURS, PARTS, best_peer, enqueued_ratio, goals, ratios, sure
+from bench.layers.goals import ASKED, OURS, PARTS, best_peer, enqueued_ratio, goals, ratios, sure
 from bench.layers.projections import MODELS, Batch
 
 CELL = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(4))
 MANY = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(64))
+PROMPT = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(2048, "prompt"))
 SHARED = LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(64, "equal"))
 CHOICE = ChoiceCase("Ascend910B3", 32000, 8)
-FEWER = "at least 1.6 times as fast as the best peer's scheme in LoRA of a layer in the median cell, 1 to 16 rows"
-NEVER = "never slower than the best peer's scheme in LoRA of a layer, 1 to 16 rows"
-MANY_FLOOR = "LoRA of a layer at most 1.5 times launches' floors and minimal bytes, 16 rows and more, distinct adapters"
+PEER = "the best peer's scheme in LoRA of a layer"
+DISTINCT, SHARING = "decode, distinct adapters", "decode, equal or Zipf adapters"
+FEWER = f"at least 2 times as fast as {PEER} in the median cell, {DISTINCT}"
+NEVER = f"never slower than {PEER}, {DISTINCT}"
+FLOOR = "LoRA of a layer at most 1.5 times launches' floors and minimal bytes"
+DECODE_FLOOR = f"{FLOOR} in nine cells of ten, {DISTINCT}, 1 to 64 rows, rank 16 and more"
+SHARED_FLOOR = DECODE_FLOOR.replace(DISTINCT, SHARING)
+PROMPT_FLOOR = f"{FLOOR}, prompts of 2048 tokens"
 CHOICE_FLOOR = "contrastive choice at most 2 times launches' floors and minimal bytes"
 
 
@@ -70,20 +76,19 @@ def test_29_of_32_chips_must_agree():
 
 
 def test_goals_that_are_met():
-    judged = met({CELL: found(), MANY: found(), SHARED: found(least=1.0)}, {CHOICE: choice()})
-    assert all(judged[goal] for goal in (NEVER, FEWER, MANY_FLOOR, CHOICE_FLOOR, "no scalar round trip"))
-    assert False not in judged.values()
-    shared = "LoRA of a layer over launches' floors and minimal bytes, 16 rows and more that share adapters"
-    assert judged[shared] is None and "worst 10.00" in said({SHARED: found(least=1.0)})[shared].found
+    judged = met({CELL: found(), SHARED: found(), PROMPT: found()}, {CHOICE: choice()})
+    assert all(judged[goal] for goal in (NEVER, FEWER, DECODE_FLOOR, SHARED_FLOOR, PROMPT_FLOOR, CHOICE_FLOOR))
+    assert judged["no scalar round trip"] and False not in judged.values()
 
 
 def test_goals_that_are_not_met():
     assert not met({CELL: found(peer=9.0)})[NEVER]
     assert met({CELL: found(odd=3)})[NEVER] and not met({CELL: found(odd=4)})[NEVER]
-    assert met({CELL: found(peer=15.0)})[NEVER] and not met({CELL: found(peer=15.0)})[FEWER]
+    assert met({CELL: found(peer=19.0)})[NEVER] and not met({CELL: found(peer=19.0)})[FEWER]
     assert not met({CELL: found(odd=4, slow=13.0)})[FEWER]
-    assert not met({MANY: found(ours=13.0)})[MANY_FLOOR]
-    assert not met({MANY: found(odd=4)})[MANY_FLOOR]
+    assert not met({MANY: found(ours=13.0)})[DECODE_FLOOR]
+    assert not met({MANY: found(odd=4)})[DECODE_FLOOR]
+    assert not met({PROMPT: found(ours=13.0)})[PROMPT_FLOOR]
     assert not met({}, {CHOICE: choice(us=13.0)})[CHOICE_FLOOR]
     assert not met({}, {CHOICE: choice(odd=4)})[CHOICE_FLOOR]
     text = said({}, {CHOICE: choice(us=13.0)})[CHOICE_FLOOR].found
@@ -92,17 +97,48 @@ def test_goals_that_are_not_met():
 
 def test_the_median_cell_counts_and_not_the_worst():
     cells = [LayerCase("Ascend910B3", "Llama-2-7B", rank, Batch(4)) for rank in (8, 16, 64)]
-    slow, *fast = (found(peer=11.0), found(peer=17.0), found(peer=18.0))
+    slow, *fast = (found(peer=11.0), found(peer=21.0), found(peer=22.0))
     judged = met(dict(zip(cells, (slow, *fast), strict=True)))
     assert judged[FEWER] and judged[NEVER]
 
 
-def test_goals_without_a_cell_are_not_met():
-    assert met({CELL: found()})[MANY_FLOOR] is None and met({CELL: found()})[CHOICE_FLOOR] is None
-    many = met({MANY: found(peer=1.0)})
-    assert many[NEVER] is None and many[FEWER] is None
-    more = "time of the best peer's scheme in LoRA of a layer over ours, more than 16 rows"
-    assert many[more] is None and "worst 0.10x" in said({MANY: found(peer=1.0)})[more].found
+def test_kinds_of_cells_are_judged_apart():
+    judged = met({CELL: found(), SHARED: found(peer=9.0), PROMPT: found(peer=9.0)})
+    assert (
+        judged[NEVER]
+        and not judged[NEVER.replace(DISTINCT, SHARING)]
+        and not judged[NEVER.replace(DISTINCT, "prompts")]
+    )
+    alone = met({CELL: found()})
+    assert alone[NEVER.replace(DISTINCT, SHARING)] is None and alone[PROMPT_FLOOR] is None
+    assert alone[CHOICE_FLOOR] is None and alone[SHARED_FLOOR] is None
+
+
+def test_nine_cells_of_ten_keep_to_the_floor():
+    """Of 1 to 64 rows and rank 16 and more."""
+    cells = [LayerCase("Ascend910B3", model, 16, Batch(rows)) for model in MODELS for rows in (1, 4)]
+    slow = {cell: found(ours=13.0) for cell in cells[:2]}
+    cells = {cell: found() for cell in cells}
+    assert len(cells) == 10 and met(cells)[DECODE_FLOOR]
+    assert met({**cells, next(iter(slow)): found(ours=13.0)})[DECODE_FLOOR] and not met({**cells, **slow})[DECODE_FLOOR]
+    outside = [
+        LayerCase("Ascend910B3", "Llama-2-7B", 8, Batch(4)),
+        LayerCase("Ascend910B3", "Llama-2-7B", 16, Batch(256)),
+    ]
+    assert met({**cells, **{cell: found(ours=13.0) for cell in outside}})[DECODE_FLOOR]
+
+
+def test_the_cube_that_is_asked_for_is_reported_and_not_judged():
+    """It is ours and no peer's, whatever it takes."""
+    made = found(ours=30.0)
+    made[ASKED] = found(ours=5.0, least=5.0)[OURS]
+    assert best_peer(made) == "a peer" and ratios(made)[0] == pytest.approx(2 / 3)
+    judged = said({PROMPT: made})
+    assert not judged[NEVER.replace(DISTINCT, "prompts")].met
+    (reported,) = [goal for goal in judged.values() if "cube asked for" in goal.goal and "peer" in goal.goal]
+    assert reported.met is None and "median 4.00x" in reported.found
+    (floor,) = [goal for goal in judged.values() if "cube asked for" in goal.goal and "floors" in goal.goal]
+    assert floor.met is None and "worst 1.00" in floor.found
 
 
 def test_launches_of_a_layer():
@@ -118,7 +154,7 @@ def test_batches():
     assert max(drawn) + 1 == len(set(drawn)) < 40 and drawn == Batch(64, "zipf").slots
     with pytest.raises(ValueError, match="rows must be 1 or more"):
         Batch(0)
-    with pytest.raises(ValueError, match="distinct, equal, zipf"):
+    with pytest.raises(ValueError, match="distinct, equal, zipf, prompt"):
         Batch(1, "some")
 
 
@@ -138,6 +174,13 @@ def test_a_larger_sample_goes_on_from_a_smaller_one():
     some, more = layer_cases.sample(30), layer_cases.sample(60)
     assert more[:30] == some and len(set(more)) == 60
     assert layer_cases.sample(30, seed=1) != some
+
+
+def test_prompts_are_beside_the_grid():
+    cells = layer_cases.prefill()
+    assert len(set(cells)) == len(cells) == 3 * 2 * 2 * 2 and not set(cells) & set(layer_cases.grid())
+    assert {cell.batch.rows for cell in cells} == {256, 2048} and all(set(cell.batch.slots) == {0} for cell in cells)
+    assert all(LayerCase.of(cell.words) == cell for cell in cells)
 
 
 def test_the_grid_of_choices():

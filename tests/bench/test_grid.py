@@ -36,6 +36,7 @@ def counted(monkeypatch, tmp_path):
 
 def whole(rows):
     made = found(ours=10.0 + rows, peer=20.0 + 2 * rows, least=8.0 + rows)
+    made["another"]["device_us"] = made["a peer"]["device_us"]
     for name, scheme in made.items():
         if name != layer_cases.PARTS:
             scheme |= {"bytes": 100, "minimal": 100}
@@ -46,7 +47,7 @@ def test_a_sample_is_counted_and_shown(counted, capsys):
     assert main(["grid", "--sample", "103"]) == 0
     assert counted == layer_cases.sample(103)[100:]
     said = capsys.readouterr().out
-    assert "103 layers of 3000, 0 choices of 168" in said and "nothing was measured on an NPU" in said
+    assert "103 layers of 3000, 0 prompts of 24, 0 choices of 168" in said and "nothing was measured on an NPU" in said
     assert "Device time" in said and "With host enqueue" in said and "23.7 us" in said
 
 
@@ -55,7 +56,27 @@ def test_choices_are_counted_where_asked_for(counted, capsys):
     assert {(cell.chip, cell.rows) for cell in counted} == {("Ascend910B1", 64)} and len(counted) == 4 * 2
     assert "8 choices of 168" in capsys.readouterr().out
     assert main(["grid"]) == 0
-    assert len(counted) == 8 and "100 layers of 3000, 8 choices of 168" in capsys.readouterr().out
+    assert len(counted) == 8 and "100 layers of 3000, 0 prompts of 24, 8 choices of 168" in capsys.readouterr().out
+
+
+def test_prompts_are_counted_where_asked_for(counted, capsys):
+    assert main(["grid", "--prefill", "--chip", "Ascend910B1", "--rows", "2048"]) == 0
+    assert counted == [cell for cell in layer_cases.prefill() if cell.chip == "Ascend910B1" and cell.batch.rows == 2048]
+    assert "2048 of a prompt" in capsys.readouterr().out
+    assert main(["grid", "--sample", "100", "--prefill", "--rows", "2048"]) == 0
+    assert len(counted) == 12 and "0 layers of 3000, 12 prompts of 24" in capsys.readouterr().out
+    assert main(["grid"]) == 0
+    assert len(counted) == 12 and "100 layers of 3000, 12 prompts of 24" in capsys.readouterr().out
+
+
+def test_rows_that_share_adapters_are_counted_where_asked_for(counted, capsys):
+    assert main(["grid", "--sharing", "--chip", "Ascend910B1", "--rows", "64"]) == 0
+    kinds = {(cell.model, cell.rank, cell.batch.adapters) for cell in layer_cases.sharing()}
+    assert len(kinds) == 2 * 2 * 2 and {adapters for *_, adapters in kinds} == {"equal", "zipf"}
+    assert set(layer_cases.sharing()) <= set(layer_cases.grid())
+    known = layer_cases.sample(100)
+    wanted = [cell for cell in layer_cases.sharing() if (cell.chip, cell.batch.rows) == ("Ascend910B1", 64)]
+    assert counted == [cell for cell in wanted if cell not in known] and counted
 
 
 def test_what_is_known_of_a_chip_and_of_so_many_rows(counted, capsys):
@@ -88,7 +109,7 @@ def test_the_goals_for_a_page_come_from_disk(counted, capsys, monkeypatch):
     capsys.readouterr()
     assert main(["grid", "--goals"]) == 0
     about, _, header, rule, *rows = capsys.readouterr().out.strip().splitlines()
-    assert "100 layers of 3000, 8 choices of 168" in about and "nothing was measured" in about
+    assert "100 layers of 3000, 0 prompts of 24, 8 choices of 168" in about and "nothing was measured" in about
     assert "device time" in header and len(rows) == len(grid.goals(grid.LAYERS.latest(), grid.CHOICES.latest()))
     assert all(row.count(" | ") == rule.count(" | ") for row in rows)
     monkeypatch.setattr(grid, "LAYERS", dataclasses.replace(grid.LAYERS, folder=grid.LAYERS.folder / "none"))

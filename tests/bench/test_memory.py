@@ -26,7 +26,7 @@ LAYER = 64 + 32 + 32 + 64 + 3 * 96 + 2 * 8
 """Weights of one: q, k, v, o, three of the MLP, two norms."""
 PAIRS = 16 + 12 + 12 + 16 + 3 * 20
 """Input and output sizes of its seven modules, added up."""
-TWO, ONE, ALL, ASCEND, VLLM, OURS = SCHEMES
+TWO, ONE, ALL, ASCEND, VLLM, SGLANG, OURS = SCHEMES
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def test_bytes_by_hand(step):
         ALL: {**once, "gathered copies": 6 * 928, "LoRA activations": products},
         ASCEND: {**once, "LoRA activations": 3 * 6 * 2 * 4},
         VLLM: {**once, "LoRA activations": 3 * 6 * 2 * 4},
+        SGLANG: {**once, "LoRA activations": 6 * 3 * 2 * 2, "row order": (7 + 6 + 6) * 4},
         OURS: {**once, "row order": 4 * 7 * 4},
     }
     for scheme, parts in expected.items():

@@ -86,4 +86,5 @@ SCHEME = Scheme(
     "one core per token",
     "vllm-project/vllm-ascend 182b75ea84ff, csrc/kernels/bgmv_shrink.cpp and bgmv_expand.cpp (Apache-2.0)",
     launches,
+    longest=256,
 )

@@ -39,8 +39,15 @@ class Scheme:
         name: As tables call it.
         source: Whose it is, and where it was read.
         launches: ``launches(projection, batch, rank, dtype, chip) -> [SchemeLaunch]``, of one projection.
+        longest: Tokens of the longest prompt that it is simulated on: 0 where a prompt takes too long to simulate, None
+            where any may be.
     """
 
     name: str
     source: str
     launches: Callable[[Projection, Batch, int, str, str], list[SchemeLaunch]]
+    longest: int | None = None
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether it is simulated on such a batch."""
+        return not batch.prompt or self.longest is None or batch.rows <= self.longest

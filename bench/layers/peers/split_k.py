@@ -183,4 +183,5 @@ SCHEME = Scheme(
     "split-K with atomics",
     "vLLM 0.13 and later, vllm/lora/ops/triton_ops/lora_shrink_op.py and lora_expand_op.py (Apache-2.0)",
     launches,
+    longest=0,
 )
