@@ -55,6 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     for chip in tables.shipped_chips():
         machine = ascend_machine(chip)
         for name in arguments.kernels or KERNELS:
+            if not tables.path_of(tables.SHIPPED, chip, name).is_file():
+                print(f"{name} on {chip}: no table", flush=True)
+                continue
             found = signed(load(name), machine)
             print(f"{name} on {chip}: {found}", flush=True)
             same &= not found.different
