@@ -1,4 +1,5 @@
-"""The exact gate for GPUs: registers, shared memory and occupancy are those accepted; a spill or an overflow fails.
+"""The exact gate for GPUs: registers, shared memory and occupancy are those accepted; a spill past some bytes or an overflow
+fails.
 
 No GPU is needed, but upstream Triton, of a release that was accepted: `tests/test_gpu_ahead.py` runs this with each, in
 processes of their own.

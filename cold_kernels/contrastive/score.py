@@ -247,7 +247,7 @@ contrastive_argmax = KernelSpec(
             SPLIT_V=PowerOf2(1, 64, default=32),
             BLOCKS=PowerOf2(128, 2048, default=512),
             TAKE=PowerOf2(4, 16, default=4),
-            WARPS=Warps(upto=16, default=8),
+            WARPS=Warps(upto=8, default=8),
         ),
         constraints=dict(
             **_TILE_PAST_ROW,
@@ -255,10 +255,7 @@ contrastive_argmax = KernelSpec(
             **_BLOCKS,
             taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
         ),
-        by_hand=dict(
-            BLOCKS=lambda shape: 1024 if shape.V > 65536 else 512,
-            WARPS=lambda shape: 16 if shape.V > 131072 else 8,
-        ),
+        by_hand=dict(BLOCKS=lambda shape: 1024 if shape.V > 65536 else 512),
         counts=_UNHINTED,
     ),
     reference=reference.argmax,
