@@ -1,6 +1,6 @@
 """What the contrastive kernels take: declared once, for the kernels' specs and for the checks of their operators."""
 
-from ..arguments import In, Out
+from ..arguments import In, Out, Workspace
 from . import cases, sample_cases
 
 _LOGITS = dict(
@@ -17,4 +17,5 @@ SAMPLE = dict(
     top_k=In("B", "int32", make=sample_cases.top_k),
     top_p=In("B", "fp32", make=sample_cases.top_p),
     uniform=In("B", "fp32", make=sample_cases.uniform),
+    top=Workspace("B BLOCKS", "fp32"),
 )

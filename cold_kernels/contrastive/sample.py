@@ -9,7 +9,6 @@ all that count, the row is read again.
 import triton
 import triton.language as tl
 
-from ..arguments import Workspace
 from ..limits import MAX_CHOICES
 from ..spec import KernelSpec
 from ..stage import Stage
@@ -187,7 +186,7 @@ contrastive_sample = KernelSpec(
         Stage(_tops, _tiles, when=lambda c, s: s.V <= MAX_CHOICES),
         Stage(_sample, lambda c, s, cores: (min(s.B, cores),)),
     ),
-    args=dict(**arguments.SAMPLE, top=Workspace("B BLOCKS", "fp32")),
+    args=arguments.SAMPLE,
     space=dict(
         TILE_V=PowerOf2(256, 2048, default=2048),
         SPLIT_V=Choice(1, 2, 4, 8, 16, 32, default=8),

@@ -16,7 +16,7 @@ from cold_kernels.tables import source_digest
 from ..search.evaluate import Evaluator
 from ..search.group import Group
 from ..search.pool import Pool, answers
-from ..search.tasks import LOST, Workplace
+from ..search.tasks import Workplace
 from ..search.trial import Outcome, attempt
 from .loading import load_space
 from .space import KINDS, Recorded, RecordedSpace, write_space
@@ -36,8 +36,8 @@ class RecordOne:
         outcome = attempt(group, clock, self.config, None)
         return Recorded(outcome, clock.seconds)
 
-    def lost(self, how: str) -> Recorded:
-        return Recorded(Outcome("legal", failure=f"{LOST}: {how}"))
+    def lost(self, why: str) -> Recorded:
+        return Recorded(Outcome("legal", failure=why))
 
 
 class _Clock:
