@@ -1,5 +1,4 @@
-"""The exact gate for GPUs: registers, shared memory and occupancy are those accepted; a spill past some bytes or an overflow
-fails.
+"""The exact gate for GPUs: registers, shared memory and occupancy are those accepted; spills and overflows fail.
 
 No GPU is needed, but upstream Triton, of a release that was accepted: `tests/test_gpu_ahead.py` runs this with each, in
 processes of their own.
