@@ -44,7 +44,8 @@ def _alone(ranks: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[str, ...]:
 
 
 SHRINK_TARGETS = _alone((8, 16, 32, 64, 128, 256), (4096, 11008))
-EXPAND_TARGETS = _alone((128, 256), (4096, 11008))
+EXPAND_TARGETS = tuple(f"T={rows} L={rows} H=4096 R={rank} N=0 idx=all" for rank in (128, 256) for rows in (1, 16))
+"""The ranks at which it may be the faster one."""
 
 
 def shrink(x: torch.Tensor, a: torch.Tensor, idx: torch.Tensor, scale: float, scaled: bool, **_: object) -> dict:
