@@ -9,7 +9,7 @@ from ..stage import Stage
 from ..tunables import Choice, PowerOf2
 from . import arguments, reference
 from . import cube_reference as targets
-from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, padded_rank
+from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, _store_columns, padded_rank
 from .row_tiles import most_rows
 from .sequence_items import first_item, sequence_of
 
@@ -22,7 +22,6 @@ def _add_products(
     """``y[:rows, start:end] (+)= x @ b.T`` for rows that share an adapter; x is rounded to the type of b."""
     POWER: tl.constexpr = triton.next_power_of_2(R)
     P: tl.constexpr = POWER if POWER > 16 else 16
-    TILE_D: tl.constexpr = TILE // P
     o_m = tl.arange(0, ROWS)
     o_r = tl.arange(0, P)
     p_low = p_x + o_m[:, None].to(tl.int64) * x_stride + o_r[None, :]
@@ -31,19 +30,7 @@ def _add_products(
     else:
         b_x = tl.load(p_low, mask=(o_m < rows)[:, None] & (o_r < R)[None, :], other=0.0)
     b_h = b_x.to(p_b.dtype.element_ty)
-    for d in range(start, end, TILE_D):
-        o_d = d + tl.arange(0, TILE_D)
-        m_y = (o_m < rows)[:, None] & (o_d < end)[None, :]
-        o_y = o_m[:, None].to(tl.int64) * y_stride + o_d[None, :]
-        b_b = tl.load(
-            p_b + o_d[:, None].to(tl.int64) * b_stride + o_r[None, :],
-            mask=(o_d < end)[:, None] & (o_r < R)[None, :],
-            other=0.0,
-        )
-        b_y = tl.dot(b_h, tl.trans(b_b))
-        if add:
-            b_y += tl.load(p_before + o_y, mask=m_y, other=0.0).to(tl.float32)
-        tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_y)
+    _store_columns(b_h, p_b, p_before, p_y, rows, start, end, y_stride, R, b_stride, add, ROWS, TILE)
 
 
 @triton.jit(do_not_specialize=["T", "L", "N"])

@@ -9,7 +9,7 @@ from ..stage import Stage
 from ..tunables import PowerOf2
 from . import arguments
 from . import cube_reference as reference
-from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, _a_tile, _x_tile, padded_rank
+from .cube_tiles import HALF_L0, LEAST, SINGLE, SUMS, _a_tile, _store_columns, _x_tile, padded_rank
 from .items import columns_of, shared_item
 from .row_tiles import MANY, most_rows
 from .tile_items import tile_of, tiles_to_do
@@ -29,8 +29,6 @@ def _both_products(
     POWER: tl.constexpr = triton.next_power_of_2(R)
     P: tl.constexpr = POWER if POWER > 16 else 16
     TILE_H: tl.constexpr = TILE_A // P
-    TILE_D: tl.constexpr = TILE // P
-    o_m = tl.arange(0, ROWS)
     o_r = tl.arange(0, P)
     b_low = tl.zeros([ROWS, P], tl.float32)
     for h in range(0, width, TILE_H):
@@ -41,19 +39,7 @@ def _both_products(
     if P != R:
         b_low = tl.where((o_r < R)[None, :], b_low, 0.0)  # columns of the padding are not multiplied, and hold anything
     b_h = b_low.to(p_b.dtype.element_ty)
-    for d in range(start, end, TILE_D):
-        o_d = d + tl.arange(0, TILE_D)
-        m_y = (o_m < rows)[:, None] & (o_d < end)[None, :]
-        o_y = o_m[:, None].to(tl.int64) * y_stride + o_d[None, :]
-        b_b = tl.load(
-            p_b + o_d[:, None].to(tl.int64) * b_stride + o_r[None, :],
-            mask=(o_d < end)[:, None] & (o_r < R)[None, :],
-            other=0.0,
-        )
-        b_y = tl.dot(b_h, tl.trans(b_b))
-        if add:
-            b_y += tl.load(p_before + o_y, mask=m_y, other=0.0).to(tl.float32)
-        tl.store(p_y + o_y, b_y.to(p_y.dtype.element_ty), mask=m_y)
+    _store_columns(b_h, p_b, p_before, p_y, rows, start, end, y_stride, R, b_stride, add, ROWS, TILE)
 
 
 @triton.jit(do_not_specialize=["T", "L", "N", "tiles_stride_F"])
