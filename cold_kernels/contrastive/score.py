@@ -255,7 +255,7 @@ contrastive_argmax = KernelSpec(
             **_BLOCKS,
             taken_past_registers=lambda c, s: _taken(c, s) - 256 * c.WARPS,
         ),
-        by_hand=dict(BLOCKS=lambda shape: 1024 if shape.V > 65536 else 512),
+        by_hand=dict(BLOCKS=lambda shape: 1024 if 65536 < shape.V <= 131072 else 512),
         counts=_UNHINTED,
     ),
     reference=reference.argmax,
