@@ -21,6 +21,8 @@ PARTS = {
     "every kernel of contrastive": ("tests/interpreted.py", "-k", "contrastive"),
     "every other kernel": ("tests/interpreted.py", "-k", "not contrastive"),
     "contrastive": ("tests/contrastive/interpreted.py",),
+    "contrastive as on GPUs": ("tests/gpu/interpreted.py", "-k", "contrastive"),
+    "every other kernel as on GPUs": ("tests/gpu/interpreted.py", "-k", "not contrastive"),
 }
 UPSTREAM = ("3.9.0", "3.8.0")
 FOLDER = "COLD_KERNELS_UPSTREAM_TRITON"

@@ -14,8 +14,8 @@ from cold_kernels.specs import KERNELS, load
 
 from ..history import FOLDER
 
-ON_GPUS = tuple(name for name in KERNELS if not name.endswith("_cube") and name != "contrastive_sample")
-"""The kernels that operators launch on GPUs and that are held to anything: the draw's second launch spills."""
+ON_GPUS = tuple(name for name in KERNELS if not name.endswith("_cube"))
+"""The kernels that operators launch on GPUs."""
 ACCEPTED = FOLDER / "gpu"
 """Where accepted facts are; the files of a release of Triton are beside each other."""
 

@@ -201,7 +201,7 @@ contrastive_sample = KernelSpec(
         space=dict(
             TILE_V=PowerOf2(256, 2048, default=512),
             SPLIT_V=PowerOf2(1, 64, default=16),
-            BLOCKS=PowerOf2(128, 4096, default=1024),
+            BLOCKS=PowerOf2(128, 4096, default=512),
             TAKE=PowerOf2(8, 16, default=8),
             WARPS=Warps(upto=16, default=8),
         ),

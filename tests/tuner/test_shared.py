@@ -85,8 +85,8 @@ def ended(*processes):
 
 
 def standing(url):
-    shared = open_shared(url)
-    (found,) = standings(shared)
+    with open_shared(url) as shared:
+        (found,) = standings(shared)
     return found
 
 
